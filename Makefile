@@ -1,0 +1,85 @@
+# Everything sets itself up: a machine needs Python 3.11 or newer with venv, make, and nothing else.
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-builtin-rules --warn-undefined-variables
+
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+UV := VIRTUAL_ENV=$(VENV) $(BIN)/uv
+UV_VERSION := 0.13.9
+
+# A name on the PATH proves nothing (it may be a shim, or lack venv): the first Python that really works is taken.
+PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3.14 python3 python; do \
+	$$python -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
+	&& command -v $$python && break; done)
+
+CRDS := $(BIN)/python -m ephemeral_endpoints.api.crds --reference docs/reference.md crds
+# Passed on to uv when locking, for example UPGRADE=--upgrade or UPGRADE='--upgrade-package kopf'.
+UPGRADE ?=
+LOCK = $(UV) pip compile --quiet --universal --generate-hashes --no-emit-index-url --python-version 3.11 \
+	--custom-compile-command 'make lock' $(UPGRADE)
+
+.PHONY: help
+help: ## Show what can be made
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' Makefile
+
+.PHONY: demo
+demo: $(READY) ## Show the whole story on this machine, with no cloud account
+	$(BIN)/eep local demo
+
+.PHONY: up
+up: $(READY) ## Start the embedded platform with the operator on it, and leave it running
+	$(BIN)/eep local up --operator
+
+.PHONY: down
+down: $(READY) ## Stop the embedded platform
+	$(BIN)/eep local down
+
+.PHONY: test
+test: lint ## Lint, and run the whole suite
+	$(BIN)/pytest
+
+.PHONY: lint
+lint: $(READY) ## Check style, types, layers, and that the generated files are current
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/mypy --explicit-package-bases tests
+	$(BIN)/lint-imports
+	$(CRDS) --check
+
+.PHONY: fmt
+fmt: $(READY) ## Format the code and mend what can be mended without thought
+	$(BIN)/ruff check --fix-only .
+	$(BIN)/ruff format .
+
+.PHONY: generate
+generate: $(READY) ## Write the CRDs and the field reference from the models
+	$(CRDS)
+
+.PHONY: lock
+lock: $(READY) ## Resolve the dependencies of pyproject.toml anew into the lock files
+	$(LOCK) --extra local --extra model --extra dev --constraint model/requirements.lock pyproject.toml --output-file requirements.lock
+	$(LOCK) --constraint requirements.lock pyproject.toml --output-file requirements-runtime.lock
+	echo 'uv==$(UV_VERSION)' | $(LOCK) - --output-file requirements-bootstrap.lock
+	$(LOCK) model/requirements.in --output-file model/requirements.lock
+
+.PHONY: setup
+setup: $(READY) ## Make the virtual environment; everything else does so by itself
+
+.PHONY: clean
+clean: ## Remove what was made here, but not the state of a running platform
+	rm -rf $(VENV) dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find operator tests model -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(READY): requirements.lock requirements-bootstrap.lock pyproject.toml
+	@test -n '$(PYTHON)' || { echo 'No Python 3.11 or newer with its venv module was found. Install one (on Debian:' \
+	'apt-get install python3.11-venv), or name one: make PYTHON=/path/to/python3.11' >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-bootstrap.lock
+	$(UV) pip sync --quiet --require-hashes requirements.lock
+	$(UV) pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
