@@ -1,0 +1,260 @@
+"""EphemeralEndpoint: a live model endpoint for one pull request."""
+
+from enum import StrEnum
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from ephemeral_endpoints.api import API_VERSION
+from ephemeral_endpoints.api.base import TOLERANT, ApiModel, Conditions, ObjectMeta
+from ephemeral_endpoints.api.rules import Rule
+from ephemeral_endpoints.api.types import (
+    DnsLabel,
+    Duration,
+    Environment,
+    Image,
+    Integer,
+    ModelDataUrl,
+    Repository,
+    RetentionDays,
+    Revision,
+    RoutePath,
+    ServerlessMemory,
+    Timestamp,
+)
+
+MAX_BODY_BYTES = 4 * 1024 * 1024
+"""The largest request that a serverless endpoint takes."""
+
+
+class AuthType(StrEnum):
+    """How callers prove that they may call."""
+
+    TOKEN = "Token"  # noqa: S105 the name of a method, no secret
+    NONE = "None"
+
+
+class ExpiryAction(StrEnum):
+    """What happens to the object when its time is up."""
+
+    AUTO = "Auto"
+    DELETE = "Delete"
+    RETIRE = "Retire"
+
+
+class Source(ApiModel):
+    """What is served: the commit, and the pull request that it belongs to."""
+
+    repository: Repository
+    """Owner and name of the Git repository, such as acme/sentiment."""
+
+    pull_request: Annotated[Integer, Field(ge=1, le=2_147_483_647)] | None = None
+    """Number of the pull request. Absent: the endpoint belongs to no pull request."""
+
+    revision: Revision
+    """SHA of the Git commit that is served, 7 to 64 lowercase hexadecimal digits. Quote it in YAML: an SHA of digits
+    only is read as a number otherwise. A change rolls the new revision out behind the same URL."""
+
+    branch: Annotated[str, Field(min_length=1, max_length=255)] | None = None
+    """Name of the pull request's branch, at most 255 characters. For people to read; nothing is fetched from it."""
+
+
+class Model(ApiModel):
+    """The model that is served."""
+
+    image: Image
+    """Image of the model server in Amazon ECR, with a tag or a digest:
+    <account>.dkr.ecr.<region>.amazonaws.com/<repository>:<tag>. A tag is resolved to a digest once for every change of
+    the spec; status.image shows which. The server answers GET /ping and POST /invocations on port 8080."""
+
+    data_url: ModelDataUrl | None = None
+    """S3 URL of the model's archive, s3://<bucket>/<key>.tar.gz, in the region of the class; it is unpacked into
+    /opt/ml/model. Absent: the image contains its model."""
+
+    environment: Environment = Field(default_factory=dict)
+    """Environment variables of the container: at most 100, names and values of at most 1024 characters, 32 KiB in all.
+    Everyone who may read the object can read them: no secrets."""
+
+
+class Serverless(ApiModel):
+    """Size of a serverless endpoint, which costs nothing while nobody calls it."""
+
+    memory_size_mb: Annotated[ServerlessMemory, Field(alias="memorySizeMB")] = 2048
+    """Memory of the container in MB: 1024, 2048, 3072, 4096, 5120 or 6144. CPU grows with it. Default 2048."""
+
+    max_concurrency: Annotated[Integer, Field(ge=1, le=200)] = 1
+    """Requests that are served at the same time, 1 to 200; further ones are answered with 503 and Retry-After. It
+    counts against the account's quota. Default 1."""
+
+
+class Serving(ApiModel):
+    """What the model runs on."""
+
+    serverless: Serverless = Serverless()
+    """Serve from a serverless endpoint of this size."""
+
+
+class Auth(ApiModel):
+    """Who may call the endpoint."""
+
+    type: AuthType = AuthType.TOKEN
+    """Token: callers send the header "Authorization: Bearer <token>"; the token is in a Secret that the object owns.
+    None: everyone who knows the URL may call. Default Token."""
+
+
+class Api(ApiModel):
+    """The public HTTP API in front of the endpoint."""
+
+    path: RoutePath | None = None
+    """Path of the endpoint's URL, such as /pr-42, at most 256 characters. Two objects with one path: the second is
+    refused with a condition. Default /<namespace>/<name>."""
+
+    auth: Auth = Auth()
+    """Who may call."""
+
+    max_body_bytes: Annotated[Integer, Field(ge=1, le=MAX_BODY_BYTES)] = MAX_BODY_BYTES
+    """Largest request body in bytes, 1 to 4194304 (4 MiB, the limit of serverless endpoints); larger ones are answered
+    with 413. Default 4194304."""
+
+
+class Alarms(ApiModel):
+    """When CloudWatch raises an alarm."""
+
+    latency_ms: Annotated[Integer, Field(ge=1, le=60_000)] = 5000
+    """Alarm when the model takes longer than this, in milliseconds, 1 to 60000 (SageMaker waits no longer). Default
+    5000."""
+
+    error_rate_percent: Annotated[Integer, Field(ge=1, le=100)] = 5
+    """Alarm when more than this share of the requests fails, in percent, 1 to 100. Default 5."""
+
+
+class Monitoring(ApiModel):
+    """Logs and alarms."""
+
+    log_retention_days: RetentionDays = 7
+    """Days that log events are kept, one of the values that CloudWatch Logs knows. The logs go with the object.
+    Default 7."""
+
+    alarms: Alarms = Alarms()
+    """Thresholds of the alarms."""
+
+
+class Lifecycle(ApiModel):
+    """When the endpoint goes away."""
+
+    ttl: Duration | None = None
+    """How long the endpoint lives, counted from the object's creation: a duration such as 72h, 30m or 1h30m. The class
+    caps it. Default: the class's defaultTtl."""
+
+    on_expiry: ExpiryAction = ExpiryAction.AUTO
+    """What happens when the time is up; everything in AWS goes in any case. Delete: the object is deleted too. Retire:
+    the object stays as a tombstone. Auto: Retire where a GitOps tool manages the object and would make it anew, Delete
+    elsewhere. Default Auto."""
+
+
+class EphemeralEndpointSpec(ApiModel):
+    """What is wanted."""
+
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            cel="has(self.className) == has(oldSelf.className)"
+            " && (!has(self.className) || self.className == oldSelf.className)",
+            message="className cannot be set, changed or removed once the object exists, because what it made lives "
+            "where its class says: delete the object and make it anew",
+        ),
+    )
+
+    class_name: DnsLabel | None = None
+    """Name of the EphemeralEndpointClass that says where and within what limits the endpoint runs. It cannot change.
+    Absent: the class marked as default."""
+
+    source: Source
+    """The commit that is served, and the pull request that it belongs to."""
+
+    model: Model
+    """The model that is served."""
+
+    serving: Serving = Serving()
+    """What the model runs on."""
+
+    api: Api = Api()
+    """The public HTTP API in front of the endpoint."""
+
+    monitoring: Monitoring = Monitoring()
+    """Logs and alarms."""
+
+    lifecycle: Lifecycle = Lifecycle()
+    """When the endpoint goes away."""
+
+
+class ResolvedImage(ApiModel):
+    """The image that is served."""
+
+    model_config = TOLERANT
+
+    uri: str
+    """The image with its digest."""
+
+    digest: str
+    """The image's digest, sha256:…"""
+
+
+class Resource(ApiModel):
+    """Something that exists in AWS because of the object."""
+
+    model_config = TOLERANT
+
+    kind: str
+    """Kind of the resource, such as Endpoint."""
+
+    name: str
+    """Name of the resource in AWS."""
+
+    arn: str | None = None
+    """ARN of the resource, where it has one."""
+
+
+class EphemeralEndpointStatus(ApiModel):
+    """What was found at the last look. Written by the operator only."""
+
+    model_config = TOLERANT
+
+    observed_generation: int = -1
+    """The metadata.generation that the status speaks of; -1 before the operator has seen the object."""
+
+    conditions: Conditions = ()
+    """State in detail. Ready is True when a request through the public URL was answered by this revision."""
+
+    url: str | None = None
+    """Public URL of the endpoint."""
+
+    endpoint_name: str | None = None
+    """Name of the endpoint in SageMaker."""
+
+    image: ResolvedImage | None = None
+    """The image that the spec's tag or digest was resolved to."""
+
+    revision: str | None = None
+    """The Git commit that is served now."""
+
+    expires_at: Timestamp | None = None
+    """When the endpoint goes away."""
+
+    resources: tuple[Resource, ...] = ()
+    """Everything that exists in AWS because of the object."""
+
+
+class EphemeralEndpoint(ApiModel):
+    """A live model endpoint for one pull request, which goes away again by itself."""
+
+    model_config = TOLERANT
+
+    api_version: Literal["ephemeral-endpoints.io/v1alpha1"] = API_VERSION
+    kind: Literal["EphemeralEndpoint"] = "EphemeralEndpoint"
+    metadata: ObjectMeta
+
+    spec: EphemeralEndpointSpec
+    """What is wanted."""
+
+    status: EphemeralEndpointStatus = EphemeralEndpointStatus()
+    """What was found at the last look. Written by the operator only."""

@@ -1,0 +1,137 @@
+"""EphemeralEndpointClass: where endpoints run and within what limits, as the platform team decides."""
+
+import re
+from datetime import timedelta
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from ephemeral_endpoints.api import API_VERSION, DEFAULT_CLASS_ANNOTATION
+from ephemeral_endpoints.api.base import TOLERANT, ApiModel, Conditions, ObjectMeta
+from ephemeral_endpoints.api.duration import FORM
+from ephemeral_endpoints.api.rules import Rule
+from ephemeral_endpoints.api.types import Duration, ImageRepositoryGlob, Region, RoleArn
+
+_ACCOUNT = "::[0-9]{12}:"
+_ROLES = ("executionRoleArn", "forwarderRoleArn", "invokeRoleArn")
+
+
+def _account(arn: str) -> str:
+    found = re.search(_ACCOUNT, arn)
+    return found[0].strip(":") if found else ""
+
+
+class ImagePolicy(ApiModel):
+    """Which images may be served."""
+
+    allowed_repositories: Annotated[tuple[ImageRepositoryGlob, ...], Field(max_length=100)] = ()
+    """Repositories whose images may be served, at most 100, as patterns without a tag in which * stands for any
+    characters (slashes too) and ? for one: 123456789012.dkr.ecr.eu-central-1.amazonaws.com/ml/*. Empty: every
+    repository of the class's own account and region. Default empty."""
+
+
+class LifecyclePolicy(ApiModel):
+    """How long endpoints may live."""
+
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            # A malformed duration has its own rule and message; here it would only fail to evaluate.
+            cel=f"[self.defaultTtl, self.maxTtl].exists(ttl, !ttl.matches('^({FORM})$') || ttl == '')"
+            " || duration(self.defaultTtl) <= duration(self.maxTtl)",
+            message="defaultTtl must not be longer than maxTtl",
+            holds=lambda policy: policy.default_ttl <= policy.max_ttl,
+        ),
+    )
+
+    default_ttl: Duration = timedelta(hours=72)
+    """How long an endpoint lives whose object asks for nothing: a duration such as 72h. Default 72h."""
+
+    max_ttl: Duration = timedelta(hours=336)
+    """The longest that any endpoint lives, at most 8760h; an object that asks for more gets this. Default 336h."""
+
+
+class EphemeralEndpointClassSpec(ApiModel):
+    """Where endpoints run and within what limits."""
+
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            cel=" && ".join(
+                f"self.{role}.find('{_ACCOUNT}') == self.{_ROLES[0]}.find('{_ACCOUNT}')" for role in _ROLES[1:]
+            ),
+            message=f"{', '.join(_ROLES)} must be roles of one account: AWS services assume no roles of other accounts",
+            holds=lambda spec: spec.account == _account(spec.forwarder_role_arn) == _account(spec.invoke_role_arn),
+        ),
+        Rule(
+            cel="self.region == oldSelf.region"
+            f" && self.{_ROLES[0]}.find('{_ACCOUNT}') == oldSelf.{_ROLES[0]}.find('{_ACCOUNT}')",
+            message="the region and the roles' account cannot change, because endpoints of the class live there: "
+            "make another class",
+        ),
+    )
+
+    region: Region
+    """AWS region that the endpoints run in, such as eu-central-1. It cannot change."""
+
+    execution_role_arn: RoleArn
+    """ARN of the role that SageMaker assumes to pull images, read model archives and write logs. The roles' account is
+    where the endpoints run; it cannot change."""
+
+    forwarder_role_arn: RoleArn
+    """ARN of the role that the Lambda function in front of each endpoint runs as."""
+
+    invoke_role_arn: RoleArn
+    """ARN of the role that API Gateway assumes to invoke the Lambda function."""
+
+    images: ImagePolicy = ImagePolicy()
+    """Which images may be served."""
+
+    lifecycle: LifecyclePolicy = LifecyclePolicy()
+    """How long endpoints may live."""
+
+    @property
+    def account(self) -> str:
+        """The 12-digit AWS account that endpoints of the class run in."""
+        return _account(self.execution_role_arn)
+
+
+class EphemeralEndpointClassStatus(ApiModel):
+    """What was found at the last look. Written by the operator only."""
+
+    model_config = TOLERANT
+
+    observed_generation: int = -1
+    """The metadata.generation that the status speaks of; -1 before the operator has seen the object."""
+
+    conditions: Conditions = ()
+    """State in detail. Ready is True when endpoints can be made in this class."""
+
+
+class EphemeralEndpointClass(ApiModel):
+    """Where endpoints run and within what limits.
+
+    The class that is annotated ephemeral-endpoints.io/is-default-class: "true" serves the objects that name none.
+    """
+
+    model_config = TOLERANT
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            cel="size(self.metadata.name) <= 63 && self.metadata.name.matches('^[a-z0-9]([a-z0-9-]*[a-z0-9])?$')",
+            message="the name of a class must be a DNS label, so that className can name it: at most 63 lowercase "
+            "letters, digits and '-', with a letter or digit at both ends",
+        ),
+    )
+
+    api_version: Literal["ephemeral-endpoints.io/v1alpha1"] = API_VERSION
+    kind: Literal["EphemeralEndpointClass"] = "EphemeralEndpointClass"
+    metadata: ObjectMeta
+
+    spec: EphemeralEndpointClassSpec
+    """Where endpoints run and within what limits."""
+
+    status: EphemeralEndpointClassStatus = EphemeralEndpointClassStatus()
+    """What was found at the last look. Written by the operator only."""
+
+    @property
+    def is_default(self) -> bool:
+        """Whether the class serves objects that name none."""
+        return self.metadata.annotations.get(DEFAULT_CLASS_ANNOTATION) == "true"

@@ -1,0 +1,239 @@
+"""Reusable types of the API's fields, with their limits, rules and messages."""
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Literal
+
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BeforeValidator,
+    Field,
+    PlainSerializer,
+    PlainValidator,
+    Strict,
+    WithJsonSchema,
+)
+
+from ephemeral_endpoints.api.duration import FORM, format_duration, parse_duration
+from ephemeral_endpoints.api.rules import Rule, matches
+
+# https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_CreateRepository.html
+_WORD = "[a-z0-9]+([._-]+[a-z0-9]+)*"
+_REGISTRY = r"[0-9]{12}\.dkr\.ecr\.[a-z0-9-]+\.amazonaws\.com(\.cn)?"
+_TAG = "[A-Za-z0-9_][A-Za-z0-9._-]{0,127}"
+_DIGEST = "sha256:[0-9a-f]{64}"
+
+_LONGEST_IMAGE = 255
+_LONGEST_IMAGE_NAME = _LONGEST_IMAGE - len("@sha256:") - 64
+# https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_ContainerDefinition.html
+_VARIABLE_BYTES = 1024
+_ENVIRONMENT_BYTES = 32 * 1024
+_LONGEST_DURATION = timedelta(hours=8760)
+
+# SageMaker sets the first two itself; the others are credentials, which everyone who may describe the model could read.
+_RESERVED_VARIABLES = (
+    "SAGEMAKER_BIND_TO_PORT",
+    "SAGEMAKER_SAFE_PORT_RANGE",
+    "AWS_ACCESS_KEY_ID",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN",
+)
+
+
+def _to_duration(value: object) -> timedelta:
+    if isinstance(value, timedelta):
+        return value
+    if isinstance(value, str):
+        return parse_duration(value)
+    raise ValueError("a duration is written like 72h, 30m or 1h30m")
+
+
+def _not_boolean(value: object) -> object:
+    # To Python, and so to Literal, True is 1.
+    if isinstance(value, bool):
+        raise ValueError("must be a number")  # noqa: TRY004 pydantic reports a ValueError as the field's
+    return value
+
+
+def _to_timestamp(value: datetime) -> datetime:
+    return value.astimezone(UTC).replace(microsecond=0)
+
+
+def _image_name(image: str) -> str:
+    return re.split("[:@]", image, maxsplit=1)[0]
+
+
+def _bytes(text: str) -> int:
+    return len(text.encode())
+
+
+Integer = Annotated[int, Strict()]
+
+Timestamp = Annotated[
+    AwareDatetime,
+    AfterValidator(_to_timestamp),
+    PlainSerializer(lambda value: value.strftime("%Y-%m-%dT%H:%M:%SZ"), return_type=str),
+    WithJsonSchema({"type": "string", "format": "date-time"}),
+]
+"""A moment in UTC to the second, as metav1.Time has it."""
+
+Duration = Annotated[
+    timedelta,
+    PlainValidator(_to_duration),
+    PlainSerializer(format_duration, return_type=str),
+    WithJsonSchema({"type": "string", "maxLength": 21}),
+    Rule(
+        cel=f"self.matches('^({FORM})$') && self.matches('[1-9]') && duration(self) <= duration('8760h')",
+        message="must be a duration longer than 0s and at most 8760h (a year) in hours, minutes and seconds, "
+        "such as 72h, 30m or 1h30m",
+        holds=lambda value: timedelta(0) < value <= _LONGEST_DURATION,
+    ),
+]
+
+DnsLabel = Annotated[
+    str,
+    Field(max_length=63),
+    matches(
+        "[a-z0-9]([a-z0-9-]*[a-z0-9])?",
+        "must be a DNS label: at most 63 lowercase letters, digits and '-', with a letter or digit at both ends",
+    ),
+]
+
+Repository = Annotated[
+    str,
+    Field(max_length=200),
+    matches(
+        "[A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9._-]+",
+        "must be the repository's owner and name, such as acme/sentiment (no URL)",
+    ),
+]
+
+Revision = Annotated[
+    str,
+    Field(max_length=64),
+    matches(
+        "[0-9a-f]{7,64}",
+        "must be the SHA of a Git commit: 7 to 64 lowercase hexadecimal digits, such as 1f0c2a9",
+    ),
+]
+
+Image = Annotated[
+    str,
+    Field(max_length=_LONGEST_IMAGE),
+    matches(
+        f"{_REGISTRY}/{_WORD}(/{_WORD})*([:@].*)?",
+        "must be an image in Amazon ECR: <account>.dkr.ecr.<region>.amazonaws.com/<repository> with a :tag or a "
+        "@sha256: digest",
+    ),
+    matches(
+        f"[^:@]*(:{_TAG}|@{_DIGEST})",
+        "must end with a tag (such as :1f0c2a9) or a digest (@sha256: and 64 hexadecimal digits), one of them, "
+        "so that it is certain what is served",
+    ),
+    Rule(
+        cel=f"size(self.split('@')[0].split(':')[0]) <= {_LONGEST_IMAGE_NAME}",
+        message=f"must have at most {_LONGEST_IMAGE_NAME} characters before the tag or digest, because SageMaker "
+        f"accepts {_LONGEST_IMAGE} with the digest",
+        holds=lambda image: len(_image_name(image)) <= _LONGEST_IMAGE_NAME,
+    ),
+]
+
+ModelDataUrl = Annotated[
+    str,
+    Field(max_length=1024),
+    matches(
+        r"s3://[a-z0-9][a-z0-9.-]+[a-z0-9]/.+\.tar\.gz",
+        "must be the S3 URL of a gzip-compressed tar archive: s3://<bucket>/<key>.tar.gz",
+    ),
+]
+
+Environment = Annotated[
+    Mapping[str, Annotated[str, Field(max_length=_VARIABLE_BYTES)]],
+    Field(max_length=100),
+    Rule(
+        cel="self.all(name, name.matches('^[A-Za-z_][A-Za-z0-9_]*$'))",
+        message="must have names of letters, digits and '_' that do not begin with a digit",
+        holds=lambda environment: all(name.isascii() and name.isidentifier() for name in environment),
+    ),
+    Rule(
+        cel=f"!self.exists(name, name in {list(_RESERVED_VARIABLES)!r})",
+        message=f"must not set {', '.join(_RESERVED_VARIABLES)}: SageMaker sets them itself, credentials by the "
+        "execution role of the class",
+        holds=lambda environment: environment.keys().isdisjoint(_RESERVED_VARIABLES),
+    ),
+    Rule(
+        cel=f"self.all(name, bytes(name).size() <= {_VARIABLE_BYTES} && bytes(self[name]).size() <= {_VARIABLE_BYTES})",
+        message=f"must have names and values of at most {_VARIABLE_BYTES} bytes each: SageMaker accepts no longer ones",
+        holds=lambda environment: all(
+            _bytes(text) <= _VARIABLE_BYTES for text in [*environment, *environment.values()]
+        ),
+    ),
+    Rule(
+        cel=f"self.map(name, bytes(name).size() + bytes(self[name]).size()).sum() <= {_ENVIRONMENT_BYTES}",
+        message="must be at most 32 KiB in all, names and values together: SageMaker accepts no more",
+        holds=lambda environment: sum(map(_bytes, [*environment, *environment.values()])) <= _ENVIRONMENT_BYTES,
+    ),
+]
+
+RoutePath = Annotated[
+    str,
+    Field(max_length=256),
+    matches(
+        "(/[A-Za-z0-9._~-]+)+",
+        "must be a path such as /pr-42 or /nlp/sentiment: segments of letters, digits, '.', '_', '~' and '-', "
+        "each after a '/', and no '/' at the end",
+    ),
+    Rule(
+        cel="!self.matches('(^|/)[.]{1,2}(/|$)')",
+        message="must not contain the segments '.' and '..': HTTP clients take them out before they call",
+        holds=lambda path: not {".", ".."} & set(path.split("/")),
+    ),
+    Rule(
+        cel="!(self in ['/ping', '/sping'])",
+        message="must not be /ping or /sping: API Gateway keeps them for its own health checks",
+        holds=lambda path: path not in {"/ping", "/sping"},
+    ),
+]
+
+# https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html
+RetentionDays = Annotated[
+    Literal[1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653],
+    BeforeValidator(_not_boolean),
+]
+
+ServerlessMemory = Annotated[
+    Integer,
+    Rule(
+        cel="self in [1024, 2048, 3072, 4096, 5120, 6144]",
+        message="memorySizeMB must be 1024, 2048, 3072, 4096, 5120 or 6144",
+        holds=lambda size: size in range(1024, 6145, 1024),
+    ),
+]
+
+Region = Annotated[
+    str,
+    Field(max_length=32),
+    matches("[a-z]{2,4}(-[a-z]+){1,2}-[0-9]{1,2}", "must be the code of an AWS region, such as eu-central-1"),
+]
+
+# https://docs.aws.amazon.com/IAM/latest/APIReference/API_Role.html
+RoleArn = Annotated[
+    str,
+    Field(max_length=640),
+    matches(
+        "arn:aws[a-z-]*:iam::[0-9]{12}:role/([!-~]+/)?[A-Za-z0-9_+=,.@-]{1,64}",
+        "must be the ARN of an IAM role: arn:aws:iam::<account>:role/<name>",
+    ),
+]
+
+ImageRepositoryGlob = Annotated[
+    str,
+    Field(max_length=_LONGEST_IMAGE),
+    matches(
+        r"[0-9*?]+\.dkr\.ecr\.[a-z0-9*?-]+\.amazonaws\.com(\.cn)?/[a-z0-9._/*?-]+",
+        "must be a repository of Amazon ECR without tag, in which * stands for any characters and ? for one: "
+        "<account>.dkr.ecr.<region>.amazonaws.com/<repository>",
+    ),
+]

@@ -1,0 +1,337 @@
+"""Every rule, on both sides: what it refuses, what a person reads then, and what it lets pass."""
+
+import re
+from collections.abc import Callable
+from copy import deepcopy
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pytest
+
+from ephemeral_endpoints.api.endpoint import EphemeralEndpoint
+from ephemeral_endpoints.api.endpoint_class import EphemeralEndpointClass
+
+Body = dict[str, Any]
+
+REGISTRY = "123456789012.dkr.ecr.us-east-1.amazonaws.com"
+ROLE = "arn:aws:iam::123456789012:role/"
+DIGEST = "sha256:" + "0" * 64
+DURATION = "must be a duration longer than 0s and at most 8760h (a year) in hours, minutes and seconds, such as 72h"
+NOT_ECR = "must be an image in Amazon ECR: <account>.dkr.ecr.<region>.amazonaws.com/<repository>"
+NO_TAG = "must end with a tag (such as :1f0c2a9) or a digest (@sha256: and 64 hexadecimal digits), one of them"
+NOT_ARCHIVE = "must be the S3 URL of a gzip-compressed tar archive: s3://<bucket>/<key>.tar.gz"
+BAD_NAMES = "must have names of letters, digits and '_' that do not begin with a digit"
+BAD_PATH = "must be a path such as /pr-42 or /nlp/sentiment"
+NOT_A_LABEL = "must be a DNS label: at most 63 lowercase letters, digits and '-', with a letter or digit at both ends"
+NOT_A_COMMIT = "must be the SHA of a Git commit: 7 to 64 lowercase hexadecimal digits"
+NOT_A_REPOSITORY = "must be a repository of Amazon ECR without tag, in which * stands for any characters and ? for one"
+NOT_OWNER_AND_NAME = "must be the repository's owner and name, such as acme/sentiment"
+
+
+@dataclass(frozen=True)
+class Case:
+    """A value at a path of the spec, why it is as it is, and the message where one is our own."""
+
+    path: str
+    value: object
+    reason: str
+    message: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.reason}"
+
+    @property
+    def block(self) -> str:
+        """The first name of the path: what a rule over several fields reports."""
+        return self.path.split(".")[0]
+
+    def applied_to(self, body: Body) -> Body:
+        """Return the object with the value in place."""
+        changed = deepcopy(body)
+        *parents, last = self.path.split(".")
+        part = changed["spec"]
+        for name in parents:
+            part = part.setdefault(name, {})
+        part[last] = self.value
+        return changed
+
+
+ENDPOINT_REFUSED = [
+    Case("className", "Default", "uppercase", NOT_A_LABEL),
+    Case("className", "-default", "begins with '-'", NOT_A_LABEL),
+    Case("className", "", "empty", NOT_A_LABEL),
+    Case("className", "x" * 64, "longer than a label"),
+    Case("source.repository", "sentiment", "no owner", NOT_OWNER_AND_NAME),
+    Case("source.repository", "https://github.com/acme/sentiment", "a URL", NOT_OWNER_AND_NAME),
+    Case("source.repository", "a/" + "b" * 199, "too long"),
+    Case("source.revision", "main", "a branch", NOT_A_COMMIT),
+    Case("source.revision", "1f0c2a", "too short to be unique", NOT_A_COMMIT),
+    Case("source.revision", "1F0C2A9", "uppercase, which Git never prints", NOT_A_COMMIT),
+    Case("source.revision", "1f0c2a9\n", "a line break at the end", NOT_A_COMMIT),
+    Case("source.revision", 12345678, "digits only, without quotes"),
+    Case("source.pullRequest", 0, "GitHub counts from 1"),
+    Case("source.pullRequest", 2**63, "more than the API server can hold"),
+    Case("monitoring.logRetentionDays", value=True, reason="no number, though Python takes it for 1"),
+    Case("source.pullRequest", value=True, reason="no number"),
+    Case("source.pullRequest", "42", "a string"),
+    Case("source.branch", "", "empty"),
+    Case("source.branch", "ä" * 256, "too long"),
+    Case("model.image", "python:3.11", "an image of Docker Hub", NOT_ECR),
+    Case("model.image", f"{REGISTRY}/Models:1", "ECR's repositories are lowercase", NOT_ECR),
+    Case("model.image", f"x.{REGISTRY}/models:1", "a host that only ends like ECR's", NOT_ECR),
+    Case("model.image", f"{REGISTRY}.evil.example/models:1", "a host that only begins like ECR's", NOT_ECR),
+    Case("model.image", f"{REGISTRY}/models", "neither tag nor digest", NO_TAG),
+    Case("model.image", f"{REGISTRY}/models:", "empty tag", NO_TAG),
+    Case("model.image", f"{REGISTRY}/models:1@{DIGEST}", "tag and digest, which SageMaker does not take", NO_TAG),
+    Case("model.image", f"{REGISTRY}/models@sha256:12", "digest cut short", NO_TAG),
+    Case(
+        "model.image",
+        f"{REGISTRY}/{'m' * 139}:1",
+        "no room for the digest",
+        "must have at most 183 characters before the tag or digest, because SageMaker accepts 255 with the digest",
+    ),
+    Case("model.image", f"{REGISTRY}/{'m' * 300}:1", "longer than SageMaker takes"),
+    Case("model.dataUrl", "s3://models/sentiment", "no archive", NOT_ARCHIVE),
+    Case("model.dataUrl", "https://models.s3.amazonaws.com/model.tar.gz", "no S3 URL", NOT_ARCHIVE),
+    Case("model.dataUrl", "s3://models/a\nb.tar.gz", "a line break", NOT_ARCHIVE),
+    Case("model.dataUrl", f"s3://models/{'m' * 1024}.tar.gz", "longer than SageMaker takes"),
+    Case("model.environment", {"LOG-LEVEL": "debug"}, "a name with '-'", BAD_NAMES),
+    Case("model.environment", {"1ST": "debug"}, "a name that begins with a digit", BAD_NAMES),
+    Case("model.environment", {"": "debug"}, "an empty name", BAD_NAMES),
+    Case("model.environment", {"STRASSE_ß": "x"}, "a letter that is not ASCII", BAD_NAMES),
+    Case("model.environment", {"AWS_SECRET_ACCESS_KEY": "x"}, "a credential", "must not set SAGEMAKER_BIND_TO_PORT"),
+    Case(
+        "model.environment", {"SAGEMAKER_BIND_TO_PORT": "1"}, "SageMaker's own", "must not set SAGEMAKER_BIND_TO_PORT"
+    ),
+    Case("model.environment", {"N" * 1025: ""}, "a name too long", "must have names and values of at most 1024 bytes"),
+    Case("model.environment", {"N": "ä" * 513}, "1026 bytes", "must have names and values of at most 1024 bytes"),
+    Case("model.environment", {f"N{i}": "" for i in range(101)}, "too many"),
+    Case(
+        "model.environment",
+        {f"N{i:02}": "x" * 1022 for i in range(32)},
+        "32,800 bytes",
+        "must be at most 32 KiB in all, names and values together",
+    ),
+    Case(
+        "serving.serverless.memorySizeMB",
+        1536,
+        "no multiple of 1024",
+        "memorySizeMB must be 1024, 2048, 3072, 4096, 5120 or 6144",
+    ),
+    Case("serving.serverless.memorySizeMB", 0, "none at all", "memorySizeMB must be 1024"),
+    Case("serving.serverless.memorySizeMB", 7168, "more than SageMaker has", "memorySizeMB must be 1024"),
+    Case("serving.serverless.maxConcurrency", 0, "nobody could call"),
+    Case("serving.serverless.maxConcurrency", 201, "more than SageMaker allows"),
+    Case("api.path", "pr-42", "no '/' in front", BAD_PATH),
+    Case("api.path", "/", "the root", BAD_PATH),
+    Case("api.path", "/pr-42/", "a '/' at the end", BAD_PATH),
+    Case("api.path", "/a//b", "an empty segment", BAD_PATH),
+    Case("api.path", "/{proxy+}", "a variable of API Gateway", BAD_PATH),
+    Case("api.path", "/a%2Fb", "an encoded character", BAD_PATH),
+    Case("api.path", "/a/../b", "climbs up", "must not contain the segments '.' and '..'"),
+    Case("api.path", "/.", "only a dot", "must not contain the segments '.' and '..'"),
+    Case("api.path", "/ping", "API Gateway's own", "must not be /ping or /sping"),
+    Case("api.path", "/" + "a" * 256, "too long"),
+    Case("api.auth.type", "Basic", "unknown"),
+    Case("api.maxBodyBytes", 4194305, "more than a serverless endpoint takes"),
+    Case("api.maxBodyBytes", 0, "nothing could be sent"),
+    Case("monitoring.logRetentionDays", 8, "CloudWatch does not know it"),
+    Case("monitoring.alarms.latencyMs", 0, "always alarm"),
+    Case("monitoring.alarms.latencyMs", 60001, "never alarm: SageMaker gives up before"),
+    Case("monitoring.alarms.errorRatePercent", 0, "always alarm"),
+    Case("monitoring.alarms.errorRatePercent", 101, "never alarm"),
+    Case("lifecycle.ttl", "0s", "gone at once", DURATION),
+    Case("lifecycle.ttl", "0h0m0s", "gone at once", DURATION),
+    Case("lifecycle.ttl", "8761h", "longer than a year", DURATION),
+    Case("lifecycle.ttl", "999999h999999m999999s", "the longest that the syntax can say", DURATION),
+    Case("lifecycle.onExpiry", "Keep", "unknown"),
+]
+MALFORMED_TTL = [
+    Case("lifecycle.ttl", "5x", "no unit of time"),
+    Case("lifecycle.ttl", "", "empty"),
+    Case("lifecycle.ttl", "72", "no unit"),
+    Case("lifecycle.ttl", "1.5h", "a fraction"),
+    Case("lifecycle.ttl", "-1h", "negative"),
+    Case("lifecycle.ttl", "3d", "days, which Go does not know"),
+    Case("lifecycle.ttl", "30m1h", "units out of order"),
+    Case("lifecycle.ttl", "1h\n", "a line break at the end"),
+]
+ENDPOINT_ACCEPTED = [
+    Case("className", "a" * 63, "the longest label"),
+    Case("source.repository", "Acme-Inc/senti.ment_2", "all characters"),
+    Case("source.revision", "0" * 64, "SHA-256"),
+    Case("source.branch", "feature/ünïcode-🙂" + "x" * 238, "any characters, 255 of them"),
+    Case("model.image", f"{REGISTRY}/a/b_c/d.e-f@{DIGEST}", "digest"),
+    Case("model.image", f"{REGISTRY}.cn/{'m' * 135}:{'t' * 67}", "China; the longest name and all that then fits"),
+    Case("model.dataUrl", "s3://my.models/a b/ü.tar.gz", "keys take any character"),
+    Case("model.environment", {"SAGEMAKER_PROGRAM": "inference.py", "_x1": "any\ntext"}, "AWS's own images want it"),
+    Case("model.environment", {f"N{i}": "" for i in range(100)}, "as many as SageMaker takes"),
+    Case("model.environment", {f"N{i:02}": "x" * 1021 for i in range(32)}, "32 KiB"),
+    Case("api.path", "/a.b/~c/_d/..e", "all characters; dots in a name"),
+    Case("api.path", "/v1/ping", "reserved at the root only"),
+    Case("lifecycle.ttl", "1s", "the shortest"),
+    Case("lifecycle.ttl", "8760h", "the longest"),
+    Case("lifecycle.ttl", "1h30m", "two units"),
+    Case("lifecycle.ttl", "0h90m", "a part that is zero"),
+]
+
+CLASS_REFUSED = [
+    Case("region", "frankfurt", "a city", "must be the code of an AWS region, such as eu-central-1"),
+    Case("region", "us-east-1a", "a zone", "must be the code of an AWS region"),
+    Case("executionRoleArn", "model", "a name", "must be the ARN of an IAM role: arn:aws:iam::<account>:role/<name>"),
+    Case("forwarderRoleArn", "arn:aws:iam::123456789012:user/model", "a user", "must be the ARN of an IAM role"),
+    Case("invokeRoleArn", ROLE + "x" * 65, "a name too long", "must be the ARN of an IAM role"),
+    Case("images.allowedRepositories", ["models/*"], "no registry", NOT_A_REPOSITORY),
+    Case("images.allowedRepositories", [f"{REGISTRY}/models:1"], "with a tag", NOT_A_REPOSITORY),
+    Case("images.allowedRepositories", [f"{REGISTRY}/m"] * 101, "too many"),
+    Case("lifecycle.maxTtl", "71h", "shorter than the default", "defaultTtl must not be longer than maxTtl"),
+    Case("lifecycle.defaultTtl", "337h", "longer than the maximum", "defaultTtl must not be longer than maxTtl"),
+    Case("lifecycle.defaultTtl", "0s", "gone at once", DURATION),
+]
+CLASS_ACCEPTED = [
+    Case("region", "us-gov-west-1", "three words"),
+    Case("region", "ap-southeast-4", "two words"),
+    Case("executionRoleArn", ROLE + "a/b/c+=,.@-_", "with a path and all characters"),
+    Case("images.allowedRepositories", ["*.dkr.ecr.*.amazonaws.com/team-?/*"], "everywhere"),
+    Case("images.allowedRepositories", [], "only the own account and region"),
+    Case("lifecycle.maxTtl", "72h", "as long as the default"),
+]
+OTHER_ACCOUNT = {
+    "executionRoleArn": "arn:aws:iam::210987654321:role/a",
+    "forwarderRoleArn": "arn:aws:iam::210987654321:role/b",
+    "invokeRoleArn": "arn:aws:iam::210987654321:role/c",
+}
+
+
+@pytest.mark.parametrize("case", [*ENDPOINT_REFUSED, *MALFORMED_TTL], ids=str)
+def test_python_refuses_an_endpoint(case: Case, endpoint: Body) -> None:
+    with pytest.raises(ValueError, match=f"spec.{case.path}[^ ]*\n.*{re.escape(case.message)}"):
+        EphemeralEndpoint.model_validate(case.applied_to(endpoint))
+
+
+@pytest.mark.parametrize(
+    "case", [*ENDPOINT_REFUSED, *(replace(case, message=DURATION) for case in MALFORMED_TTL)], ids=str
+)
+def test_the_api_server_refuses_an_endpoint(case: Case, endpoint: Body, create: Callable[..., Body]) -> None:
+    with pytest.raises(ValueError, match=f"spec.{case.path}.*{re.escape(case.message)}"):
+        create(case.applied_to(endpoint))
+
+
+@pytest.mark.parametrize("case", ENDPOINT_ACCEPTED, ids=str)
+def test_both_accept_an_endpoint(case: Case, endpoint: Body, create: Callable[..., Body]) -> None:
+    body = case.applied_to(endpoint)
+    assert EphemeralEndpoint.model_validate(create(body)).spec == EphemeralEndpoint.model_validate(body).spec
+
+
+@pytest.mark.parametrize("case", CLASS_REFUSED, ids=str)
+def test_python_refuses_a_class(case: Case, endpoint_class: Body) -> None:
+    with pytest.raises(ValueError, match=f"spec.{case.block}[^ ]*\n.*{re.escape(case.message)}"):
+        EphemeralEndpointClass.model_validate(case.applied_to(endpoint_class))
+
+
+@pytest.mark.parametrize("case", CLASS_REFUSED, ids=str)
+def test_the_api_server_refuses_a_class(case: Case, endpoint_class: Body, create: Callable[..., Body]) -> None:
+    with pytest.raises(ValueError, match=f"spec.{case.block}.*{re.escape(case.message)}"):
+        create(case.applied_to(endpoint_class))
+
+
+@pytest.mark.parametrize("case", CLASS_ACCEPTED, ids=str)
+def test_both_accept_a_class(case: Case, endpoint_class: Body, create: Callable[..., Body]) -> None:
+    body = case.applied_to(endpoint_class)
+    assert EphemeralEndpointClass.model_validate(create(body)).spec == EphemeralEndpointClass.model_validate(body).spec
+
+
+@pytest.mark.parametrize("kind", [EphemeralEndpoint, EphemeralEndpointClass])
+def test_both_refuse_an_unknown_field(
+    kind: type[EphemeralEndpoint | EphemeralEndpointClass],
+    endpoint: Body,
+    endpoint_class: Body,
+    create: Callable[..., Body],
+) -> None:
+    body = Case("classname", "x", "a slip").applied_to(endpoint if kind is EphemeralEndpoint else endpoint_class)
+    with pytest.raises(ValueError, match=r"spec\.classname\n.*not permitted"):
+        kind.model_validate(body)
+    with pytest.raises(ValueError, match=r'unknown field "spec\.classname"'):
+        create(body)
+
+
+@pytest.mark.parametrize("field", ["source", "model"])
+def test_both_demand_what_every_endpoint_needs(field: str, endpoint: Body, create: Callable[..., Body]) -> None:
+    del endpoint["spec"][field]
+    with pytest.raises(ValueError, match=rf"spec\.{field}\n.*required"):
+        EphemeralEndpoint.model_validate(endpoint)
+    with pytest.raises(ValueError, match=rf"spec\.{field}: Required value"):
+        create(endpoint)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        pytest.param("a", "b", id="changed"),
+        pytest.param(None, "a", id="set later"),
+        pytest.param("a", None, id="removed"),
+    ],
+)
+def test_the_class_of_an_endpoint_stays(
+    before: str | None,
+    after: str | None,
+    endpoint: Body,
+    stored: Callable[[Body], Body],
+    patch: Callable[[Body, Body], Body],
+) -> None:
+    body = stored(Case("className", before, "").applied_to(endpoint))
+    with pytest.raises(ValueError, match="className cannot be set, changed or removed once the object exists"):
+        patch(body, {"spec": {"className": after}})
+
+
+@pytest.mark.parametrize("class_name", ["a", None])
+def test_all_else_of_an_endpoint_can_change(
+    class_name: str | None, endpoint: Body, stored: Callable[[Body], Body], patch: Callable[[Body, Body], Body]
+) -> None:
+    body = stored(Case("className", class_name, "").applied_to(endpoint))
+    assert patch(body, {"spec": {"source": {"revision": "abcdef0"}}})["metadata"]["generation"] == 2
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param({"region": "eu-central-1"}, id="another region"),
+        pytest.param(OTHER_ACCOUNT, id="another account"),
+    ],
+)
+def test_a_class_stays_where_it_is(
+    change: Body, endpoint_class: Body, stored: Callable[[Body], Body], patch: Callable[[Body, Body], Body]
+) -> None:
+    body = stored(endpoint_class)
+    with pytest.raises(ValueError, match="the region and the roles' account cannot change"):
+        patch(body, {"spec": change})
+    assert patch(body, {"spec": {"executionRoleArn": ROLE + "other"}})["metadata"]["generation"] == 2
+
+
+@pytest.mark.parametrize("role", ["forwarderRoleArn", "invokeRoleArn"])
+def test_the_roles_of_a_class_are_of_one_account(role: str, endpoint_class: Body, create: Callable[..., Body]) -> None:
+    body = Case(role, OTHER_ACCOUNT[role], "").applied_to(endpoint_class)
+    with pytest.raises(ValueError, match="must be roles of one account"):
+        EphemeralEndpointClass.model_validate(body)
+    with pytest.raises(ValueError, match="must be roles of one account"):
+        create(body)
+
+
+@pytest.mark.parametrize("name", ["a.b", "x" * 64])
+def test_the_name_of_a_class_is_one_that_class_name_can_say(
+    name: str, endpoint_class: Body, create: Callable[..., Body]
+) -> None:
+    with pytest.raises(ValueError, match="the name of a class must be a DNS label"):
+        create(endpoint_class | {"metadata": {"name": name}})
+
+
+def test_an_endpoint_has_any_name_that_kubernetes_allows(endpoint: Body, create: Callable[..., Body]) -> None:
+    name = ".".join(["x" * 63] * 4)[:253]
+    assert EphemeralEndpoint.model_validate(create(endpoint | {"metadata": {"name": name}})).metadata.name == name
+
+
+def test_null_means_absent_to_both(endpoint: Body, create: Callable[..., Body]) -> None:
+    body = deepcopy(endpoint)
+    body["spec"] |= {"className": None, "serving": None, "api": {"path": None, "auth": None}}
+    assert EphemeralEndpoint.model_validate(create(body)).spec == EphemeralEndpoint.model_validate(endpoint).spec
+    assert EphemeralEndpoint.model_validate(body).spec == EphemeralEndpoint.model_validate(endpoint).spec
