@@ -1,0 +1,145 @@
+"""The caller's side of the forwarder: events and responses of an HTTP API, payload format 2.0. Pure.
+
+Shapes: API Gateway developer guide, "Create AWS Lambda proxy integrations for HTTP APIs".
+"""
+
+import base64
+import binascii
+import hashlib
+import hmac
+import json
+import re
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any, NamedTuple
+
+MAX_RESPONSE_BYTES = 6_291_556
+"""The largest answer that Lambda takes, counted as JSON, thus after escaping (Lambda quotas, invocation payload)."""
+
+# SageMaker's ``Header`` shape, without the control characters that would end the header.
+_HEADER_VALUE = re.compile(r"[\x20-\x7e]{1,1024}")
+# RFC 9110, section 8.3.1, bounded.
+_NAME = r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,127}"
+_MEDIA_TYPE = re.compile(rf'{_NAME}/{_NAME}( ?; ?{_NAME}=({_NAME}|"[ !#-\[\]-~]{{0,127}}")){{0,4}}')
+
+# A model is as trustworthy as its pull request, and in a browser the answers of all pull requests share one origin.
+_SAFETY_HEADERS = {
+    "cache-control": "no-store",
+    "content-security-policy": "default-src 'none'; sandbox",
+    "x-content-type-options": "nosniff",
+}
+
+
+class Answer(NamedTuple):
+    """What the model itself answered; ``status`` is 200 or the model's 4xx."""
+
+    status: int
+    content_type: str
+    body: bytes
+
+
+class Problem(Exception):  # noqa: N818 - RFC 9457's own word for it
+    """Any other answer; ``detail`` is told to the caller and must carry nothing internal."""
+
+    def __init__(self, status: HTTPStatus, kind: str, detail: str, headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(kind)
+        self.status = status
+        self.kind = kind
+        self.detail = detail
+        self.headers = dict(headers or {})
+
+
+def method(event: Mapping[str, Any]) -> str:
+    """The request's HTTP method."""
+    return str(event["requestContext"]["http"]["method"])
+
+
+def request_id(event: Mapping[str, Any]) -> str:
+    """API Gateway's id of the request, which its own access log has too."""
+    return str(event["requestContext"]["requestId"])
+
+
+def headers(event: Mapping[str, Any]) -> dict[str, str]:
+    """The request's headers by lower-case name."""
+    return {name.lower(): value for name, value in event.get("headers", {}).items()}
+
+
+def authenticate(sent: Mapping[str, str], token_sha256: str | None) -> None:
+    """Check the token of ``Authorization: Bearer``, else of ``X-Api-Key``, in constant time; raises Problem 401."""
+    if token_sha256 is None:
+        return
+    scheme, _, credentials = sent.get("authorization", "").partition(" ")
+    token = credentials.strip() if scheme.lower() == "bearer" else sent.get("x-api-key", "")
+    digest = hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
+    if not hmac.compare_digest(digest, token_sha256):
+        detail = "Send the endpoint's token as 'Authorization: Bearer TOKEN'."
+        raise Problem(HTTPStatus.UNAUTHORIZED, "unauthorized", detail, {"www-authenticate": "Bearer"})
+
+
+def header(sent: Mapping[str, str], name: str) -> str | None:
+    """A header that is safe to send on, or None if the caller sent none; raises Problem 400."""
+    value = sent.get(name) or None
+    if value is not None and not _HEADER_VALUE.fullmatch(value):
+        detail = f"The {name} header must be at most 1024 printable ASCII characters."
+        raise Problem(HTTPStatus.BAD_REQUEST, "malformed-request", detail)
+    return value
+
+
+def read_body(event: Mapping[str, Any], max_bytes: int) -> bytes:
+    """The request's body as the caller sent it; raises Problem 400 or 413.
+
+    The size is checked before decoding too, so that nothing large is copied only to be refused.
+    """
+    text = event.get("body") or ""
+    encoded = event.get("isBase64Encoded", False)
+    if len(text) <= (-(-max_bytes // 3) * 4 if encoded else max_bytes):
+        try:
+            body = base64.b64decode(text, validate=True) if encoded else text.encode()
+        except (binascii.Error, ValueError) as error:
+            raise Problem(HTTPStatus.BAD_REQUEST, "malformed-request", "The body cannot be decoded.") from error
+        if len(body) <= max_bytes:
+            return body
+    detail = f"The body may have at most {max_bytes} bytes."
+    raise Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "content-too-large", detail)
+
+
+def render_answer(answer: Answer) -> dict[str, Any]:
+    """The model's answer, byte for byte; raises Problem 502 if it is larger than Lambda can return."""
+    content_type = answer.content_type if _MEDIA_TYPE.fullmatch(answer.content_type) else "application/octet-stream"
+    response: dict[str, Any] = {
+        "statusCode": int(answer.status),
+        "headers": {"content-type": content_type, **_SAFETY_HEADERS},
+    }
+    try:
+        response |= {"body": answer.body.decode(), "isBase64Encoded": False}
+    except UnicodeDecodeError:
+        response |= {"body": base64.b64encode(answer.body).decode("ascii"), "isBase64Encoded": True}
+    if len(json.dumps(response, ensure_ascii=False).encode()) > MAX_RESPONSE_BYTES:
+        detail = "The model's answer is larger than the 6 MB that can be passed on."
+        raise Problem(HTTPStatus.BAD_GATEWAY, "answer-too-large", detail)
+    return response
+
+
+def render_problem(problem: Problem, instance: str) -> dict[str, Any]:
+    """``application/problem+json`` (RFC 9457); ``instance`` is the request's id, to be found in the logs."""
+    document = {
+        "type": f"urn:ephemeral-endpoints:problem:{problem.kind}",
+        "title": problem.status.phrase,
+        "status": problem.status.value,
+        "detail": problem.detail,
+        "instance": instance,
+    }
+    return {
+        "statusCode": problem.status.value,
+        "headers": {"content-type": "application/problem+json", **_SAFETY_HEADERS, **problem.headers},
+        "body": json.dumps(document),
+        "isBase64Encoded": False,
+    }
+
+
+def body_bytes(message: Mapping[str, Any]) -> int:
+    """Size in bytes of the body of an event or a response, without the inflation by base64."""
+    text = message.get("body") or ""
+    if message.get("isBase64Encoded"):
+        return len(text) // 4 * 3 - text[-2:].count("=")
+    return len(text.encode("utf-8", "surrogatepass"))

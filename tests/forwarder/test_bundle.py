@@ -1,0 +1,227 @@
+import io
+import json
+import os
+import re
+import socket
+import subprocess
+import sys
+import threading
+import time
+import zipfile
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import replace
+from hashlib import sha256
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import NamedTuple
+
+import boto3
+import pytest
+import requests
+
+from ephemeral_endpoints.forwarder import bundle
+from ephemeral_endpoints.forwarder.config import ForwarderConfig
+
+TOKEN = "correct-horse"  # noqa: S105 - opens nothing but the forwarder of these tests
+CONFIG = ForwarderConfig("nlp-sentiment", sha256(TOKEN.encode()).hexdigest(), 4_194_304, "us-east-1")
+
+
+def test_equal_configurations_give_the_same_bytes_whenever_they_are_built() -> None:
+    first = bundle.build(CONFIG)
+    bundle.build.cache_clear()
+    assert bundle.build(replace(CONFIG)) == first
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        replace(CONFIG, endpoint_name="other"),
+        replace(CONFIG, token_sha256=None),
+        replace(CONFIG, max_body_bytes=1),
+        replace(CONFIG, region="eu-west-1"),
+    ],
+)
+def test_whatever_differs_in_the_configuration_differs_in_the_hash(other: ForwarderConfig) -> None:
+    assert bundle.build(other).sha256_base64 != bundle.build(CONFIG).sha256_base64
+
+
+def test_the_zip_carries_neither_times_nor_rights_of_this_machine() -> None:
+    with zipfile.ZipFile(io.BytesIO(bundle.build(CONFIG).zip)) as archive:
+        assert {entry.date_time for entry in archive.infolist()} == {(1980, 1, 1, 0, 0, 0)}
+        assert {entry.external_attr >> 16 for entry in archive.infolist()} == {0o100644}
+        assert TOKEN.encode() not in archive.read("ephemeral_endpoints/forwarder/config.json")
+
+
+def test_the_zip_needs_nothing_of_this_project_but_itself(tmp_path: Path) -> None:
+    with zipfile.ZipFile(io.BytesIO(bundle.build(CONFIG).zip)) as archive:
+        archive.extractall(tmp_path)
+    program = (
+        "import sys; from ephemeral_endpoints.forwarder import handler; print(*{m.__file__ for m in"
+        " sys.modules.values() if m.__name__.startswith('ephemeral_endpoints')}, sep='\\n')"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    command = [sys.executable, "-c", program]
+    output = subprocess.check_output(command, env=environment, text=True)  # noqa: S603 - both are of this file
+    assert output
+    assert all(Path(line).is_relative_to(tmp_path) for line in output.splitlines())
+
+
+class _Echo(BaseHTTPRequestHandler):
+    """SageMaker Runtime before a model that answers with what it was sent, and refuses what is called bad."""
+
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        if body == b"bad":
+            members = {"Message": "", "OriginalStatusCode": 422, "OriginalMessage": "no"}
+            self._answer(424, json.dumps(members).encode(), "application/json")
+        else:
+            self._answer(200, body, self.headers["Content-Type"])
+
+    def _answer(self, status: int, body: bytes, content_type: str) -> None:
+        self.send_response(status)
+        self.send_header("Content-Type", content_type)
+        self.send_header("Content-Length", str(len(body)))
+        if status == 424:
+            self.send_header("x-amzn-ErrorType", "ModelError")
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+class Deployed(NamedTuple):
+    """A forwarder in Lambda behind an HTTP API, and the CodeSha256 that Lambda gave it."""
+
+    url: str
+    code_sha256: str
+    aws: str
+
+
+@pytest.fixture(scope="module")
+def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
+    with echo_server() as runtime, ministack(runtime, tmp_path_factory.mktemp("ministack")) as aws:
+        arn, code_sha256 = create_function(aws)
+        api = session().client("apigatewayv2", endpoint_url=aws)
+        with closing(api):
+            api_id = api.create_api(Name="test", ProtocolType="HTTP")["ApiId"]
+            integration = api.create_integration(
+                ApiId=api_id, IntegrationType="AWS_PROXY", IntegrationUri=arn, PayloadFormatVersion="2.0"
+            )
+            target = f"integrations/{integration['IntegrationId']}"
+            api.create_route(ApiId=api_id, RouteKey="ANY /nlp/sentiment", Target=target)
+            api.create_stage(ApiId=api_id, StageName="$default", AutoDeploy=True)
+        yield Deployed(f"{aws}/_aws/execute-api/{api_id}/$default/nlp/sentiment", code_sha256, aws)
+
+
+@contextmanager
+def echo_server() -> Iterator[str]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Echo) as server:
+        server.daemon_threads = True
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+        server.shutdown()
+        thread.join()
+
+
+@contextmanager
+def ministack(runtime: str, folder: Path) -> Iterator[str]:
+    with closing(socket.create_server(("127.0.0.1", 0))) as probe:
+        port = probe.getsockname()[1]
+    environment = {
+        **os.environ,
+        "GATEWAY_PORT": str(port),
+        "BIND_HOST": "127.0.0.1",
+        "TMPDIR": str(folder),
+        "AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME": runtime,
+    }
+    log = folder / "log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "ministack"], env=environment, stdout=output, stderr=subprocess.STDOUT
+        )
+    try:
+        wait_for(f"http://127.0.0.1:{port}/_ministack/health", process, log)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+def wait_for(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.monotonic() + 60
+    while process.poll() is None and time.monotonic() < deadline:
+        try:
+            requests.get(url, timeout=5)
+        except requests.ConnectionError:
+            time.sleep(0.05)
+        else:
+            return
+    pytest.fail(f"ministack does not answer: {log.read_text()}")
+
+
+def create_function(aws: str) -> tuple[str, str]:
+    package = bundle.build(CONFIG)
+    client = session().client("lambda", endpoint_url=aws)
+    with closing(client):
+        client.create_function(
+            FunctionName="forwarder",
+            Runtime=bundle.RUNTIME,
+            Role="arn:aws:iam::000000000000:role/forwarder",
+            Handler=bundle.HANDLER,
+            Timeout=bundle.TIMEOUT_SECONDS,
+            MemorySize=bundle.MEMORY_MB,
+            Code={"ZipFile": package.zip},
+        )
+        client.get_waiter("function_active_v2").wait(
+            FunctionName="forwarder", WaiterConfig={"Delay": 1, "MaxAttempts": 30}
+        )
+        made = client.get_function_configuration(FunctionName="forwarder")
+    return made["FunctionArn"], made["CodeSha256"]
+
+
+def session() -> boto3.Session:
+    return boto3.Session("000000000000", "test", region_name="us-east-1")
+
+
+def test_lambda_names_the_code_by_the_hash_that_the_bundle_foretold(deployed: Deployed) -> None:
+    assert deployed.code_sha256 == bundle.build(CONFIG).sha256_base64
+
+
+def test_over_http_the_model_answers_whom_the_token_opens(deployed: Deployed) -> None:
+    opened = {"Authorization": f"Bearer {TOKEN}"}
+    answer = requests.post(deployed.url, json={"text": "ü"}, headers=opened, timeout=30)
+    assert (answer.status_code, answer.json()) == (200, {"text": "ü"})
+    assert answer.headers["content-type"] == "application/json"
+    assert requests.get(deployed.url, headers=opened, timeout=30).json() == {"status": "Ready"}
+    stranger = requests.post(deployed.url, json={}, timeout=30)
+    assert (stranger.status_code, stranger.headers["www-authenticate"]) == (401, "Bearer")
+    assert stranger.headers["content-type"] == "application/problem+json"
+
+
+def test_over_http_bytes_and_refusals_pass_unchanged(deployed: Deployed) -> None:
+    opened = {"X-Api-Key": TOKEN, "Content-Type": "application/octet-stream"}
+    content = bytes(range(256)) * 16_384
+    assert requests.post(deployed.url, data=content, headers=opened, timeout=30).content == content
+    too_large = requests.post(deployed.url, data=content + b"x", headers=opened, timeout=30)
+    assert too_large.status_code == 413
+    refused = requests.post(deployed.url, data=b"bad", headers=opened, timeout=30)
+    assert (refused.status_code, refused.text) == (422, "no")
+    assert requests.delete(deployed.url, headers=opened, timeout=30).headers["allow"] == "GET, POST"
+    assert requests.head(deployed.url, headers=opened, timeout=30).status_code == 405
+
+
+def test_the_access_log_reaches_the_functions_log_group(deployed: Deployed) -> None:
+    requests.post(deployed.url, data=b"private-text", headers={"X-Api-Key": TOKEN}, timeout=30)
+    logs = session().client("logs", endpoint_url=deployed.aws)
+    with closing(logs):
+        events = logs.filter_log_events(logGroupName="/aws/lambda/forwarder")["events"]
+    lines = [event["message"] for event in events]
+    records = [json.loads(line) for line in lines if re.match(r"\{", line)]
+    assert {"method", "status", "milliseconds"} <= records[-1].keys()
+    assert not [line for line in lines if "private-text" in line or TOKEN in line]
