@@ -1,0 +1,1 @@
+"""The pure core: names, desired state, plan, lifecycle and conditions. It does no I/O and reads no clock."""

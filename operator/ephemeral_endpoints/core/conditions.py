@@ -1,0 +1,218 @@
+"""From what was wanted, seen and tried to what people and tools read: the conditions of an object.
+
+Conditions follow kstatus (https://github.com/kubernetes-sigs/cli-utils/blob/master/pkg/kstatus/README.md): ``Ready``,
+and the abnormal-true ``Reconciling`` and ``Stalled``; beside them one condition per stage.
+"""
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Final
+
+from ephemeral_endpoints.core.errors import InProgress, Problem
+from ephemeral_endpoints.core.images import ImageProblem, ImageState
+from ephemeral_endpoints.core.plan import Desired, is_ready
+from ephemeral_endpoints.core.resources import Have, Haves, Key, Kind, Phase, Want
+
+MESSAGE_LENGTH: Final = 1500
+
+
+class Type(StrEnum):
+    """The types of conditions, in the order in which a person reads them."""
+
+    READY = "Ready"
+    RECONCILING = "Reconciling"
+    STALLED = "Stalled"
+    IMAGE_READY = "ImageReady"
+    ENDPOINT_READY = "EndpointReady"
+    ROUTE_READY = "RouteReady"
+    MONITORED = "Monitored"
+
+
+class Truth(StrEnum):
+    """The status of a condition."""
+
+    TRUE = "True"
+    FALSE = "False"
+    UNKNOWN = "Unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """A condition without its times."""
+
+    type: Type
+    truth: Truth
+    reason: str
+    message: str
+
+
+STAGES: Final[Mapping[Type, frozenset[Kind]]] = {
+    Type.ENDPOINT_READY: frozenset({Kind.MODEL, Kind.ENDPOINT_CONFIG, Kind.ENDPOINT}),
+    Type.ROUTE_READY: frozenset({Kind.FUNCTION, Kind.INTEGRATION, Kind.ROUTE}),
+    Type.MONITORED: frozenset({Kind.LOG_GROUP, Kind.ALARM}),
+}
+
+_DONE: Final = {
+    Type.ENDPOINT_READY: ("InService", "the endpoint serves this revision"),
+    Type.ROUTE_READY: ("Routed", "the URL leads to the endpoint"),
+    Type.MONITORED: ("Watching", "logs are kept and alarms are set"),
+}
+
+_NEVER: Final = frozenset({ImageProblem.OTHER_REGION, ImageProblem.NOT_ALLOWED})
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """All that is known of one object at the end of a reconciliation.
+
+    ``image`` is None while it could not be looked up. ``answered`` says whether a request through the URL was
+    answered, None if none was tried. ``problems`` are errors that concern no single resource, such as missing
+    credentials. ``path_holder`` is the object that has the path.
+    """
+
+    desired: Desired
+    own: Haves
+    others: Haves
+    image: ImageState | None
+    errors: Mapping[Key, Problem] = field(default_factory=dict)
+    problems: tuple[Problem, ...] = ()
+    path_holder: str | None = None
+    answered: bool | None = None
+    answer: str = ""
+    last_lines: tuple[str, ...] = ()
+    rolled_back: bool = False
+    note: str = ""
+
+
+def of_living(situation: Situation) -> tuple[Verdict, ...]:
+    """The conditions of an object that should serve."""
+    stages = (_image(situation), *(_stage(type_, kinds, situation) for type_, kinds in STAGES.items()))
+    final = _final(situation)
+    ready = _ready(stages, situation)
+    is_ready_now = ready.truth is Truth.TRUE
+    return (ready, *_progress(ready, done=is_ready_now, final=final), *stages)
+
+
+def of_leaving(reason: str, message: str, left: Iterable[Have], errors: Collection[Problem]) -> tuple[Verdict, ...]:
+    """The conditions of an object that is deleted or expired: nothing serves, and what is left goes."""
+    remaining = sorted(str(have.key) for have in left)
+    problems = [str(error) for error in errors if not isinstance(error, InProgress)]
+    final = next((error for error in errors if error.final), None)
+    if remaining:
+        message = f"{message}; still in AWS: {', '.join(remaining)}"
+    if problems:
+        message = f"{message}; {problems[0]}"
+    ready = _verdict(Type.READY, Truth.FALSE, reason, message)
+    return (ready, *_progress(ready, done=not remaining, final=(final.reason, str(final)) if final else None))
+
+
+def without_class(message: str) -> tuple[Verdict, ...]:
+    """The conditions of an object whose class does not exist (yet)."""
+    ready = _verdict(Type.READY, Truth.FALSE, "ClassNotFound", message)
+    return (ready, *_progress(ready, done=False, final=None))
+
+
+def without_account(problem: Problem) -> tuple[Verdict, ...]:
+    """The conditions that change when AWS cannot be used at all.
+
+    What is known of the stages stands, but nobody can say whether it still holds.
+    """
+    ready = _verdict(Type.READY, Truth.UNKNOWN, problem.reason, str(problem))
+    return (ready, *_progress(ready, done=False, final=None))
+
+
+def _progress(ready: Verdict, *, done: bool, final: tuple[str, str] | None) -> tuple[Verdict, Verdict]:
+    if final:
+        return (
+            _verdict(Type.RECONCILING, Truth.FALSE, final[0], "waits for a change of the spec or of the class"),
+            _verdict(Type.STALLED, Truth.TRUE, *final),
+        )
+    stalled = _verdict(Type.STALLED, Truth.FALSE, "NotStalled", "nothing stands in the way for good")
+    if done:
+        return _verdict(Type.RECONCILING, Truth.FALSE, "UpToDate", "nothing is left to do"), stalled
+    return _verdict(Type.RECONCILING, Truth.TRUE, ready.reason, ready.message), stalled
+
+
+def _ready(stages: tuple[Verdict, ...], situation: Situation) -> Verdict:
+    if situation.problems:
+        return _verdict(Type.READY, Truth.FALSE, situation.problems[0].reason, str(situation.problems[0]))
+    for stage in stages:
+        if stage.truth is not Truth.TRUE:
+            return _verdict(Type.READY, Truth.FALSE, stage.reason, stage.message)
+    if not situation.answered:
+        return _verdict(Type.READY, Truth.FALSE, "NotAnswering", situation.answer or "the URL has not answered yet")
+    message = "a request through the URL was answered"
+    return _verdict(Type.READY, Truth.TRUE, "Serving", f"{message}; {situation.note}" if situation.note else message)
+
+
+def _final(situation: Situation) -> tuple[str, str] | None:
+    if situation.image and situation.image.problem in _NEVER:
+        return situation.image.problem, situation.image.message
+    for error in (*situation.problems, *situation.errors.values()):
+        if error.final:
+            return error.reason, str(error)
+    if situation.rolled_back or _failed(situation):
+        stage = _stage(Type.ENDPOINT_READY, STAGES[Type.ENDPOINT_READY], situation)
+        return stage.reason, stage.message
+    return None
+
+
+def _image(situation: Situation) -> Verdict:
+    if situation.image is None:
+        return _verdict(Type.IMAGE_READY, Truth.UNKNOWN, "NotLookedUp", "the image has not been looked up in ECR yet")
+    if situation.image.problem:
+        return _verdict(Type.IMAGE_READY, Truth.FALSE, situation.image.problem, situation.image.message)
+    return _verdict(Type.IMAGE_READY, Truth.TRUE, "Pinned", f"pinned to {situation.image.digest}")
+
+
+def _stage(type_: Type, kinds: frozenset[Kind], situation: Situation) -> Verdict:
+    if error := next((error for key, error in situation.errors.items() if key.kind in kinds), None):
+        return _verdict(type_, Truth.FALSE, error.reason, str(error))
+    if type_ is Type.ENDPOINT_READY and (failure := _endpoint_failure(situation)):
+        return failure
+    if type_ is Type.ROUTE_READY and situation.path_holder:
+        remedy = "choose another spec.api.path or delete that object"
+        message = f"the path belongs to {situation.path_holder}, which is older: {remedy}"
+        return _verdict(type_, Truth.FALSE, "PathConflict", message)
+    if kinds & situation.desired.hold:
+        what = "image" if type_ is Type.ENDPOINT_READY else "token"
+        return _verdict(type_, Truth.FALSE, f"WaitingFor{what.capitalize()}", f"waits for the {what}")
+    there = {**situation.others, **situation.own}
+    missing = [want for want in situation.desired.wants if want.key.kind in kinds and not is_ready(want, there)]
+    if missing:
+        return _verdict(type_, Truth.FALSE, *_waiting(missing, there))
+    return _verdict(type_, Truth.TRUE, *_DONE[type_])
+
+
+def _waiting(missing: list[Want], there: Haves) -> tuple[str, str]:
+    names = ", ".join(str(want.key) for want in missing)
+    status = next((there[want.key].status for want in missing if want.key in there and there[want.key].status), None)
+    return status or "Creating", f"waits for {names}"
+
+
+def _endpoint_failure(situation: Situation) -> Verdict | None:
+    if situation.rolled_back:
+        endpoint = next((have for have in situation.own.values() if have.key.kind is Kind.ENDPOINT), None)
+        why = endpoint.detail if endpoint and endpoint.detail else "SageMaker gave no reason"
+        message = f"the new revision failed and the previous one goes on serving: {why}"
+        return _verdict(Type.ENDPOINT_READY, Truth.FALSE, "RolledBack", _with_lines(message, situation.last_lines))
+    if failed := _failed(situation):
+        message = failed.detail or "SageMaker gave no reason"
+        return _verdict(Type.ENDPOINT_READY, Truth.FALSE, "EndpointFailed", _with_lines(message, situation.last_lines))
+    return None
+
+
+def _failed(situation: Situation) -> Have | None:
+    """What failed although it is as wanted; what failed and is not gets replaced."""
+    wanted = ((want, situation.own.get(want.key)) for want in situation.desired.wants)
+    return next((have for want, have in wanted if have and have.phase is Phase.FAILED and have.matches(want)), None)
+
+
+def _with_lines(message: str, lines: tuple[str, ...]) -> str:
+    return f"{message} Its last lines: {' | '.join(lines)}" if lines else message
+
+
+def _verdict(type_: Type, truth: Truth, reason: str, message: str) -> Verdict:
+    printable = "".join(character if character.isprintable() else " " for character in message)
+    return Verdict(type_, truth, str(reason), printable[:MESSAGE_LENGTH].strip() or str(reason))

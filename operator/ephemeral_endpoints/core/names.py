@@ -1,0 +1,115 @@
+"""Deterministic names of everything an object owns in AWS.
+
+A name is a function of the cluster id, the object's UID and, for immutable things, a hash of the content. A lost
+answer, a crash or a second operator therefore finds what the first attempt made. The shape, at most 62 of SageMaker's
+63 characters:
+
+    eep-<cluster>-<slug>-<owner>[-<content>[-<content>]]
+
+``slug`` (of the object's name) is for people only; ``owner`` is what things are told apart by.
+"""
+
+import base64
+import hashlib
+import json
+import re
+from dataclasses import dataclass
+
+OWNER_LENGTH = 10
+CONTENT_LENGTH = 8
+SLUG_LENGTH = 20
+CLUSTER_ID_PATTERN = re.compile(r"[a-z0-9]{1,8}")
+
+LAMBDA_LOG_PREFIX = "/aws/lambda/"
+ENDPOINT_LOG_PREFIX = "/aws/sagemaker/Endpoints/"
+
+
+def owner_hash(uid: str) -> str:
+    """The ten lower-case characters [a-z2-7] that stand for a UID in names.
+
+    50 bits, so that twins do not occur in a cluster.
+    """
+    return base64.b32encode(hashlib.sha256(uid.encode()).digest())[:OWNER_LENGTH].decode().lower()
+
+
+def content_hash(*parts: str) -> str:
+    """Eight hexadecimal characters that stand for the content of an immutable thing."""
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:CONTENT_LENGTH]
+
+
+def slug(text: str) -> str:
+    """``text`` cut and cleaned to what every AWS name allows: [a-z0-9], single inner hyphens, 1 to 20 characters."""
+    cleaned = re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
+    return cleaned[:SLUG_LENGTH].strip("-") or "x"
+
+
+def prefix(cluster_id: str) -> str:
+    """What the names of all things of one operator begin with."""
+    return f"eep-{cluster_id}-"
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """The names of one object's things."""
+
+    cluster_id: str
+    name: str
+    uid: str
+
+    @property
+    def owner(self) -> str:
+        """What this object's things are told apart by."""
+        return owner_hash(self.uid)
+
+    @property
+    def base(self) -> str:
+        """The name of the endpoint and of the forwarder function: at most 44 characters."""
+        return f"{prefix(self.cluster_id)}{slug(self.name)}-{self.owner}"
+
+    def model(self, content: str) -> str:
+        """The name of the immutable model with that content hash."""
+        return f"{self.base}-{content}"
+
+    def endpoint_config(self, model_content: str, content: str) -> str:
+        """The name of the immutable endpoint configuration.
+
+        It tells the model that it uses, see ``model_of_config``.
+        """
+        return f"{self.model(model_content)}-{content}"
+
+    @property
+    def forwarder_logs(self) -> str:
+        """The log group that Lambda writes to."""
+        return LAMBDA_LOG_PREFIX + self.base
+
+    @property
+    def endpoint_logs(self) -> str:
+        """The log group that SageMaker writes to."""
+        return ENDPOINT_LOG_PREFIX + self.base
+
+    def alarm(self, what: str) -> str:
+        """The name of the alarm on ``what``, such as ``latency``."""
+        return f"{self.base}:{what}"
+
+
+def model_of_config(config_name: str) -> str:
+    """The name of the model that an endpoint configuration of ours uses."""
+    return config_name.rpartition("-")[0]
+
+
+def owner_of(cluster_id: str, name: str) -> str | None:
+    """The owner hash in a name of ours; None if the name is not of this operator.
+
+    Accepts every form that ``Names`` makes, log groups and alarms included.
+    """
+    bare = name.removeprefix(LAMBDA_LOG_PREFIX).removeprefix(ENDPOINT_LOG_PREFIX).partition(":")[0]
+    match = re.fullmatch(
+        rf"eep-{re.escape(cluster_id)}-[a-z0-9-]+?-([a-z2-7]{{{OWNER_LENGTH}}})(?:-[0-9a-f]{{{CONTENT_LENGTH}}}){{0,2}}",
+        bare,
+    )
+    return match.group(1) if match else None
+
+
+def api_name(cluster_id: str, class_name: str, class_uid: str) -> str:
+    """The name of the HTTP API that the objects of a class share."""
+    return f"{prefix(cluster_id)}{slug(class_name)}-api-{owner_hash(class_uid)}"
