@@ -1,0 +1,229 @@
+"""One account and region: its inventory, kept by shared lists, and the steps that are taken in it."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Collection, Iterable
+from dataclasses import dataclass
+from typing import Final
+
+from ephemeral_endpoints.aws.calls import Calls
+from ephemeral_endpoints.aws.clients import Clients
+from ephemeral_endpoints.aws.component import Component, Scope
+from ephemeral_endpoints.aws.components import components
+from ephemeral_endpoints.aws.inventory import Inventory
+from ephemeral_endpoints.aws.limits import Lane
+from ephemeral_endpoints.core import errors, tags
+from ephemeral_endpoints.core.plan import Create, Delete, Step, Update
+from ephemeral_endpoints.core.resources import Have, Key, Kind, Phase, Want
+
+logger = logging.getLogger(__name__)
+
+IN_FLIGHT: Final = frozenset({Phase.BUSY, Phase.DELETING})
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """On whose behalf steps are taken: the owner in names, the UID in tags, and whether it is on its way out."""
+
+    owner: str
+    uid: str
+    leaving: bool = False
+
+    @property
+    def lane(self) -> Lane:
+        """The lane at the rate limits."""
+        return Lane.DELETE if self.leaving else Lane.NORMAL
+
+
+class Account:
+    """What the operator knows and does in one account and region.
+
+    Knowledge is shared: lists answer for all objects at once. A change whose outcome is unknown makes its resource a
+    suspect, which is looked at on its own before anything more is planned for its owner.
+    """
+
+    def __init__(
+        self,
+        clients: Clients,
+        scope: Scope,
+        calls: Calls,
+        *,
+        clock: Callable[[], float],
+        on_change: Callable[[str], None],
+    ) -> None:
+        self.clients = clients
+        self.scope = scope
+        self.calls = calls
+        self.inventory = Inventory(clock, on_change)
+        self._clock = clock
+        self._components: dict[Kind, Component] = {each.kind: each for each in components(clients, scope)}
+        self._refreshing: dict[Kind, asyncio.Task[None]] = {}
+        self._suspects: dict[Key, str] = {}
+        self._proven: set[Key] = set()
+
+    @property
+    def kinds(self) -> tuple[Kind, ...]:
+        """All kinds, in the order in which lists depend on one another."""
+        return tuple(self._components)
+
+    def is_in_flight(self) -> bool:
+        """Whether any endpoint is changing by itself."""
+        return any(have.phase in IN_FLIGHT for have in self.inventory.all.values())
+
+    async def refresh(self, kinds: Collection[Kind], *, since: float) -> None:
+        """Have a complete list of each kind that began at or after ``since``; callers share lists.
+
+        Raises an error of the ``AwsError`` tree if a list fails; the knowledge so far then stays as it is.
+        """
+        api_kinds = [kind for kind in self.kinds if kind in kinds and kind in _IN_APIS]
+        others = [kind for kind in kinds if kind not in _IN_APIS]
+        await _all([*(self._refresh(kind, since) for kind in others), self._in_order(api_kinds, since)])
+
+    async def settle(self, owner: str) -> None:
+        """Look at the owner's suspects, so that the inventory says what is true of them."""
+        await _all([self._look(key) for key, of in list(self._suspects.items()) if of == owner])
+
+    async def take(self, step: Step, identity: Identity) -> None:
+        """Take one step and note its result in the inventory. Raises an error of the ``AwsError`` tree."""
+        calls = self.calls.on_behalf_of(identity.owner, identity.lane)
+        try:
+            await self._take(step, calls, identity)
+        except (errors.Transient, errors.NotFound, errors.AlreadyExists) as error:
+            self._suspects[step.key] = identity.owner
+            if isinstance(error, errors.NotFound) and isinstance(step, Create | Update):
+                self._suspects |= dict.fromkeys(step.want.needs, identity.owner)
+            raise
+
+    async def _take(self, step: Step, calls: Calls, identity: Identity) -> None:
+        component = self._components[step.key.kind]
+        match step:
+            case Create(want):
+                self._note(want.key, await self._create(component, calls, want, identity))
+            case Update(want, have):
+                await self._prove(component, calls, have, identity)
+                self._note(want.key, await component.apply(calls, want, have, self.inventory.all))
+            case Delete(have):
+                await self._prove(component, calls, have, identity)
+                self._note(have.key, await component.delete(calls, have, self.inventory.all))
+
+    async def _create(self, component: Component, calls: Calls, want: Want, identity: Identity) -> Have:
+        known = self.inventory.all.get(want.key)
+        if known is not None and known.owner is not None:
+            raise errors.InProgress(f"{want.key} is still another object's; it is taken over when that has given it up")
+        try:
+            made = await component.apply(calls, want, None, self.inventory.all)
+        except errors.AlreadyExists:
+            found = await component.look(calls, want.key, self.inventory.all)
+            if found is None:
+                raise
+            await self._prove(component, calls, found, identity)
+            return found
+        self._proven.add(want.key)
+        return made
+
+    async def _prove(self, component: Component, calls: Calls, have: Have, identity: Identity) -> None:
+        """Whoever made it, it must carry our tags before it is changed.
+
+        What this process made or has proven needs no call.
+        """
+        if have.key in self._proven:
+            return
+        found = await component.tags(calls, have)
+        owned = (
+            have.owner == identity.owner
+            if found is None
+            else tags.is_owned(found, cluster_id=self.scope.cluster_id, uid=identity.uid)
+        )
+        if not owned:
+            raise errors.NameConflict(f"{have.key} exists but does not belong to this object; it is left as it is")
+        self._proven.add(have.key)
+
+    def _note(self, key: Key, have: Have | None) -> None:
+        if have is None:
+            self._proven.discard(key)
+            self.inventory.remove(key)
+        else:
+            self.inventory.put(have)
+
+    async def _look(self, key: Key) -> None:
+        found = await self._components[key.kind].look(self.calls, key, self.inventory.all)
+        self._suspects.pop(key, None)
+        self._note(key, found)
+
+    async def _in_order(self, kinds: Collection[Kind], since: float) -> None:
+        for kind in kinds:
+            await self._refresh(kind, since)
+
+    async def _refresh(self, kind: Kind, since: float) -> None:
+        while (listed := self.inventory.listed_at(kind)) is None or listed < since:
+            running = self._refreshing.get(kind)
+            if running is None:
+                running = self._refreshing[kind] = asyncio.create_task(self._list(kind))
+            await asyncio.shield(running)
+
+    async def _list(self, kind: Kind) -> None:
+        began = self._clock()
+        try:
+            found = await self._components[kind].observe(self.calls, self.inventory.all)
+            self.inventory.replace(kind, found, began=began)
+        finally:
+            del self._refreshing[kind]
+
+
+_IN_APIS: Final = frozenset({Kind.HTTP_API, Kind.INTEGRATION, Kind.ROUTE})
+
+
+async def _all(work: Iterable[Awaitable[None]]) -> None:
+    """Wait for all of it, then raise the first error if there was one."""
+    for result in await asyncio.gather(*work, return_exceptions=True):
+        if isinstance(result, BaseException):
+            raise result
+
+
+class Accounts:
+    """The accounts that classes refer to, connected on first use."""
+
+    def __init__(
+        self,
+        cluster_id: str,
+        *,
+        connect: Callable[[str], Clients],
+        calls: Callable[[], Calls],
+        clock: Callable[[], float],
+        on_change: Callable[[str], None],
+    ) -> None:
+        self._cluster_id = cluster_id
+        self._connect = connect
+        self._calls = calls
+        self._clock = clock
+        self._on_change = on_change
+        self._connected: dict[str, Account] = {}
+        self._locks: dict[str, asyncio.Lock] = {}
+
+    @property
+    def connected(self) -> tuple[Account, ...]:
+        """The accounts in use."""
+        return tuple(self._connected.values())
+
+    async def of_region(self, region: str) -> Account:
+        """The account of a region with a complete inventory; waits for the first lists.
+
+        Raises an error of the ``AwsError`` tree.
+        """
+        async with self._locks.setdefault(region, asyncio.Lock()):
+            account = self._connected.get(region) or await self._open(region)
+            await account.refresh(account.kinds, since=0.0)
+            self._connected[region] = account
+            return account
+
+    def forget(self, account: Account) -> None:
+        """Connect anew next time: botocore keeps the absence of credentials for as long as a client lives."""
+        self._connected = {region: each for region, each in self._connected.items() if each is not account}
+
+    async def _open(self, region: str) -> Account:
+        clients = await asyncio.to_thread(self._connect, region)
+        calls = self._calls()
+        caller = await calls(clients.sts.get_caller_identity)
+        scope = Scope(self._cluster_id, caller["Account"], region)
+        logger.info("connected to AWS", extra={"account": scope.account_id, "region": region})
+        return Account(clients, scope, calls, clock=self._clock, on_change=self._on_change)

@@ -1,0 +1,130 @@
+"""The account's rate limits, kept by ourselves and shared fairly.
+
+One token bucket per documented limit. Those who wait for a bucket are served in turn, object by object, so that one
+busy object does not hold up the others; deletions have a lane of their own, so that a burst of creations cannot
+starve them.
+"""
+
+import asyncio
+from collections import OrderedDict, deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Final
+
+
+class Lane(IntEnum):
+    """Who goes first at a bucket: lanes are served alternately."""
+
+    DELETE = 0
+    NORMAL = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """A limit of an account and region: requests a second in steady state, and how many may come at once."""
+
+    name: str
+    rate: float
+    burst: int
+
+
+_API_GATEWAY = Limit("apigateway", 10, 40)
+_LAMBDA = Limit("lambda-control", 15, 15)
+
+LIMITS: Final[Mapping[tuple[str, str], Limit]] = {
+    ("apigatewayv2", "*"): _API_GATEWAY,
+    ("cloudwatch", "PutMetricAlarm"): Limit("put-metric-alarm", 3, 3),
+    ("cloudwatch", "DeleteAlarms"): Limit("delete-alarms", 3, 3),
+    ("cloudwatch", "DescribeAlarms"): Limit("describe-alarms", 9, 9),
+    ("logs", "CreateLogGroup"): Limit("create-log-group", 10, 10),
+    ("logs", "DeleteLogGroup"): Limit("delete-log-group", 10, 10),
+    ("logs", "DescribeLogGroups"): Limit("describe-log-groups", 10, 10),
+    ("logs", "PutRetentionPolicy"): Limit("put-retention-policy", 5, 5),
+    ("lambda", "*"): _LAMBDA,
+}
+"""Limits by (service, operation); ``*`` stands for every operation of the service.
+
+Sources: the "endpoints and quotas" pages of API Gateway, CloudWatch, CloudWatch Logs and Lambda in the AWS General
+Reference. SageMaker and ECR publish none that matters here; their throttling answers are waited out.
+"""
+
+
+class Bucket:
+    """A token bucket with a queue per lane and, within a lane, a turn per owner."""
+
+    def __init__(self, limit: Limit, clock: Callable[[], float]) -> None:
+        self._limit = limit
+        self._clock = clock
+        self._tokens = float(limit.burst)
+        self._filled_at = clock()
+        self._lanes: dict[Lane, OrderedDict[str, deque[asyncio.Future[None]]]] = {lane: OrderedDict() for lane in Lane}
+        self._last_lane = Lane.NORMAL
+        self._serving: asyncio.Task[None] | None = None
+
+    async def take(self, owner: str, lane: Lane) -> None:
+        """Wait for a token; returns at once while there are some and nobody waits."""
+        self._fill()
+        if self._tokens >= 1 and not any(self._lanes.values()):
+            self._tokens -= 1
+            return
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._lanes[lane].setdefault(owner, deque()).append(turn)
+        if self._serving is None or self._serving.done():
+            self._serving = asyncio.create_task(self._serve())
+        await turn
+
+    def drain(self) -> None:
+        """Empty the bucket: AWS has just said that the rate is used up."""
+        self._fill()
+        self._tokens = min(self._tokens, 0.0)
+
+    def _fill(self) -> None:
+        now = self._clock()
+        self._tokens = min(float(self._limit.burst), self._tokens + (now - self._filled_at) * self._limit.rate)
+        self._filled_at = now
+
+    async def _serve(self) -> None:
+        while any(self._lanes.values()):
+            self._fill()
+            if self._tokens < 1:
+                await asyncio.sleep((1 - self._tokens) / self._limit.rate)
+                continue
+            turn = self._next_turn()
+            if not turn.done():
+                self._tokens -= 1
+                turn.set_result(None)
+
+    def _next_turn(self) -> asyncio.Future[None]:
+        lane = next(lane for lane in self._lane_order() if self._lanes[lane])
+        self._last_lane = lane
+        owner, turns = self._lanes[lane].popitem(last=False)
+        turn = turns.popleft()
+        if turns:
+            self._lanes[lane][owner] = turns
+        return turn
+
+    def _lane_order(self) -> tuple[Lane, ...]:
+        return tuple(sorted(Lane, key=lambda lane: lane == self._last_lane))
+
+
+class Limiter:
+    """The buckets of one account and region."""
+
+    def __init__(self, clock: Callable[[], float], limits: Mapping[tuple[str, str], Limit] = LIMITS) -> None:
+        self._limits = limits
+        self._buckets = {limit: Bucket(limit, clock) for limit in set(limits.values())}
+
+    async def take(self, service: str, operation: str, owner: str, lane: Lane) -> None:
+        """Wait until a call of that operation is within its limit; operations without a limit pass."""
+        if bucket := self._bucket(service, operation):
+            await bucket.take(owner, lane)
+
+    def throttled(self, service: str, operation: str) -> None:
+        """Note that AWS refused such a call for its rate."""
+        if bucket := self._bucket(service, operation):
+            bucket.drain()
+
+    def _bucket(self, service: str, operation: str) -> Bucket | None:
+        limit = self._limits.get((service, operation)) or self._limits.get((service, "*"))
+        return self._buckets[limit] if limit else None

@@ -1,0 +1,108 @@
+"""CloudWatch log groups: made by us before the services would make them, so that they carry tags and an end."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, Final
+
+from ephemeral_endpoints.aws.calls import Calls
+from ephemeral_endpoints.aws.component import Scope, expect, pages
+from ephemeral_endpoints.core import errors
+from ephemeral_endpoints.core.names import ENDPOINT_LOG_PREFIX, LAMBDA_LOG_PREFIX, owner_of
+from ephemeral_endpoints.core.resources import Have, Haves, Key, Kind, LogGroupSpec, Phase, Want
+
+if TYPE_CHECKING:
+    from types_boto3_logs import CloudWatchLogsClient
+
+PAGE: Final = 50
+READ_ACTIONS: Final = frozenset({"logs:DescribeLogStreams", "logs:GetLogEvents"})
+"""The IAM actions that ``last_lines`` needs."""
+
+
+class LogGroupComponent:
+    """Log groups of the forwarder functions and of the endpoints."""
+
+    kind: ClassVar = Kind.LOG_GROUP
+    actions: ClassVar = frozenset(
+        {
+            "logs:CreateLogGroup",
+            "logs:DeleteLogGroup",
+            "logs:DescribeLogGroups",
+            "logs:ListTagsForResource",
+            "logs:PutRetentionPolicy",
+            "logs:TagResource",
+        }
+    )
+
+    def __init__(self, client: "CloudWatchLogsClient", scope: Scope) -> None:
+        self._client = client
+        self._scope = scope
+
+    async def observe(self, calls: Calls, known: Haves) -> list[Have]:
+        """See ``Component``."""
+        found: list[Have] = []
+        for services_prefix in (LAMBDA_LOG_PREFIX, ENDPOINT_LOG_PREFIX):
+            found += await self._matching(calls, services_prefix + self._scope.prefix)
+        return found
+
+    async def look(self, calls: Calls, key: Key, known: Haves) -> Have | None:
+        """See ``Component``."""
+        return next((have for have in await self._matching(calls, key.name) if have.key == key), None)
+
+    async def tags(self, calls: Calls, have: Have) -> Mapping[str, str]:
+        """See ``Component``."""
+        answer = await calls(self._client.list_tags_for_resource, resourceArn=have.arn)
+        return answer["tags"]
+
+    async def apply(self, calls: Calls, want: Want, have: Have | None, known: Haves) -> Have:
+        """See ``Component``. A group is made first and its retention set by a second step."""
+        spec = expect(want, LogGroupSpec)
+        if have is None:
+            await calls(self._client.create_log_group, logGroupName=want.key.name, tags=dict(spec.tags))
+            return self._have(want.key.name, None)
+        if spec.retention_days is None:
+            raise TypeError(f"{want.key} would be kept for ever")
+        await calls(self._client.put_retention_policy, logGroupName=want.key.name, retentionInDays=spec.retention_days)
+        return self._have(want.key.name, spec.retention_days)
+
+    async def delete(self, calls: Calls, have: Have, known: Haves) -> None:
+        """See ``Component``."""
+        try:
+            await calls(self._client.delete_log_group, logGroupName=have.key.name)
+        except errors.NotFound:
+            return
+
+    async def _matching(self, calls: Calls, name_prefix: str) -> list[Have]:
+        listing = pages(
+            calls, self._client.describe_log_groups, asks="nextToken", logGroupNamePrefix=name_prefix, limit=PAGE
+        )
+        return [
+            self._have(item["logGroupName"], item.get("retentionInDays"))
+            async for page in listing
+            for item in page["logGroups"]
+        ]
+
+    def _have(self, name: str, retention_days: int | None) -> Have:
+        scope = self._scope
+        return Have(
+            Key(self.kind, name),
+            Phase.READY,
+            spec=LogGroupSpec(retention_days),
+            arn=f"arn:aws:logs:{scope.region}:{scope.account_id}:log-group:{name}",
+            owner=owner_of(scope.cluster_id, name),
+        )
+
+
+async def last_lines(calls: Calls, client: "CloudWatchLogsClient", group: str, *, count: int) -> tuple[str, ...]:
+    """The newest ``count`` lines of the group's newest stream, oldest first; empty if there is nothing to read."""
+    try:
+        streams = await calls(
+            client.describe_log_streams, logGroupName=group, orderBy="LastEventTime", descending=True, limit=1
+        )
+        if not streams["logStreams"]:
+            return ()
+        newest: Any = streams["logStreams"][0]["logStreamName"]
+        events = await calls(
+            client.get_log_events, logGroupName=group, logStreamName=newest, limit=count, startFromHead=False
+        )
+    except errors.NotFound:
+        return ()
+    return tuple(event["message"].rstrip() for event in events["events"])

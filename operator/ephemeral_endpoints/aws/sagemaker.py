@@ -1,0 +1,312 @@
+"""SageMaker models, endpoint configurations and endpoints."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, Final
+
+from ephemeral_endpoints.aws.calls import Calls
+from ephemeral_endpoints.aws.component import Scope, expect, expect_spec, pages, tag_list, tag_map
+from ephemeral_endpoints.core import errors
+from ephemeral_endpoints.core.desired import VARIANT
+from ephemeral_endpoints.core.names import ENDPOINT_LOG_PREFIX, model_of_config, owner_of
+from ephemeral_endpoints.core.resources import (
+    EndpointConfigSpec,
+    EndpointSpec,
+    Have,
+    Haves,
+    Key,
+    Kind,
+    ModelSpec,
+    Phase,
+    Want,
+)
+
+if TYPE_CHECKING:
+    from types_boto3_sagemaker import SageMakerClient
+
+PAGE: Final = 100
+
+
+_PHASES: Final = {
+    "Creating": Phase.BUSY,
+    "Updating": Phase.BUSY,
+    "SystemUpdating": Phase.BUSY,
+    "RollingBack": Phase.BUSY,
+    "InService": Phase.READY,
+    "OutOfService": Phase.FAILED,
+    "UpdateRollbackFailed": Phase.FAILED,
+    "Failed": Phase.FAILED,
+    "Deleting": Phase.DELETING,
+}
+
+
+async def _tags(calls: Calls, client: "SageMakerClient", arn: str) -> Mapping[str, str]:
+    found: dict[str, str] = {}
+    async for page in pages(calls, client.list_tags, ResourceArn=arn):
+        found |= tag_map(page["Tags"])
+    return found
+
+
+class ModelComponent:
+    """Models: immutable, named by their content."""
+
+    kind: ClassVar = Kind.MODEL
+    actions: ClassVar = frozenset(
+        {
+            "iam:PassRole",
+            "sagemaker:AddTags",
+            "sagemaker:CreateModel",
+            "sagemaker:DeleteModel",
+            "sagemaker:DescribeModel",
+            "sagemaker:ListModels",
+            "sagemaker:ListTags",
+        }
+    )
+
+    def __init__(self, client: "SageMakerClient", scope: Scope) -> None:
+        self._client = client
+        self._scope = scope
+
+    async def observe(self, calls: Calls, known: Haves) -> list[Have]:
+        """See ``Component``."""
+        listing = pages(calls, self._client.list_models, NameContains=self._scope.prefix, MaxResults=PAGE)
+        return [
+            self._have(item["ModelName"], item["ModelArn"])
+            async for page in listing
+            for item in page["Models"]
+            if item["ModelName"].startswith(self._scope.prefix)
+        ]
+
+    async def look(self, calls: Calls, key: Key, known: Haves) -> Have | None:
+        """See ``Component``."""
+        try:
+            answer = await calls(self._client.describe_model, ModelName=key.name)
+        except errors.NotFound:
+            return None
+        return self._have(answer["ModelName"], answer["ModelArn"])
+
+    async def tags(self, calls: Calls, have: Have) -> Mapping[str, str]:
+        """See ``Component``."""
+        return await _tags(calls, self._client, have.arn)
+
+    async def apply(self, calls: Calls, want: Want, have: Have | None, known: Haves) -> Have:
+        """See ``Component``."""
+        spec = expect(want, ModelSpec)
+        container: dict[str, Any] = {"Image": spec.image, "Environment": dict(spec.environment)}
+        if spec.data_url:
+            container["ModelDataUrl"] = spec.data_url
+        answer = await calls(
+            self._client.create_model,
+            ModelName=want.key.name,
+            PrimaryContainer=container,  # type: ignore[arg-type]  # built member by member
+            ExecutionRoleArn=spec.role_arn,
+            Tags=tag_list(spec.tags),
+        )
+        return self._have(want.key.name, answer["ModelArn"])
+
+    async def delete(self, calls: Calls, have: Have, known: Haves) -> None:
+        """See ``Component``."""
+        try:
+            await calls(self._client.delete_model, ModelName=have.key.name)
+        except errors.NotFound:
+            return
+
+    def _have(self, name: str, arn: str) -> Have:
+        return Have(Key(self.kind, name), Phase.READY, arn=arn, owner=owner_of(self._scope.cluster_id, name))
+
+
+class EndpointConfigComponent:
+    """Endpoint configurations: immutable, named by their content, which includes the model's."""
+
+    kind: ClassVar = Kind.ENDPOINT_CONFIG
+    actions: ClassVar = frozenset(
+        {
+            "sagemaker:AddTags",
+            "sagemaker:CreateEndpointConfig",
+            "sagemaker:DeleteEndpointConfig",
+            "sagemaker:DescribeEndpointConfig",
+            "sagemaker:ListEndpointConfigs",
+            "sagemaker:ListTags",
+        }
+    )
+
+    def __init__(self, client: "SageMakerClient", scope: Scope) -> None:
+        self._client = client
+        self._scope = scope
+
+    async def observe(self, calls: Calls, known: Haves) -> list[Have]:
+        """See ``Component``."""
+        listing = pages(calls, self._client.list_endpoint_configs, NameContains=self._scope.prefix, MaxResults=PAGE)
+        return [
+            self._have(item["EndpointConfigName"], item["EndpointConfigArn"])
+            async for page in listing
+            for item in page["EndpointConfigs"]
+            if item["EndpointConfigName"].startswith(self._scope.prefix)
+        ]
+
+    async def look(self, calls: Calls, key: Key, known: Haves) -> Have | None:
+        """See ``Component``."""
+        try:
+            answer = await calls(self._client.describe_endpoint_config, EndpointConfigName=key.name)
+        except errors.NotFound:
+            return None
+        return self._have(answer["EndpointConfigName"], answer["EndpointConfigArn"])
+
+    async def tags(self, calls: Calls, have: Have) -> Mapping[str, str]:
+        """See ``Component``."""
+        return await _tags(calls, self._client, have.arn)
+
+    async def apply(self, calls: Calls, want: Want, have: Have | None, known: Haves) -> Have:
+        """See ``Component``."""
+        spec = expect(want, EndpointConfigSpec)
+        answer = await calls(
+            self._client.create_endpoint_config,
+            EndpointConfigName=want.key.name,
+            ProductionVariants=[
+                {
+                    "VariantName": VARIANT,
+                    "ModelName": spec.model,
+                    "ServerlessConfig": {
+                        "MemorySizeInMB": spec.serverless.memory_mb,
+                        "MaxConcurrency": spec.serverless.max_concurrency,
+                    },
+                }
+            ],
+            Tags=tag_list(spec.tags),
+        )
+        return self._have(want.key.name, answer["EndpointConfigArn"])
+
+    async def delete(self, calls: Calls, have: Have, known: Haves) -> None:
+        """See ``Component``."""
+        try:
+            await calls(self._client.delete_endpoint_config, EndpointConfigName=have.key.name)
+        except errors.NotFound:
+            return
+
+    def _have(self, name: str, arn: str) -> Have:
+        return Have(
+            Key(self.kind, name),
+            Phase.READY,
+            arn=arn,
+            owner=owner_of(self._scope.cluster_id, name),
+            uses=frozenset({Key(Kind.MODEL, model_of_config(name))}),
+        )
+
+
+class EndpointComponent:
+    """Endpoints: one fixed name that serves one configuration after another."""
+
+    kind: ClassVar = Kind.ENDPOINT
+    actions: ClassVar = frozenset(
+        {
+            "sagemaker:AddTags",
+            "sagemaker:CreateEndpoint",
+            "sagemaker:DeleteEndpoint",
+            "sagemaker:DescribeEndpoint",
+            "sagemaker:ListEndpoints",
+            "sagemaker:ListTags",
+            "sagemaker:UpdateEndpoint",
+        }
+    )
+
+    def __init__(self, client: "SageMakerClient", scope: Scope) -> None:
+        self._client = client
+        self._scope = scope
+
+    async def observe(self, calls: Calls, known: Haves) -> list[Have]:
+        """See ``Component``. Lists do not show the configuration.
+
+        An endpoint is described when it changed and came to rest.
+        """
+        listing = pages(calls, self._client.list_endpoints, NameContains=self._scope.prefix, MaxResults=PAGE)
+        return [
+            have
+            async for page in listing
+            for item in page["Endpoints"]
+            if item["EndpointName"].startswith(self._scope.prefix) and (have := await self._listed(calls, item, known))
+        ]
+
+    async def look(self, calls: Calls, key: Key, known: Haves) -> Have | None:
+        """See ``Component``."""
+        try:
+            answer = await calls(self._client.describe_endpoint, EndpointName=key.name)
+        except errors.NotFound:
+            return None
+        configs = {answer["EndpointConfigName"]}
+        if pending := answer.get("PendingDeploymentSummary"):
+            configs.add(pending["EndpointConfigName"])
+        return self._have(answer, EndpointSpec(answer["EndpointConfigName"]), configs)
+
+    async def tags(self, calls: Calls, have: Have) -> Mapping[str, str]:
+        """See ``Component``."""
+        return await _tags(calls, self._client, have.arn)
+
+    async def apply(self, calls: Calls, want: Want, have: Have | None, known: Haves) -> Have:
+        """See ``Component``."""
+        spec = expect(want, EndpointSpec)
+        if have is None:
+            created = await calls(
+                self._client.create_endpoint,
+                EndpointName=want.key.name,
+                EndpointConfigName=spec.config,
+                Tags=tag_list(spec.tags),
+            )
+            return self._busy("Creating", want.key.name, created["EndpointArn"], spec, {spec.config})
+        updated = await calls(self._client.update_endpoint, EndpointName=want.key.name, EndpointConfigName=spec.config)
+        before = expect_spec(have.spec, EndpointSpec)
+        configs = {spec.config, *([before.config] if before else [])}
+        return self._busy("Updating", want.key.name, updated["EndpointArn"], spec, configs)
+
+    async def delete(self, calls: Calls, have: Have, known: Haves) -> Have | None:
+        """See ``Component``."""
+        try:
+            await calls(self._client.delete_endpoint, EndpointName=have.key.name)
+        except errors.NotFound:
+            return None
+        return Have(have.key, Phase.DELETING, arn=have.arn, owner=have.owner, uses=have.uses)
+
+    async def _listed(self, calls: Calls, item: Any, known: Haves) -> Have | None:
+        key = Key(self.kind, item["EndpointName"])
+        phase = _PHASES[item["EndpointStatus"]]
+        before = known.get(key)
+        if before and phase is Phase.DELETING:
+            return Have(key, phase, arn=before.arn, owner=before.owner, uses=before.uses, version=_version(item))
+        if before and (before.version == _version(item) or (phase is before.phase is Phase.BUSY)):
+            return before
+        return await self.look(calls, key, known)
+
+    def _have(self, item: Any, spec: EndpointSpec, configs: set[str]) -> Have:
+        name = item["EndpointName"]
+        return Have(
+            Key(self.kind, name),
+            _PHASES[item["EndpointStatus"]],
+            spec=spec,
+            arn=item["EndpointArn"],
+            owner=owner_of(self._scope.cluster_id, name),
+            uses=self._uses(name, configs),
+            status=item["EndpointStatus"],
+            detail=item.get("FailureReason", ""),
+            version=_version(item),
+        )
+
+    def _busy(self, status: str, name: str, arn: str, spec: EndpointSpec, configs: set[str]) -> Have:
+        return Have(
+            Key(self.kind, name),
+            Phase.BUSY,
+            spec=spec,
+            arn=arn,
+            owner=owner_of(self._scope.cluster_id, name),
+            uses=self._uses(name, configs),
+            status=status,
+        )
+
+    def _uses(self, name: str, configs: set[str]) -> frozenset[Key]:
+        return frozenset(
+            {
+                Key(Kind.LOG_GROUP, ENDPOINT_LOG_PREFIX + name),
+                *(Key(Kind.ENDPOINT_CONFIG, config) for config in configs),
+            }
+        )
+
+
+def _version(item: Any) -> str:
+    return f"{item['EndpointStatus']} {item['LastModifiedTime'].isoformat()}"
