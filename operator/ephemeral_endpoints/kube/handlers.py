@@ -1,0 +1,88 @@
+"""The only module that knows kopf: it watches, keeps the store, and wakes what a change concerns.
+
+Low-level event handlers only: kopf then writes nothing to the objects, neither annotations nor finalizers of its own.
+"""
+
+import asyncio
+from collections.abc import Callable, Collection, Mapping
+from typing import Any, Final
+
+import kopf
+
+from ephemeral_endpoints.api import GROUP, VERSION
+from ephemeral_endpoints.kube.client import CLASSES, ENDPOINTS
+from ephemeral_endpoints.kube.store import ObjectKey, Store
+
+RECONNECT_SECONDS: Final = 0.5
+
+
+class Watch:
+    """Feeds the store from the watch. ``wake`` has something reconciled."""
+
+    def __init__(self, store: Store, wake: Callable[[ObjectKey], None]) -> None:
+        self._store = store
+        self._wake = wake
+        self._ready = asyncio.Event()
+
+    @property
+    def is_up(self) -> bool:
+        """Whether the operator has begun to watch."""
+        return self._ready.is_set()
+
+    async def run(self, namespaces: Collection[str], *, stop: asyncio.Event) -> None:
+        """Watch until the ``stop`` flag is set; reconnects by itself when the API server goes away."""
+        settings = kopf.OperatorSettings()
+        settings.posting.enabled = False
+        settings.watching.reconnect_backoff = RECONNECT_SECONDS
+        await kopf.operator(
+            registry=self._registry(),
+            settings=settings,
+            standalone=True,
+            clusterwide=not namespaces,
+            namespaces=tuple(namespaces),
+            stop_flag=stop,
+            ready_flag=self._ready,
+        )
+
+    def _registry(self) -> kopf.OperatorRegistry:
+        registry = kopf.OperatorRegistry()
+        kopf.on.login(registry=registry)(_login)
+        kopf.on.event(GROUP, VERSION, ENDPOINTS, registry=registry)(self._on_endpoint)
+        kopf.on.event(GROUP, VERSION, CLASSES, registry=registry)(self._on_class)
+        return registry
+
+    async def _on_endpoint(self, event: Mapping[str, Any], **_: object) -> None:
+        key, relevant = self._take_in(event)
+        if not relevant:
+            return
+        self._wake(key)
+        endpoint = self._store.endpoint(key)
+        names = self._store.class_names() if endpoint is None else [self._store.class_name_of(endpoint)]
+        for name in names:
+            if name:
+                self._wake(ObjectKey(None, name))
+
+    async def _on_class(self, event: Mapping[str, Any], **_: object) -> None:
+        key, relevant = self._take_in(event)
+        if not relevant:
+            return
+        self._wake(key)
+        for user in self._store.affected_by_class(key.name):
+            self._wake(user)
+
+    def _take_in(self, event: Mapping[str, Any]) -> tuple[ObjectKey, bool]:
+        """Update the store; the second value says whether the change can matter: our own status writes do not."""
+        raw = event["object"]
+        metadata = raw["metadata"]
+        if event["type"] == "DELETED":
+            key = ObjectKey(metadata.get("namespace"), metadata["name"])
+            self._store.remove(key, metadata["uid"])
+            return key, True
+        key = ObjectKey(metadata.get("namespace"), metadata["name"])
+        before = self._store.essence(key)
+        self._store.put(raw)
+        return key, event["type"] is None or before != self._store.essence(key)
+
+
+def _login(**known: Any) -> kopf.ConnectionInfo | None:  # noqa: ANN401 - kopf's own arguments, passed on
+    return kopf.login_via_client(**known)

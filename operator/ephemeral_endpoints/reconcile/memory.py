@@ -1,0 +1,76 @@
+"""What the operator remembers of an object between reconciliations.
+
+Nothing here is needed to be right: after a restart all of it is found again from the spec, from AWS and from the last
+status. It saves calls and spaces retries.
+"""
+
+from dataclasses import dataclass, field
+
+from ephemeral_endpoints.core.backoff import delay
+from ephemeral_endpoints.core.errors import Problem
+from ephemeral_endpoints.core.images import ImageState
+from ephemeral_endpoints.core.resources import Key
+from ephemeral_endpoints.core.rollout import Rollout
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """An error that stands until ``retry_at`` (monotonic seconds) or until the object changes."""
+
+    error: Problem
+    attempts: int
+    retry_at: float
+
+
+@dataclass(slots=True)
+class Retries:
+    """The failures of the last tries, by what was tried."""
+
+    failures: dict[Key | str, Failure] = field(default_factory=dict)
+
+    def note(self, what: Key | str, error: Problem, now: float) -> None:
+        """Remember that trying ``what`` failed."""
+        before = self.failures.get(what)
+        attempts = before.attempts + 1 if before else 1
+        self.failures[what] = Failure(error, attempts, now + delay(error, attempts))
+
+    def clear(self, what: Key | str) -> None:
+        """Forget the failures of what succeeded."""
+        self.failures.pop(what, None)
+
+    def keep_only(self, whats: frozenset[Key | str]) -> None:
+        """Forget the failures of everything else."""
+        self.failures = {what: failure for what, failure in self.failures.items() if what in whats}
+
+    def standing(self, now: float) -> dict[Key | str, Problem]:
+        """The errors of what must not be tried again yet."""
+        return {what: failure.error for what, failure in self.failures.items() if failure.retry_at > now}
+
+    def next_at(self) -> float | None:
+        """When the next try is due."""
+        return min((failure.retry_at for failure in self.failures.values()), default=None)
+
+
+@dataclass(slots=True)
+class Memory:
+    """The memory of one object."""
+
+    uid: str
+    state: tuple[int, bool] = (-1, False)
+    """Generation, and whether the object is deleted: what makes earlier failures stale."""
+
+    image_of: tuple[str, str] | None = None
+    image: ImageState | None = None
+    image_looks: int = 0
+    image_due: float = 0.0
+    token_sha256: str | None = None
+    token: str | None = field(default=None, repr=False)
+    token_read_at: float = 0.0
+    answered_by: tuple[str, ...] | None = None
+    answer: str = ""
+    probes: int = 0
+    rollout: Rollout = field(default_factory=Rollout)
+    last_lines_of: str | None = None
+    last_lines: tuple[str, ...] = ()
+    last_step_at: float = 0.0
+    retries: Retries = field(default_factory=Retries)

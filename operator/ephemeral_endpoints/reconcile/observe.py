@@ -1,0 +1,104 @@
+"""Observe: what is not in the shared inventory and concerns one object alone. It is asked for once and remembered."""
+
+import hashlib
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from ephemeral_endpoints.api.endpoint import EphemeralEndpointStatus
+from ephemeral_endpoints.aws import images
+from ephemeral_endpoints.aws.account import Account
+from ephemeral_endpoints.aws.logs import last_lines
+from ephemeral_endpoints.core import conditions
+from ephemeral_endpoints.core.backoff import poll_delay
+from ephemeral_endpoints.core.desired import Subject
+from ephemeral_endpoints.core.images import ImageReference, ImageState, refusal
+from ephemeral_endpoints.core.resources import Have
+from ephemeral_endpoints.kube.client import Kube
+from ephemeral_endpoints.reconcile.memory import Memory
+from ephemeral_endpoints.reconcile.probe import Probe
+
+IMAGE_POLL_SECONDS: Final = (2.0, 30.0)
+PROBE_POLL_SECONDS: Final = (0.25, 10.0)
+TOKEN_KEPT_SECONDS: Final = 300.0
+LAST_LINES: Final = 5
+
+
+class Observer:
+    """Fills an object's memory. Times are monotonic seconds."""
+
+    def __init__(self, kube: Kube, probe: Probe, clock: Callable[[], float]) -> None:
+        self._kube = kube
+        self._probe = probe
+        self._clock = clock
+
+    async def image(self, subject: Subject, account: Account, memory: Memory) -> None:
+        """Resolve the image once for every image and revision; look again for one that is missing. Raises AwsError."""
+        wanted = (subject.endpoint.spec.model.image, subject.endpoint.spec.source.revision)
+        if memory.image_of != wanted:
+            memory.image_of, memory.image, memory.image_looks = wanted, _pinned(subject), 0
+        missing = memory.image is not None and memory.image.digest is None
+        if memory.image and not (missing and self._clock() >= memory.image_due):
+            return
+        reference = ImageReference.parse(wanted[0])
+        spec, scope = subject.klass.spec, account.scope
+        refused = refusal(
+            reference, region=scope.region, account=scope.account_id, allowed=tuple(spec.images.allowed_repositories)
+        )
+        calls = account.calls.on_behalf_of(subject.names.owner, account.calls.lane)
+        memory.image = refused or await images.resolve(calls, account.clients.ecr, reference)
+        memory.image_looks += 1
+        first, longest = IMAGE_POLL_SECONDS
+        memory.image_due = self._clock() + poll_delay(memory.image_looks, first=first, longest=longest)
+
+    async def token(self, subject: Subject, raw: Mapping[str, Any], memory: Memory) -> None:
+        """Read the object's token, so that a Secret that was changed or deleted counts within minutes."""
+        if not subject.needs_token:
+            memory.token = memory.token_sha256 = None
+        elif memory.token is None or self._clock() - memory.token_read_at > TOKEN_KEPT_SECONDS:
+            memory.token = await self._kube.token(raw)
+            memory.token_sha256 = hashlib.sha256(memory.token.encode()).hexdigest()
+            memory.token_read_at = self._clock()
+
+    async def answer(self, subject: Subject, url: str, serving: tuple[str, ...], memory: Memory) -> None:
+        """Ask the URL until it answers, once for everything that could change the answer, which ``serving`` names."""
+        if memory.answered_by is None and _was_ready(subject.endpoint.status, subject.endpoint.metadata.generation):
+            memory.answered_by = serving
+        if memory.answered_by == serving:
+            return
+        answer = await self._probe(url, memory.token if subject.needs_token else None)
+        memory.answer = answer.message
+        memory.probes += 1
+        if answer.ok:
+            memory.answered_by, memory.probes = serving, 0
+
+    async def last_lines(self, subject: Subject, account: Account, endpoint: Have, memory: Memory) -> None:
+        """Read what the model server said last, once for every state of a failed endpoint. Raises AwsError."""
+        if memory.last_lines_of == endpoint.version:
+            return
+        calls = account.calls.on_behalf_of(subject.names.owner, account.calls.lane)
+        memory.last_lines = await last_lines(calls, account.clients.logs, subject.names.endpoint_logs, count=LAST_LINES)
+        memory.last_lines_of = endpoint.version
+
+
+def probe_delay(memory: Memory) -> float:
+    """Seconds until the URL is asked again."""
+    first, longest = PROBE_POLL_SECONDS
+    return poll_delay(max(memory.probes, 1), first=first, longest=longest)
+
+
+def _pinned(subject: Subject) -> ImageState | None:
+    """What the status recorded for this very image and revision.
+
+    A tag that moves meanwhile does not move what is served.
+    """
+    known, spec = subject.endpoint.status, subject.endpoint.spec
+    if known.image and known.image.uri == spec.model.image and known.revision == spec.source.revision:
+        return ImageState(digest=known.image.digest)
+    return None
+
+
+def _was_ready(status: EphemeralEndpointStatus, generation: int) -> bool:
+    return any(
+        each.type == conditions.Type.READY and each.status == "True" and each.observed_generation == generation
+        for each in status.conditions
+    )

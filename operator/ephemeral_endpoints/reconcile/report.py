@@ -1,0 +1,80 @@
+"""Report: conditions, status and Events, written only when they say something new."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from ephemeral_endpoints.api.endpoint import EphemeralEndpoint, EphemeralEndpointStatus
+from ephemeral_endpoints.core import status
+from ephemeral_endpoints.core.conditions import Type, Verdict
+from ephemeral_endpoints.core.desired import Subject
+from ephemeral_endpoints.core.resources import Haves
+from ephemeral_endpoints.kube.client import Gone, Kube
+from ephemeral_endpoints.kube.store import ObjectKey, Store
+
+logger = logging.getLogger(__name__)
+
+_UNTOLD: Final = frozenset({Type.RECONCILING, Type.STALLED})
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What the status tells beside the conditions; None where it is not known and what was told before stands."""
+
+    verdicts: tuple[Verdict, ...]
+    own: Haves | None = None
+    subject: Subject | None = None
+    digest: str | None = None
+    url: str | None = None
+    serves: bool = False
+    keep_conditions: bool = False
+
+
+class Reporter:
+    """Writes what changed. ``now`` gives the time of day in UTC."""
+
+    def __init__(self, kube: Kube, store: Store, now: Callable[[], datetime]) -> None:
+        self._kube = kube
+        self._store = store
+        self._now = now
+
+    async def tell(self, key: ObjectKey, endpoint: EphemeralEndpoint, facts: Facts) -> None:
+        """Write the status and emit an Event for each transition; an object that is gone is left alone."""
+        before = endpoint.status
+        after = self._status(endpoint, facts)
+        raw = self._store.raw(key)
+        patch = status.merge_patch(raw.get("status", {}), after.to_wire())
+        if patch is None:
+            return
+        try:
+            self._store.put(await self._kube.write_status(raw, patch))
+        except Gone:
+            return
+        extra = {"namespace": key.namespace, "object_name": key.name, "uid": endpoint.metadata.uid}
+        for each in status.transitions(before, after):
+            is_stall = each.type == Type.STALLED and each.status == "True"
+            if is_stall or each.type not in _UNTOLD:
+                logger.info("%s is %s: %s", each.type, each.status, each.reason, extra=extra)
+                kind = "Warning" if is_stall else "Normal"
+                await self._kube.event(raw, kind=kind, reason=each.reason, message=each.message)
+
+    def _status(self, endpoint: EphemeralEndpoint, facts: Facts) -> EphemeralEndpointStatus:
+        before, spec = endpoint.status, endpoint.spec
+        generation = endpoint.metadata.generation
+        made = status.conditions(facts.verdicts, before.conditions, generation=generation, now=self._now())
+        if facts.keep_conditions:
+            told = {each.type for each in made}
+            made += tuple(each for each in before.conditions if each.type not in told)
+        subject = facts.subject
+        return EphemeralEndpointStatus(
+            observed_generation=generation,
+            conditions=made,
+            url=facts.url or (before.url if facts.keep_conditions else None),
+            endpoint_name=subject.names.base if subject else before.endpoint_name,
+            image=status.resolved_image(spec.model.image, facts.digest) or before.image,
+            revision=spec.source.revision if facts.serves else before.revision,
+            expires_at=subject.lifetime.expires_at if subject else before.expires_at,
+            resources=status.inventory(facts.own) if facts.own is not None else before.resources,
+        )

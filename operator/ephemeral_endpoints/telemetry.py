@@ -1,0 +1,96 @@
+"""What the operator tells about itself: Prometheus metrics, health, and structured logs."""
+
+import json
+import logging
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Final
+
+from aiohttp import web
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+
+_STANDARD: Final = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
+_PLAIN: Final = (str, int, float, bool)
+_SECONDS: Final = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+
+
+class Metrics:
+    """The operator's metrics, in a registry of their own."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self._aws_calls = Counter(
+            "eep_aws_calls", "AWS calls made", ("service", "operation", "outcome"), registry=self.registry
+        )
+        self._aws_seconds = Histogram(
+            "eep_aws_call_seconds", "Time until AWS answered", ("service",), buckets=_SECONDS, registry=self.registry
+        )
+        self._reconciles = Counter(
+            "eep_reconciliations", "Reconciliations", ("kind", "outcome"), registry=self.registry
+        )
+        self._objects = Gauge("eep_objects", "Objects that are known", ("kind",), registry=self.registry)
+        self._ready = Gauge("eep_objects_ready", "EphemeralEndpoints that are ready", registry=self.registry)
+
+    def aws_call(self, service: str, operation: str, outcome: str, seconds: float) -> None:
+        """Count a call to AWS."""
+        self._aws_calls.labels(service, operation, outcome).inc()
+        self._aws_seconds.labels(service).observe(seconds)
+
+    def reconciled(self, kind: str, outcome: str) -> None:
+        """Count a reconciliation."""
+        self._reconciles.labels(kind, outcome).inc()
+
+    def count_objects(self, endpoints: Callable[[], int], classes: Callable[[], int], ready: Callable[[], int]) -> None:
+        """Have the numbers of objects read when metrics are scraped."""
+        self._objects.labels("EphemeralEndpoint").set_function(endpoints)
+        self._objects.labels("EphemeralEndpointClass").set_function(classes)
+        self._ready.set_function(ready)
+
+
+def http_app(metrics: Metrics, is_ready: Callable[[], bool]) -> web.Application:
+    """The operator's HTTP endpoints: /healthz while the event loop turns, /readyz once the watch is up, /metrics."""
+
+    async def healthz(_: web.Request) -> web.Response:
+        return web.Response(text="ok")
+
+    async def readyz(_: web.Request) -> web.Response:
+        return web.Response(text="ok") if is_ready() else web.Response(status=503, text="the watch is not up yet")
+
+    async def scrape(_: web.Request) -> web.Response:
+        return web.Response(body=generate_latest(metrics.registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+    app = web.Application()
+    app.router.add_get("/healthz", healthz)
+    app.router.add_get("/readyz", readyz)
+    app.router.add_get("/metrics", scrape)
+    return app
+
+
+class JsonFormatter(logging.Formatter):
+    """One JSON object a line; what is passed as ``extra`` becomes members of it, if it is plain."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """See ``logging.Formatter``."""
+        line: dict[str, object] = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname,
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        line |= {
+            key: value for key, value in record.__dict__.items() if key not in _STANDARD and isinstance(value, _PLAIN)
+        }
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        return json.dumps(line)
+
+
+def configure_logging(level: str) -> None:
+    """Write the logs of this process as JSON lines to standard error."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonFormatter())
+    logging.basicConfig(level=level, handlers=[handler], force=True)
+    for noisy in ("aiohttp.access", "kopf", "botocore", "kubernetes", "urllib3"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
