@@ -1,0 +1,122 @@
+"""`eep local`: a Kubernetes and an AWS on this machine, to try and to test everything on."""
+
+import argparse
+import shlex
+import sys
+import time
+from pathlib import Path
+
+from ephemeral_endpoints.local import demo, operator, platform
+from ephemeral_endpoints.local.errors import PlatformError
+from ephemeral_endpoints.local.platform import Platform
+
+_STATE = Path(".local/platform")
+_DEMO_STATE = Path(".local/demo")
+_DONE, _FAILED, _NOT_RUNNING = 0, 1, 3
+
+Commands = argparse._SubParsersAction  # noqa: SLF001 - argparse gives the type of add_subparsers() no public name
+
+
+def add_to(commands: "Commands[argparse.ArgumentParser]") -> None:
+    """Add the command and its actions to a parser."""
+    local = commands.add_parser("local", help="run a Kubernetes and an AWS on this machine", description=__doc__)
+    actions = local.add_subparsers(metavar="ACTION", required=True)
+    state = argparse.ArgumentParser(add_help=False)
+    state.add_argument("--state", type=Path, default=_STATE, metavar="DIR", help="its folder (default: %(default)s)")
+    up = actions.add_parser("up", parents=[state], help="start it, or what of it is missing, and wait until it serves")
+    up.add_argument("--provider", default="auto", help="where the Kubernetes comes from (default: %(default)s)")
+    up.add_argument("--operator", action="store_true", help="start the operator on it too")
+    up.set_defaults(run=_up)
+    down = actions.add_parser("down", parents=[state], help="end it and remove all that it made")
+    down.set_defaults(run=_down)
+    status = actions.add_parser("status", parents=[state], help="tell whether it runs; exit status 3 if it does not")
+    status.set_defaults(run=_status)
+    demo = actions.add_parser("demo", help="tell the whole story of one pull request on a platform of its own")
+    demo.add_argument(
+        "--state", type=Path, default=_DEMO_STATE, metavar="DIR", help="its folder (default: %(default)s)"
+    )
+    demo.add_argument("--provider", default="auto", help="where the Kubernetes comes from (default: %(default)s)")
+    demo.add_argument(
+        "--model", type=Path, default=Path("model"), metavar="DIR", help="a model's folder (default: %(default)s)"
+    )
+    demo.set_defaults(run=_demo)
+
+
+def _up(options: argparse.Namespace) -> int:
+    began = time.monotonic()
+    try:
+        running = platform.up(options.state, provider=options.provider, report=_progress)
+        if options.operator:
+            _progress(f"the operator runs: {operator.start(running)}/metrics, log {operator.log(running)}")
+    except PlatformError as error:
+        return _failed(error, hint=f"what was started is ended by: eep local down --state {_quoted(options.state)}")
+    _progress(f"ready after {time.monotonic() - began:.1f} s")
+    _say(_usage(running, options.state))
+    return _DONE
+
+
+def _down(options: argparse.Namespace) -> int:
+    try:
+        platform.down(options.state, report=_progress)
+    except PlatformError as error:
+        return _failed(error)
+    _progress(f"nothing of {options.state} is left")
+    return _DONE
+
+
+def _status(options: argparse.Namespace) -> int:
+    try:
+        found = platform.status(options.state)
+    except PlatformError as error:
+        return _failed(error)
+    for name, runs in found.parts.items():
+        _say(f"# {name}: {'running' if runs else 'not running'}")
+    if found.platform is None:
+        _progress(f"not running: start it with: eep local up --state {_quoted(options.state)}")
+        return _NOT_RUNNING
+    _say(_usage(found.platform, options.state))
+    return _DONE
+
+
+def _demo(options: argparse.Namespace) -> int:
+    try:
+        demo.run(options.state, options.model, provider=options.provider, say=_say)
+    except PlatformError as error:
+        return _failed(error)
+    return _DONE
+
+
+def _usage(running: Platform, state: Path) -> str:
+    """Lines for a shell: they can be read as they are, and evaluated."""
+    exports = [f"export {name}={shlex.quote(value)}" for name, value in sorted(running.environment.items())]
+    hints = [
+        "# in this shell: the lines above, or",
+        f'#   eval "$(eep local status --state {_quoted(state)})"',
+        "# then, for example:",
+        "#   kubectl get eepc,eep -A",
+        f"#   curl -s {running.aws_endpoint}/_meter/calls        # AWS calls so far",
+        f"#   docker push {running.registry}/<repository>:<tag>  # image registry",
+        f"# end it: eep local down --state {_quoted(state)}",
+    ]
+    return "\n".join([*exports, *hints])
+
+
+def _failed(error: PlatformError, *, hint: str | None = None) -> int:
+    _progress(f"error: {error}")
+    if hint is not None:
+        _progress(hint)
+    return _FAILED
+
+
+def _quoted(path: Path) -> str:
+    return shlex.quote(str(path))
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
+def _progress(text: str) -> None:
+    sys.stderr.write(f"{text}\n")
+    sys.stderr.flush()

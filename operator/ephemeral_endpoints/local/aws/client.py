@@ -1,0 +1,108 @@
+"""A client of the control interfaces behind the front: for tests, benchmarks and the demo."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import requests
+
+from ephemeral_endpoints.local.aws.faults import Fault, FiredFault
+from ephemeral_endpoints.local.aws.ledger import Call, Outcome
+from ephemeral_endpoints.local.aws.limits import Limit
+from ephemeral_endpoints.local.errors import PlatformError
+
+_TIMEOUT_SECONDS = 30
+
+
+@dataclass(frozen=True, slots=True)
+class ControlClient:
+    """Control of the embedded AWS at `endpoint`. Methods block; all raise PlatformError when refused or unreachable."""
+
+    endpoint: str
+
+    def calls(self, *outcomes: Outcome) -> dict[str, dict[str, int]]:
+        """AWS calls since the last reset by service and operation; of the given outcomes, by default of all."""
+        counts: dict[str, dict[str, int]] = self._call("GET", "/_meter/calls", params={"outcome": outcomes})
+        return counts
+
+    def log(self, last: int | None = None) -> list[Call]:
+        """The latest calls in the order of their arrival."""
+        rows = self._call("GET", "/_meter/log", params={} if last is None else {"last": last})
+        return [
+            Call(**{**row, "time": datetime.fromisoformat(row["time"]), "outcome": Outcome(row["outcome"])})
+            for row in rows
+        ]
+
+    def limits(self) -> list[Limit]:
+        """The request rates in force."""
+        return [Limit.model_validate(row) for row in self._call("GET", "/_meter/limits")]
+
+    def set_limits(self, limits: Sequence[Limit]) -> None:
+        """Put exactly these request rates in force."""
+        self._call("PUT", "/_meter/limits", json=_dumped(limits))
+
+    def set_documented_limits(self) -> list[Limit]:
+        """Put the rates in force that AWS documents, and return them."""
+        return [Limit.model_validate(row) for row in self._call("PUT", "/_meter/limits/documented")]
+
+    def add_faults(self, *faults: Fault) -> None:
+        """Put faults in force, after those that are."""
+        self._call("POST", "/_meter/faults", json=_dumped(faults))
+
+    def faults(self) -> list[FiredFault]:
+        """The faults in force, and how often each has struck."""
+        return [FiredFault.model_validate(row) for row in self._call("GET", "/_meter/faults")]
+
+    def clear_faults(self) -> None:
+        """End all faults."""
+        self._call("DELETE", "/_meter/faults")
+
+    def reset_meter(self) -> None:
+        """Forget counts and log, lift all limits and faults."""
+        self._call("POST", "/_meter/reset")
+
+    def sagemaker_settings(self) -> dict[str, Any]:
+        """SageMaker's settings: delays, failures, quotas."""
+        settings: dict[str, Any] = self._call("GET", "/_sagemaker/settings")
+        return settings
+
+    def patch_sagemaker_settings(self, patch: Mapping[str, Any]) -> dict[str, Any]:
+        """Change SageMaker's settings by a JSON merge patch (RFC 7396); returns all of them."""
+        settings: dict[str, Any] = self._call("PATCH", "/_sagemaker/settings", json=patch)
+        return settings
+
+    def sagemaker_state(self) -> dict[str, Any]:
+        """What SageMaker holds and runs, and which requests it found against its rules."""
+        state: dict[str, Any] = self._call("GET", "/_sagemaker/state")
+        return state
+
+    def flush_sagemaker(self) -> None:
+        """Deliver SageMaker's logs, metrics and events that wait, now."""
+        self._call("POST", "/_sagemaker/flush")
+
+    def reset(self) -> None:
+        """Empty the whole account and then the meter: as just started."""
+        self._call("POST", "/_sagemaker/reset")
+        self._call("POST", "/_ministack/reset")
+        self.reset_meter()
+
+    def _call(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, int | Sequence[str]] | None = None,
+        json: object = None,
+    ) -> Any:  # noqa: ANN401 - JSON, whose shape the callers declare
+        try:
+            answer = requests.request(method, self.endpoint + path, params=params, json=json, timeout=_TIMEOUT_SECONDS)
+        except requests.RequestException as error:
+            raise PlatformError(f"the embedded AWS at {self.endpoint} does not answer: {error}") from error
+        if not answer.ok:
+            raise PlatformError(f"{method} {path} was refused ({answer.status_code}): {answer.text}")
+        return answer.json() if answer.content else None
+
+
+def _dumped(models: Sequence[Limit] | Sequence[Fault]) -> list[dict[str, Any]]:
+    return [model.model_dump(mode="json") for model in models]

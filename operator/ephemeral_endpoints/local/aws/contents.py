@@ -1,0 +1,63 @@
+"""What is in the embedded AWS, by its own lists.
+
+The proof that nothing is left behind is independent of the operator's code.
+"""
+
+from typing import TYPE_CHECKING
+
+import boto3
+
+if TYPE_CHECKING:
+    from types_boto3_apigatewayv2 import ApiGatewayV2Client
+
+Contents = dict[str, list[str]]
+"""Names by kind; kinds of which there is nothing are left out."""
+
+
+def contents(session: boto3.Session, endpoint: str) -> Contents:
+    """Everything of the kinds that the operator makes, whoever made it. Blocks for a dozen calls."""
+    sagemaker = session.client("sagemaker", endpoint_url=endpoint)
+    functions = session.client("lambda", endpoint_url=endpoint).get_paginator("list_functions")
+    gateway = session.client("apigatewayv2", endpoint_url=endpoint)
+    groups = session.client("logs", endpoint_url=endpoint).get_paginator("describe_log_groups")
+    alarms = session.client("cloudwatch", endpoint_url=endpoint).get_paginator("describe_alarms")
+    found = {
+        "Endpoint": [
+            each["EndpointName"]
+            for page in sagemaker.get_paginator("list_endpoints").paginate()
+            for each in page["Endpoints"]
+        ],
+        "EndpointConfig": [
+            each["EndpointConfigName"]
+            for page in sagemaker.get_paginator("list_endpoint_configs").paginate()
+            for each in page["EndpointConfigs"]
+        ],
+        "Model": [
+            each["ModelName"] for page in sagemaker.get_paginator("list_models").paginate() for each in page["Models"]
+        ],
+        "Function": [each["FunctionName"] for page in functions.paginate() for each in page["Functions"]],
+        "LogGroup": [each["logGroupName"] for page in groups.paginate() for each in page["logGroups"]],
+        "Alarm": [each["AlarmName"] for page in alarms.paginate() for each in page["MetricAlarms"]],
+        **_of_apis(gateway),
+    }
+    return {kind: sorted(names) for kind, names in found.items() if names}
+
+
+def _of_apis(gateway: "ApiGatewayV2Client") -> Contents:
+    apis = [api for page in gateway.get_paginator("get_apis").paginate() for api in page["Items"]]
+    routes, integrations = gateway.get_paginator("get_routes"), gateway.get_paginator("get_integrations")
+    return {
+        "HttpApi": [api["Name"] for api in apis],
+        "Route": [
+            f"{api['Name']} {route['RouteKey']}"
+            for api in apis
+            for page in routes.paginate(ApiId=api["ApiId"])
+            for route in page["Items"]
+        ],
+        "Integration": [
+            f"{api['Name']} {integration['IntegrationId']}"
+            for api in apis
+            for page in integrations.paginate(ApiId=api["ApiId"])
+            for integration in page["Items"]
+        ],
+    }

@@ -1,0 +1,166 @@
+"""The one address of the embedded AWS: routes every call to what serves it, and meters it on the way.
+
+    python -m ephemeral_endpoints.local.aws.front --port P --upstream URL --sagemaker URL
+
+Control calls are routed by their signature's credential scope: SageMaker and its runtime to `--sagemaker`, all others
+to `--upstream`, the emulator. Beside them it serves, unmetered, the image registry (`/v2/`) and the control interfaces
+of all three (`/_meter/`, `/_sagemaker/`, `/_ministack/`), and below `/_api/<id>` the HTTP APIs, counted as
+`execute-api`. Signatures are not checked and not renewed: the emulator does not ask for them.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import logging
+import signal
+from collections.abc import AsyncIterator
+
+import aiohttp
+from aiohttp import web
+from microburst.core.context import RequestContext
+
+from ephemeral_endpoints.local.aws import control, httpapi
+from ephemeral_endpoints.local.aws.meter import Meter
+from ephemeral_endpoints.local.aws.relay import (
+    Passage,
+    UpstreamGoneError,
+    UpstreamUnreachableError,
+    cut,
+    new_session,
+    relay,
+)
+from ephemeral_endpoints.local.aws.wire import Request, data_plane_call, error_response, identify, is_registry
+
+_HOST = "127.0.0.1"
+_SAGEMAKER = frozenset({"sagemaker", "sagemaker-runtime"})
+_READ_BODY_UP_TO_BYTES = 4 * 1024 * 1024
+"""A larger body is streamed unseen: its operation is known by path or header, its resource maybe not."""
+
+_log = logging.getLogger(__name__)
+
+
+class Front:
+    """The routing of one front. `public_url` is where clients reach it; the others, where the services are."""
+
+    def __init__(self, *, public_url: str, upstream: str, sagemaker: str, meter: Meter) -> None:
+        self._public_url = public_url
+        self._upstream = upstream.rstrip("/")
+        self._sagemaker = sagemaker.rstrip("/")
+        self._meter = meter
+        self._session: aiohttp.ClientSession
+
+    def application(self) -> web.Application:
+        """The front as an application for aiohttp's server."""
+        app = web.Application(client_max_size=0)
+        app.cleanup_ctx.append(self._with_session)
+        app.add_routes(control.routes(self._meter))
+        app.add_routes(
+            [
+                web.route("*", r"/_sagemaker/{tail:.*}", self._to_sagemaker),
+                web.route("*", r"/_ministack/{tail:.*}", self._to_emulator),
+                web.route("*", httpapi.PREFIX + r"/{api_id:[a-z0-9]+}{path:(/.*)?}", self._to_http_api),
+                web.route("*", r"/{tail:.*}", self._to_service),
+            ]
+        )
+        return app
+
+    async def _with_session(self, _: web.Application) -> AsyncIterator[None]:
+        async with new_session() as self._session:
+            yield
+
+    async def _to_sagemaker(self, request: web.Request) -> web.StreamResponse:
+        return await self._unmetered(request, self._sagemaker)
+
+    async def _to_emulator(self, request: web.Request) -> web.StreamResponse:
+        return await self._unmetered(request, self._upstream)
+
+    async def _to_http_api(self, request: web.Request) -> web.StreamResponse:
+        api_id = request.match_info["api_id"]
+        raw_path = request.rel_url.raw_path.removeprefix(f"{httpapi.PREFIX}/{api_id}")
+        ctx = data_plane_call(_head(request), f"{api_id}{raw_path}")
+        target = httpapi.emulator_target(api_id, raw_path, request.rel_url.raw_query_string)
+        return await self._metered(request, ctx, self._upstream, Passage(target))
+
+    async def _to_service(self, request: web.Request) -> web.StreamResponse:
+        if is_registry(request.rel_url.raw_path) and "Credential=" not in request.headers.get("Authorization", ""):
+            return await self._to_emulator(request)
+        body = await _small_body(request)
+        ctx = identify(_head(request, body))
+        base = self._sagemaker if ctx.service in _SAGEMAKER else self._upstream
+        rewrite = httpapi.rewriter(ctx.service, ctx.operation, self._public_url)
+        return await self._metered(request, ctx, base, Passage(request.rel_url.raw_path_qs, body, rewrite))
+
+    async def _metered(
+        self, request: web.Request, ctx: RequestContext, base: str, passage: Passage
+    ) -> web.StreamResponse:
+        verdict = await self._meter.judge(request, ctx)
+        if verdict.answer is not None:
+            return verdict.answer
+        try:
+            answer = await relay(request, self._session, base, passage, lose_answer=verdict.lose_answer)
+        except UpstreamUnreachableError as error:
+            _log.warning("%s %s: %s", ctx.service, ctx.operation, error)
+            answer = error_response(ctx, "ServiceUnavailable", f"The service does not run: {error}", 503)
+        except UpstreamGoneError as error:
+            _log.warning("%s %s: %s", ctx.service, ctx.operation, error)
+            return cut(request)
+        verdict.call.status = None if verdict.lose_answer else answer.status
+        return answer
+
+    async def _unmetered(self, request: web.Request, base: str) -> web.StreamResponse:
+        try:
+            return await relay(request, self._session, base, Passage(request.rel_url.raw_path_qs))
+        except UpstreamUnreachableError as error:
+            raise web.HTTPBadGateway(text=str(error)) from error
+        except UpstreamGoneError:
+            return cut(request)
+
+
+def _head(request: web.Request, body: bytes | None = None) -> Request:
+    url = request.rel_url
+    return Request(request.method, url.raw_path, url.query, request.headers, body)
+
+
+async def _small_body(request: web.Request) -> bytes | None:
+    """The request's body, where it says that it is small enough to be looked at; None leaves it unread."""
+    length = request.content_length
+    if not request.can_read_body or length is None or length > _READ_BODY_UP_TO_BYTES:
+        return None
+    return await request.read()
+
+
+async def serve(front: Front, port: int, *, until: asyncio.Event) -> None:
+    """Serve on the loopback interface until the event is set."""
+    # Bodies pass as they are: the server must not decode what the caller compressed.
+    runner = web.AppRunner(front.application(), access_log=None, auto_decompress=False)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, _HOST, port, shutdown_timeout=1, backlog=1024).start()
+        await until.wait()
+    finally:
+        await runner.cleanup()
+
+
+async def _main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m ephemeral_endpoints.local.aws.front", description=__doc__)
+    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--upstream", required=True, help="URL of the emulator of all services but SageMaker")
+    parser.add_argument("--sagemaker", required=True, help="URL of SageMaker and its runtime")
+    arguments = parser.parse_args()
+    stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stopped.set)
+    front = Front(
+        public_url=f"http://{_HOST}:{arguments.port}",
+        upstream=arguments.upstream,
+        sagemaker=arguments.sagemaker,
+        meter=Meter(),
+    )
+    await serve(front, arguments.port, until=stopped)
+
+
+if __name__ == "__main__":
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    with contextlib.suppress(KeyboardInterrupt):
+        asyncio.run(_main())

@@ -1,0 +1,154 @@
+"""What a platform team would have set up before the first endpoint: roles, a repository, the CRDs, a default class.
+
+Every step is idempotent and brings an existing thing to the wanted state.
+"""
+
+import json
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import boto3
+from kubernetes import client, config
+
+from ephemeral_endpoints.api import API_VERSION, DEFAULT_CLASS_ANNOTATION, GROUP, VERSION
+from ephemeral_endpoints.api.crds import endpoint_class_crd, endpoint_crd
+from ephemeral_endpoints.local.processes import wait_until
+
+if TYPE_CHECKING:
+    from types_boto3_iam import IAMClient
+
+EXAMPLE_REPOSITORY = "models/wine"
+DEFAULT_CLASS = "default"
+
+_FIELD_MANAGER = "eep-local"
+_APPLY = "application/apply-patch+yaml"
+_ESTABLISHED_SECONDS = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Roles:
+    """ARNs of the roles that a class names: what SageMaker, the forwarder and API Gateway run as."""
+
+    execution: str
+    forwarder: str
+    invoke: str
+
+
+def aws(session: boto3.Session, endpoint: str, *, account: str, region: str) -> Roles:
+    """Make the roles and the example's image repository; blocks for a few calls, raises what boto3 raises."""
+    ecr = session.client("ecr", endpoint_url=endpoint)
+    with suppress(ecr.exceptions.RepositoryAlreadyExistsException):
+        ecr.create_repository(repositoryName=EXAMPLE_REPOSITORY)
+    iam = session.client("iam", endpoint_url=endpoint)
+    here = f"{region}:{account}"
+    return Roles(
+        execution=_role(
+            iam,
+            "execution",
+            "sagemaker.amazonaws.com",
+            [
+                _allow("*", "ecr:GetAuthorizationToken", "cloudwatch:PutMetricData"),
+                _allow(
+                    f"arn:aws:ecr:{here}:repository/*",
+                    *("ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"),
+                ),
+                _allow(f"arn:aws:logs:{here}:log-group:/aws/sagemaker/Endpoints/*", *_LOG_WRITES),
+                _allow("arn:aws:s3:::*", "s3:GetObject", "s3:ListBucket"),
+            ],
+        ),
+        forwarder=_role(
+            iam,
+            "forwarder",
+            "lambda.amazonaws.com",
+            [
+                _allow(f"arn:aws:sagemaker:{here}:endpoint/*", "sagemaker:InvokeEndpoint"),
+                _allow(f"arn:aws:logs:{here}:log-group:/aws/lambda/*", "logs:CreateLogStream", "logs:PutLogEvents"),
+            ],
+        ),
+        invoke=_role(
+            iam,
+            "invoke",
+            "apigateway.amazonaws.com",
+            [_allow(f"arn:aws:lambda:{here}:function:*", "lambda:InvokeFunction")],
+        ),
+    )
+
+
+def kubernetes(kubeconfig: Path, roles: Roles, *, region: str) -> None:
+    """Apply the CRDs, wait until they are served, and apply the default class; raises what the Kubernetes client does.
+
+    Raises:
+        PlatformError: the API server does not serve the CRDs in time.
+    """
+    with client.ApiClient(_configuration(kubeconfig)) as api:
+        definitions = client.ApiextensionsV1Api(api)
+        for crd in (endpoint_crd(), endpoint_class_crd()):
+            name = crd["metadata"]["name"]
+            definitions.patch_custom_resource_definition(
+                name, crd, field_manager=_FIELD_MANAGER, force=True, _content_type=_APPLY
+            )
+            established = partial(_is_established, definitions, name)
+            wait_until(established, seconds=_ESTABLISHED_SECONDS, what=f"CRD {name}")
+        client.CustomObjectsApi(api).patch_cluster_custom_object(
+            GROUP,
+            VERSION,
+            endpoint_class_crd()["spec"]["names"]["plural"],
+            DEFAULT_CLASS,
+            _default_class(roles, region),
+            field_manager=_FIELD_MANAGER,
+            force=True,
+            _content_type=_APPLY,
+        )
+
+
+_LOG_WRITES = ("logs:CreateLogGroup", "logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents")
+
+
+def _role(iam: "IAMClient", purpose: str, service: str, statements: list[dict[str, Any]]) -> str:
+    name = f"ephemeral-endpoints-{purpose}"
+    trust = json.dumps(_policy([_allow(None, "sts:AssumeRole") | {"Principal": {"Service": service}}]))
+    try:
+        arn = iam.create_role(RoleName=name, AssumeRolePolicyDocument=trust)["Role"]["Arn"]
+    except iam.exceptions.EntityAlreadyExistsException:
+        iam.update_assume_role_policy(RoleName=name, PolicyDocument=trust)
+        arn = iam.get_role(RoleName=name)["Role"]["Arn"]
+    iam.put_role_policy(RoleName=name, PolicyName=purpose, PolicyDocument=json.dumps(_policy(statements)))
+    return arn
+
+
+def _policy(statements: list[dict[str, Any]]) -> dict[str, Any]:
+    return {"Version": "2012-10-17", "Statement": statements}
+
+
+def _allow(resource: str | None, *actions: str) -> dict[str, Any]:
+    statement: dict[str, Any] = {"Effect": "Allow", "Action": list(actions)}
+    return statement if resource is None else statement | {"Resource": resource}
+
+
+def _configuration(kubeconfig: Path) -> client.Configuration:
+    configuration = client.Configuration()
+    config.load_kube_config(str(kubeconfig), client_configuration=configuration)  # type: ignore[no-untyped-call]
+    return configuration
+
+
+def _is_established(definitions: client.ApiextensionsV1Api, name: str) -> bool:
+    status = definitions.read_custom_resource_definition(name).status
+    conditions = (status.conditions if status else None) or []
+    return any(condition.type == "Established" and condition.status == "True" for condition in conditions)
+
+
+def _default_class(roles: Roles, region: str) -> dict[str, Any]:
+    return {
+        "apiVersion": API_VERSION,
+        "kind": endpoint_class_crd()["spec"]["names"]["kind"],
+        "metadata": {"name": DEFAULT_CLASS, "annotations": {DEFAULT_CLASS_ANNOTATION: "true"}},
+        "spec": {
+            "region": region,
+            "executionRoleArn": roles.execution,
+            "forwarderRoleArn": roles.forwarder,
+            "invokeRoleArn": roles.invoke,
+        },
+    }

@@ -1,0 +1,111 @@
+"""RUN without an engine: any command in the jail, except `pip install`, which uv does from outside of it."""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from argparse import ArgumentParser
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
+from typing import NoReturn
+
+import uv
+
+from ephemeral_endpoints.local.containers import base, isolation, rootfs
+from ephemeral_endpoints.local.containers.dockerfile import Run
+from ephemeral_endpoints.local.containers.errors import BuildError
+from ephemeral_endpoints.local.containers.store import make_mount_points
+
+_REPEATABLE = {"PYTHONHASHSEED": "0", "SOURCE_DATE_EPOCH": "0", "HOME": "/tmp"}  # noqa: S108 (of the container)
+_TAIL = 4000
+
+
+def run(step: Run, root: Path) -> None:
+    """Executes `step` on the files in `root`. Blocks until it ends.
+
+    Raises:
+        BuildError: it failed; the message ends with its output.
+    """
+    if _is_pip(step.argv):
+        _install(step, root)
+    else:
+        _run_jailed(step, root)
+
+
+def _is_pip(argv: Sequence[str]) -> bool:
+    return argv[:2] in {("pip", "install"), ("pip3", "install")} or (argv[1:4] == ("-m", "pip", "install"))
+
+
+class _PipOptions(ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise BuildError(f"RUN pip install: {message}; a build without an engine takes only what a lock file hashes")
+
+
+def _install(step: Run, root: Path) -> None:
+    options = _PipOptions(add_help=False, allow_abbrev=False)
+    options.add_argument("--target", "-t", required=True)
+    options.add_argument("--requirement", "-r", action="append", required=True)
+    options.add_argument("--require-hashes", action="store_true", required=True)
+    for harmless in ("--no-cache-dir", "--no-compile", "--no-deps"):
+        options.add_argument(harmless, action="store_true")
+    words = step.argv[step.argv.index("install") + 1 :]
+    given, unknown = options.parse_known_args(words)
+    if unknown:
+        raise BuildError(
+            f"RUN pip install: {' '.join(unknown)} needs an engine; lock what you need in a requirements file"
+        )
+    target = rootfs.resolve(root, PurePosixPath(step.working_dir, given.target))
+    files = [str(rootfs.resolve(root, PurePosixPath(step.working_dir, file))) for file in given.requirement]
+    _install_wheels(target, files)
+    _tidy(target)
+    base.compile_deterministically(target, root)
+
+
+def _install_wheels(target: Path, files: Sequence[str]) -> None:
+    # Wheels only: to build from source is to run the code of strangers, here not even in the jail.
+    argv = [uv.find_uv_bin(), "pip", "install", "--quiet", "--python", sys.executable, "--link-mode", "copy"]
+    argv += ["--only-binary", ":all:", "--require-hashes", "--target", str(target)]
+    for file in files:
+        argv += ["-r", file]
+    _check(subprocess.run(argv, check=False, capture_output=True, text=True), "RUN pip install")  # noqa: S603 (no shell)
+
+
+def _tidy(target: Path) -> None:
+    """Removes what no server imports, and scripts, whose first line would name an interpreter of this machine."""
+    shutil.rmtree(target / "bin", ignore_errors=True)
+    (target / ".lock").unlink(missing_ok=True)
+    for tests in [path for path in target.rglob("tests") if path.is_dir()]:
+        shutil.rmtree(tests, ignore_errors=True)
+
+
+def _run_jailed(step: Run, root: Path) -> None:
+    make_mount_points(root)
+    _hand_over(root)
+    with tempfile.TemporaryDirectory() as folder:
+        spec = isolation.prepare(
+            root,
+            step.argv,
+            mode=isolation.best_mode(),
+            environment={**step.environment, **_REPEATABLE},
+            working_dir=step.working_dir,
+            user=(isolation.NOBODY, isolation.NOBODY),
+            exit_file=Path(folder, "exit"),
+            read_only=False,
+        )
+        argv = spec.write(Path(folder, "spec"))
+        done = subprocess.run(argv, check=False, capture_output=True, text=True, env={})  # noqa: S603 (jailed)
+        _check(done, f"RUN {' '.join(step.argv)}")
+
+
+def _hand_over(root: Path) -> None:
+    """Lets nobody make and remove files in every folder of `root`; files, which other stages share, stay ours."""
+    if os.geteuid() == 0:
+        for folder, _, _ in os.walk(root):
+            os.chown(folder, isolation.NOBODY, isolation.NOBODY)
+
+
+def _check(done: "subprocess.CompletedProcess[str]", what: str) -> None:
+    if done.returncode != 0:
+        output = f"{done.stdout}{done.stderr}".strip()[-_TAIL:]
+        raise BuildError(f"{what} ended with {done.returncode}:\n{output}")

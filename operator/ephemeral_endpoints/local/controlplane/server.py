@@ -1,0 +1,206 @@
+"""The control plane as three processes of this machine: etcd, kube-apiserver and kube-controller-manager.
+
+What they need to know (port, tokens) is written before the first of them starts, and everything else is derived from
+it: a start that was killed half way is simply continued by the next.
+"""
+
+import json
+import secrets
+import socket
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from ephemeral_endpoints.local.controlplane import flags
+from ephemeral_endpoints.local.controlplane.access import connect, kubeconfig
+from ephemeral_endpoints.local.controlplane.binaries import APISERVER, CONTROLLER_MANAGER, ETCD, PROGRAMS, Binaries
+from ephemeral_endpoints.local.errors import PlatformError
+from ephemeral_endpoints.local.paths import private_dir, write_atomically
+from ephemeral_endpoints.local.processes import (
+    ManagedProcess,
+    find,
+    free_port,
+    spawn,
+    stop_all,
+    wait_until,
+)
+
+_START_SECONDS = 120.0
+_APISERVER_GRACE_SECONDS = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Settings:
+    binaries: str
+    port: int
+    admin_token: str
+    controller_manager_token: str
+
+    @property
+    def server(self) -> str:
+        return f"https://127.0.0.1:{self.port}"
+
+    @property
+    def users(self) -> str:
+        """The users in the format of kube-apiserver's --token-auth-file: token, user, uid, groups."""
+        return (
+            f'{self.admin_token},admin,admin,"system:masters"\n'
+            f"{self.controller_manager_token},system:kube-controller-manager,system:kube-controller-manager\n"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Folder:
+    """Where the files of the control plane of one platform are."""
+
+    state: Path
+
+    @property
+    def path(self) -> Path:
+        return folder(self.state)
+
+    @property
+    def settings(self) -> Path:
+        return self.path / "settings.json"
+
+    @property
+    def tokens(self) -> Path:
+        return self.path / "tokens.csv"
+
+    @property
+    def certificates(self) -> Path:
+        return self.path / "certificates"
+
+    @property
+    def kubeconfig(self) -> Path:
+        return self.path / "kubeconfig"
+
+    @property
+    def controller_manager_kubeconfig(self) -> Path:
+        return self.path / "controller-manager.kubeconfig"
+
+
+def folder(state: Path) -> Path:
+    """Return the folder that holds all files of the control plane of `state` (an absolute path)."""
+    return state.resolve() / "controlplane"
+
+
+def start(state: Path, binaries: Binaries) -> Path:
+    """Start what does not run yet, wait until it serves, and return the kubeconfig of a cluster administrator.
+
+    Raises:
+        PlatformError: a program ended early or did not serve within two minutes; its log is quoted.
+    """
+    if find(APISERVER, state) is None:
+        stop_all(state, [CONTROLLER_MANAGER], grace_seconds=0)  # it would look for the API server at the old port
+    settings = _settings(state, binaries)
+    _ensure_etcd(state, settings)
+    _ensure_apiserver(state, settings)
+    _ensure_controller_manager(state, settings)
+    return _Folder(state).kubeconfig
+
+
+def stop(state: Path) -> None:
+    """End all three at once and without grace: their data goes with the platform. Nothing running is no error."""
+    stop_all(state, PROGRAMS, grace_seconds=0)
+
+
+def start_apiserver(state: Path) -> None:
+    """Start the API server of `state` again, on its port and with its data; returns when it serves.
+
+    Controllers that watched it come back within some ten seconds, as their clients' back-off allows.
+
+    Raises:
+        PlatformError: there is no control plane of our own in `state`, or it does not come up.
+    """
+    _ensure_apiserver(state, _known_settings(state))
+
+
+def stop_apiserver(state: Path, *, grace_seconds: float = _APISERVER_GRACE_SECONDS) -> None:
+    """End the API server of `state` alone; `grace_seconds=0` is a crash. Blocks until it is gone.
+
+    Raises:
+        PlatformError: there is no control plane of our own in `state`.
+    """
+    _known_settings(state)
+    stop_all(state, [APISERVER], grace_seconds=grace_seconds)
+
+
+def restart_apiserver(state: Path, *, grace_seconds: float = _APISERVER_GRACE_SECONDS) -> None:
+    """End the API server of `state` and start it again; see `stop_apiserver` and `start_apiserver`."""
+    stop_apiserver(state, grace_seconds=grace_seconds)
+    start_apiserver(state)
+
+
+def _settings(state: Path, binaries: Binaries) -> _Settings:
+    """Settings of the platform, new ones where there are none; the port is a new one where a stranger has the old."""
+    place = _Folder(state)
+    known = _Settings(**json.loads(place.settings.read_bytes())) if place.settings.exists() else None
+    settings = _Settings(
+        binaries=str(binaries.folder.resolve()),
+        port=known.port if known and (find(APISERVER, state) or _can_listen(known.port)) else free_port(),
+        admin_token=known.admin_token if known else secrets.token_urlsafe(32),
+        controller_manager_token=known.controller_manager_token if known else secrets.token_urlsafe(32),
+    )
+    private_dir(place.path)
+    write_atomically(place.settings, json.dumps(asdict(settings)))
+    write_atomically(place.tokens, settings.users)
+    return settings
+
+
+def _can_listen(port: int) -> bool:
+    try:
+        socket.create_server(("127.0.0.1", port)).close()
+    except OSError:
+        return False
+    return True
+
+
+def _known_settings(state: Path) -> _Settings:
+    try:
+        return _Settings(**json.loads(_Folder(state).settings.read_bytes()))
+    except FileNotFoundError:
+        raise PlatformError(f"{state} has no control plane of its own, whose API server could be restarted") from None
+
+
+def _ensure_etcd(state: Path, settings: _Settings) -> None:
+    place = _Folder(state)
+    listening = place.path / flags.ETCD_SOCKET
+    if find(ETCD, state) is None:
+        listening.unlink(missing_ok=True)  # a predecessor's
+    process = _ensure(ETCD, flags.etcd(place.path / "etcd"), state, settings)
+    wait_until(listening.exists, seconds=_START_SECONDS, what="waiting for etcd's socket", process=process)
+
+
+def _ensure_apiserver(state: Path, settings: _Settings) -> None:
+    place = _Folder(state)
+    certificate, key = (place.certificates / f"apiserver.{suffix}" for suffix in ("crt", "key"))
+    if not key.exists():
+        certificate.unlink(missing_ok=True)  # of a start killed between the two: half a pair would be refused
+    arguments = flags.apiserver(settings.port, certificates=place.certificates, tokens=place.tokens)
+    process = _ensure(APISERVER, arguments, state, settings)
+    what = "waiting for the API server"
+    wait_until(key.exists, seconds=_START_SECONDS, what=f"{what}'s certificate", process=process)
+    ca = certificate.read_bytes()
+    for path, token in (
+        (place.kubeconfig, settings.admin_token),
+        (place.controller_manager_kubeconfig, settings.controller_manager_token),
+    ):
+        write_atomically(path, kubeconfig(settings.server, ca=ca, token=token))
+    with connect(place.kubeconfig) as access:
+        wait_until(access.server_ready, seconds=_START_SECONDS, what=what, process=process)
+
+
+def _ensure_controller_manager(state: Path, settings: _Settings) -> None:
+    place = _Folder(state)
+    arguments = flags.controller_manager(place.controller_manager_kubeconfig, certificates=place.certificates)
+    process = _ensure(CONTROLLER_MANAGER, arguments, state, settings)
+    what = "waiting for the default service account"
+    with connect(place.kubeconfig) as access:
+        wait_until(access.default_account_exists, seconds=_START_SECONDS, what=what, process=process)
+
+
+def _ensure(program: str, arguments: Sequence[str], state: Path, settings: _Settings) -> ManagedProcess:
+    """Without the caller's environment: these servers need none of it, and credentials may be in it."""
+    argv = [str(Path(settings.binaries) / program), *arguments]
+    return find(program, state) or spawn(program, argv, state=state, env={}, cwd=_Folder(state).path)

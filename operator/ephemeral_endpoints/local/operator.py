@@ -1,0 +1,67 @@
+"""The operator as a process of the embedded platform.
+
+The program that a cluster runs, in the platform's environment.
+"""
+
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import requests
+
+import ephemeral_endpoints
+from ephemeral_endpoints.local.aws.ministack import without_aws
+from ephemeral_endpoints.local.paths import write_atomically
+from ephemeral_endpoints.local.platform import Platform
+from ephemeral_endpoints.local.processes import ManagedProcess, find, free_port, spawn, stop, wait_until
+
+NAME = "operator"
+
+_READY_SECONDS = 60
+_PROBE_SECONDS = 2
+_GRACE_SECONDS = 30.0
+
+
+def start(platform: Platform, settings: Mapping[str, str] | None = None) -> str:
+    """Start the operator unless it runs; blocks until it watches, and returns the URL of its health and metrics.
+
+    ``settings`` are EEP_* variables. Raises PlatformError if it does not become ready.
+    """
+    port_file = platform.state / "operator.port"
+    process = find(NAME, platform.state)
+    if process is None:
+        port = free_port()
+        write_atomically(port_file, str(port))
+        process = _spawn(platform, {"EEP_HTTP_PORT": str(port), **(settings or {})})
+    url = f"http://127.0.0.1:{port_file.read_text()}"
+    wait_until(lambda: _is_ready(url), seconds=_READY_SECONDS, what="the operator", process=process)
+    return url
+
+
+def end(platform: Platform, *, grace_seconds: float = _GRACE_SECONDS) -> None:
+    """Stop the operator if it runs; ``grace_seconds`` 0 kills it in the midst of whatever it does."""
+    if process := find(NAME, platform.state):
+        stop(process, grace_seconds=grace_seconds)
+
+
+def log(platform: Platform) -> Path:
+    """The file that the operator logs to."""
+    return platform.state / "log" / f"{NAME}.log"
+
+
+def _spawn(platform: Platform, settings: Mapping[str, str]) -> ManagedProcess:
+    environment = {
+        **without_aws(os.environ),
+        "PYTHONPATH": str(Path(ephemeral_endpoints.__file__).parents[1]),
+        **platform.environment,
+        **settings,
+    }
+    return spawn(NAME, [sys.executable, "-m", "ephemeral_endpoints"], state=platform.state, env=environment)
+
+
+def _is_ready(url: str) -> bool:
+    try:
+        return requests.get(f"{url}/readyz", timeout=_PROBE_SECONDS).ok
+    except requests.RequestException:
+        return False

@@ -1,0 +1,253 @@
+"""Processes of a platform that outlive the program that started them, and are found again by a later one.
+
+Two things identify a process: its record (`state/run/<name>.json`: pid and creation time) and a marker in its
+environment, the path of that record. The marker is there from the first instruction of the process on, so what a killed
+program started and could no longer record is found as well; its descendants inherit the marker and are ended with it.
+"""
+
+import json
+import os
+import re
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import psutil
+
+from ephemeral_endpoints.local.errors import PlatformError
+from ephemeral_endpoints.local.paths import log_file, private_dir, record_file, write_atomically
+
+MARKER = "EEP_LOCAL_PROCESS"
+
+_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+_CREATED_TOLERANCE_SECONDS = 1.0  # the kernel derives the boot time from the wall clock, which is slewed
+_POLL_SECONDS = 0.02
+_KILL_SECONDS = 10.0
+_LOG_TAIL_LINES = 15
+_LOG_TAIL_BYTES = 8192
+
+Answer = TypeVar("Answer")
+
+
+@dataclass(frozen=True, slots=True)
+class ManagedProcess:
+    """A process that `spawn` started: leader of its own session, known by pid and creation time (Unix seconds)."""
+
+    name: str
+    pid: int
+    created: float
+    state: Path
+
+    @property
+    def log(self) -> Path:
+        """File that holds the output of this process and of its predecessors of the same name."""
+        return log_file(self.state, self.name)
+
+
+def spawn(
+    name: str,
+    argv: Sequence[str | Path],
+    *,
+    state: Path,
+    env: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+) -> ManagedProcess:
+    """Start `argv` as the process `name` of the platform `state`; returns at once, the process may not serve yet.
+
+    The process gets no input, its output is appended to `state/log/<name>.log`, and it lives on when the caller ends.
+    `env` is its whole environment (default: the caller's). What an earlier, killed caller left under this name without
+    a record is ended first.
+
+    Raises:
+        PlatformError: a recorded process of this name is alive, or the program cannot be executed.
+        ValueError: `name` is not a DNS label.
+    """
+    if not _NAME.fullmatch(name):
+        raise ValueError(f"a process is named by a DNS label, not {name!r}")
+    if (running := find(name, state)) is not None:
+        raise PlatformError(f"{name} runs already (pid {running.pid}): end it first")
+    record = record_file(state, name)
+    _end(_members(None, record), grace_seconds=0)
+    log = log_file(state, name)
+    private_dir(log.parent)
+    private_dir(record.parent)
+    environment = {**(os.environ if env is None else env), MARKER: str(record)}
+    with log.open("ab") as output:
+        try:
+            child = subprocess.Popen(  # noqa: S603 - the callers are this package, no shell is involved
+                [str(argument) for argument in argv],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env=environment,
+                cwd=cwd,
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise PlatformError(f"{name} cannot be started: {error}") from error
+    child.returncode = 0  # it outlives this object on purpose; without a return code the destructor would warn
+    try:
+        created = psutil.Process(child.pid).create_time()
+    except psutil.NoSuchProcess:  # reaped by another thread's wait: gone, which is what is_alive will say
+        created = 0.0
+    write_atomically(record, json.dumps({"name": name, "pid": child.pid, "created": created}))
+    return ManagedProcess(name, child.pid, created, state.resolve())
+
+
+def find(name: str, state: Path) -> ManagedProcess | None:
+    """Return the live, recorded process `name` of the platform `state`, or None. Mutates nothing."""
+    try:
+        record = json.loads(record_file(state, name).read_bytes())
+        process = ManagedProcess(name, int(record["pid"]), float(record["created"]), state.resolve())
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        return None
+    return process if is_alive(process) else None
+
+
+def is_alive(process: ManagedProcess) -> bool:
+    """Tell whether this very process runs: a recycled pid is another process, a zombie is dead (and is reaped)."""
+    return _leader(process) is not None
+
+
+def stop(process: ManagedProcess, *, grace_seconds: float = 10.0) -> None:
+    """End the process with its whole session and all its descendants, then forget its record.
+
+    Blocks until all are gone: SIGTERM, at most `grace_seconds` later SIGKILL. Already gone is no error.
+    """
+    if find(process.name, process.state) not in (None, process):
+        return  # a successor runs, and what this one left was ended before it started
+    record = record_file(process.state, process.name)
+    _end(_members(process, record), grace_seconds=grace_seconds)
+    record.unlink(missing_ok=True)
+
+
+def stop_all(state: Path, names: Iterable[str] | None = None, *, grace_seconds: float = 10.0) -> int:
+    """End the processes `names` (default: all) of the platform `state`, recorded or not; returns how many there were.
+
+    Blocks like `stop`, with one period of grace for all together.
+    """
+    run = record_file(state, "any").parent
+    records = sorted(run.glob("*.json")) if names is None else [record_file(state, name) for name in names]
+    members = list(_marked(f"{run}{os.sep}")) if names is None else []
+    for record in records:
+        members += _members(find(record.stem, state), record)
+    unique = list(dict.fromkeys(members))
+    _end(unique, grace_seconds=grace_seconds)
+    for record in records:
+        record.unlink(missing_ok=True)
+    return len(unique)
+
+
+def free_ports(count: int) -> list[int]:
+    """Return `count` different TCP ports of 127.0.0.1 that nobody listens on at this moment."""
+    with ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+        return [each.getsockname()[1] for each in sockets]
+
+
+def free_port() -> int:
+    """Return a TCP port of 127.0.0.1 that nobody listens on at this moment."""
+    return free_ports(1)[0]
+
+
+def wait_until(
+    check: Callable[[], Answer],
+    *,
+    seconds: float,
+    what: str,
+    process: ManagedProcess | None = None,
+) -> Answer:
+    """Call `check` until it answers something true, and return that answer. Blocks up to `seconds`.
+
+    Raises:
+        PlatformError: `process` ended meanwhile, or time ran out; the message names `what` and, where a process was
+            given, ends with the last lines of its log. What `check` itself raises passes through.
+    """
+    deadline = time.monotonic() + seconds
+    while not (answer := check()):
+        if process is not None and not is_alive(process):
+            raise PlatformError(f"{what}: {process.name} ended early{_log_tail(process)}")
+        if time.monotonic() > deadline:
+            raise PlatformError(f"{what}: not within {seconds:g} s{_log_tail(process)}")
+        time.sleep(_POLL_SECONDS)
+    return answer
+
+
+def _leader(process: ManagedProcess) -> psutil.Process | None:
+    with suppress(psutil.NoSuchProcess):
+        candidate = psutil.Process(process.pid)
+        same = abs(candidate.create_time() - process.created) <= _CREATED_TOLERANCE_SECONDS
+        return candidate if same and _runs(candidate) else None
+    return None
+
+
+def _runs(process: psutil.Process) -> bool:
+    """A zombie does not; where it is a child of ours it is reaped, else its parent or init may take its time."""
+    with suppress(psutil.NoSuchProcess):
+        if not process.is_running():
+            return False
+        if process.status() != psutil.STATUS_ZOMBIE:
+            return True
+        with suppress(ChildProcessError):
+            os.waitpid(process.pid, os.WNOHANG)
+    return False
+
+
+def _marked(prefix: str) -> Iterator[psutil.Process]:
+    """Own processes whose marker begins with `prefix`; this very process is never among them."""
+    for candidate in psutil.process_iter():
+        with suppress(psutil.Error, OSError):
+            if candidate.pid == os.getpid() or candidate.uids().real != os.getuid():
+                continue
+            if candidate.environ().get(MARKER, "").startswith(prefix):
+                yield candidate
+
+
+def _members(process: ManagedProcess | None, record: Path) -> list[psutil.Process]:
+    """What belongs to the process of this record: its session, and whatever carries its marker elsewhere."""
+    leader = process and _leader(process)
+    session = [leader, *_session(leader)] if leader else []
+    return list(dict.fromkeys([*session, *_marked(str(record))]))
+
+
+def _session(leader: psutil.Process) -> Iterator[psutil.Process]:
+    for candidate in psutil.process_iter():
+        with suppress(psutil.Error, OSError):
+            if os.getsid(candidate.pid) == leader.pid and candidate.pid != os.getpid():
+                yield candidate
+
+
+def _end(processes: Sequence[psutil.Process], *, grace_seconds: float) -> None:
+    """Signal by psutil, which compares the creation time first, so that a pid recycled meanwhile is not hit."""
+    for process in processes:
+        with suppress(psutil.NoSuchProcess):
+            process.terminate()
+    for process in _survivors(processes, grace_seconds):
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
+    _survivors(processes, _KILL_SECONDS)
+
+
+def _survivors(processes: Sequence[psutil.Process], seconds: float) -> list[psutil.Process]:
+    deadline = time.monotonic() + seconds
+    while alive := [process for process in processes if _runs(process)]:
+        if time.monotonic() >= deadline:
+            break
+        time.sleep(_POLL_SECONDS)
+    return alive
+
+
+def _log_tail(process: ManagedProcess | None) -> str:
+    if process is None or not process.log.exists():
+        return ""
+    with process.log.open("rb") as log:
+        log.seek(max(0, log.seek(0, os.SEEK_END) - _LOG_TAIL_BYTES))
+        lines = log.read().decode(errors="replace").splitlines()[-_LOG_TAIL_LINES:]
+    return "\n".join(("", f"last lines of {process.log}:", *lines)) if lines else ""

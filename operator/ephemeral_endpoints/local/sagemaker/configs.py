@@ -1,0 +1,124 @@
+"""Endpoint configurations: CreateEndpointConfig, DescribeEndpointConfig, ListEndpointConfigs, DeleteEndpointConfig."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from ephemeral_endpoints.local.sagemaker.endpoints import Status
+from ephemeral_endpoints.local.sagemaker.errors import validation_exception
+from ephemeral_endpoints.local.sagemaker.listing import Fields, listed
+from ephemeral_endpoints.local.sagemaker.quotas import refuse_memory
+from ephemeral_endpoints.local.sagemaker.store import Body, Record, Store
+from ephemeral_endpoints.local.sagemaker.tags import tags_of
+from ephemeral_endpoints.local.sagemaker.validation import Violation, refuse_violations
+
+_MEMORY_STEPS = tuple(range(1024, 6145, 1024))
+_ON_INSTANCES = ("InstanceType", "InitialInstanceCount", "InstancePools", "AcceleratorType", "ManagedInstanceScaling")
+_FIELDS: Fields[Record[Body]] = Fields(
+    name=lambda record: record.name,
+    times={"CreationTime": lambda record: record.created},
+    sort_keys={"Name": lambda record: record.name, "CreationTime": lambda record: record.created.timestamp()},
+)
+
+
+def refuse_unservable(config: Mapping[str, Any]) -> None:
+    """Raise the refusal of a configuration that the service model allows and the service does not; pure.
+
+    Source: "Serverless endpoints, feature exclusions" in the SageMaker developer guide, and `ProductionVariant` in the
+    API reference.
+    """
+    variants = config["ProductionVariants"]
+    names = [variant["VariantName"] for variant in variants]
+    if len(set(names)) < len(names):
+        raise validation_exception("Variant names of an endpoint configuration must be unique.")
+    if any("ServerlessConfig" in variant for variant in variants):
+        _refuse_with_serverless(config)
+    refuse_violations(_memory_violations(variants))
+    for variant in variants:
+        _refuse_variant(variant)
+
+
+def _refuse_with_serverless(config: Mapping[str, Any]) -> None:
+    if len(config["ProductionVariants"]) > 1 or config.get("ShadowProductionVariants"):
+        raise validation_exception("An endpoint configuration with a serverless variant can have only one variant.")
+    for member in ("DataCaptureConfig", "AsyncInferenceConfig", "ExplainerConfig", "VpcConfig"):
+        if config.get(member):
+            raise validation_exception(f"{member} is not supported for serverless endpoints.")
+    if config.get("EnableNetworkIsolation"):
+        raise validation_exception("Network isolation is not supported for serverless endpoints.")
+
+
+def _memory_violations(variants: list[Mapping[str, Any]]) -> Iterator[Violation]:
+    steps = ", ".join(map(str, _MEMORY_STEPS))
+    for number, variant in enumerate(variants, start=1):
+        memory = variant.get("ServerlessConfig", {}).get("MemorySizeInMB", _MEMORY_STEPS[0])
+        if memory not in _MEMORY_STEPS:
+            path = f"productionVariants.{number}.member.serverlessConfig.memorySizeInMB"
+            yield Violation(path, f"Value '{memory}'", f"Member must satisfy enum value set: [{steps}]")
+
+
+def _refuse_variant(variant: Mapping[str, Any]) -> None:
+    name, serverless = variant["VariantName"], variant.get("ServerlessConfig")
+    if not variant.get("ModelName"):
+        raise validation_exception(f"ModelName is needed for variant {name}: inference components are not served here.")
+    if serverless is None:
+        for member in ("InstanceType", "InitialInstanceCount"):
+            if member not in variant:
+                raise validation_exception(f"{member} is needed for variant {name}, which has no ServerlessConfig.")
+        return
+    for member in _ON_INSTANCES:
+        if member in variant:
+            raise validation_exception(f"Variant {name} can have ServerlessConfig or {member}, not both.")
+    if serverless.get("ProvisionedConcurrency", 0) > serverless["MaxConcurrency"]:
+        raise validation_exception(f"ProvisionedConcurrency of variant {name} must not exceed its MaxConcurrency.")
+
+
+class ConfigOperations:
+    """The operations on endpoint configurations."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def create_endpoint_config(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """CreateEndpointConfig."""
+        refuse_unservable(request)
+        for variant in request["ProductionVariants"]:
+            self._refuse_model(variant)
+        record = self._store.configs.add(request["EndpointConfigName"], dict(request), tags_of(request))
+        return {"EndpointConfigArn": record.arn}
+
+    async def describe_endpoint_config(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """DescribeEndpointConfig."""
+        record = self._store.configs.get(request["EndpointConfigName"])
+        variants = [{"InitialVariantWeight": 1.0} | variant for variant in record.value["ProductionVariants"]]
+        return record.value | _identity(record) | {"ProductionVariants": variants}
+
+    async def list_endpoint_configs(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """ListEndpointConfigs."""
+        records, token = listed(self._store.configs.visible(), request, _FIELDS)
+        return {"EndpointConfigs": [_identity(record) for record in records], "NextToken": token}
+
+    async def delete_endpoint_config(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """DeleteEndpointConfig: always allowed, and noted when an endpoint still needs the configuration."""
+        record = self._store.configs.get(request["EndpointConfigName"])
+        for endpoint in self._store.endpoints:
+            deployments = (endpoint.value.current, endpoint.value.pending)
+            names = {deployment.config_name.lower() for deployment in deployments if deployment}
+            if record.name.lower() in names and endpoint.value.status not in {Status.DELETING, Status.FAILED}:
+                detail = f"endpoint {endpoint.name} is {endpoint.value.status} with this configuration"
+                self._store.note("EndpointConfigInUseDeleted", record.arn, detail)
+        self._store.configs.remove(record.name)
+        return {}
+
+    def _refuse_model(self, variant: Mapping[str, Any]) -> None:
+        model = self._store.models.get(variant["ModelName"]).value
+        serverless = variant.get("ServerlessConfig")
+        if serverless:
+            refuse_memory(self._store.settings.now.quotas, serverless["MemorySizeInMB"])
+            if model.get("VpcConfig") or model.get("EnableNetworkIsolation"):
+                raise validation_exception(
+                    "VpcConfig and network isolation are not supported for serverless endpoints."
+                )
+
+
+def _identity(record: Record[Body]) -> dict[str, Any]:
+    return {"EndpointConfigName": record.name, "EndpointConfigArn": record.arn, "CreationTime": record.created}

@@ -1,0 +1,180 @@
+"""What happens to endpoints after a request was answered: each transition runs as a task of its own."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine, Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from ephemeral_endpoints.local.sagemaker.endpoints import Deployment, Endpoint
+from ephemeral_endpoints.local.sagemaker.errors import DeploymentFailedError
+from ephemeral_endpoints.local.sagemaker.events import state_change
+from ephemeral_endpoints.local.sagemaker.fleets import Fleet
+from ephemeral_endpoints.local.sagemaker.hosting import Hosting
+from ephemeral_endpoints.local.sagemaker.outbox import Outbox
+from ephemeral_endpoints.local.sagemaker.settings import Behaviour
+from ephemeral_endpoints.local.sagemaker.store import Record, Store
+
+_log = logging.getLogger(__name__)
+EndpointRecord = Record[Endpoint]
+
+
+class Lifecycle:
+    """Drives endpoints through their states and announces each."""
+
+    def __init__(self, store: Store, hosting: Hosting, events: Outbox[dict[str, Any]]) -> None:
+        self._store = store
+        self._hosting = hosting
+        self._events = events
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def begin(self, record: EndpointRecord, endpoint: Endpoint, then: Coroutine[Any, Any, None]) -> None:
+        """Put an endpoint into a state that is under way, and carry on with `then` in the background."""
+        self.enter(record, endpoint)
+        task = asyncio.create_task(then)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+
+    def enter(self, record: EndpointRecord, endpoint: Endpoint) -> None:
+        """Put an endpoint into a state and announce it."""
+        record.value = endpoint
+        self._events.put(state_change(endpoint, record.tags))
+
+    async def create(self, record: EndpointRecord) -> None:
+        """Creating -> InService or Failed."""
+        behaviour = self._store.settings.behaviour(record.name)
+        try:
+            fleet = await self._deploy(record, behaviour.create_seconds, lambda now: now.create_failure)
+        except DeploymentFailedError as failure:
+            self.enter(record, record.value.failed(str(failure), self._store.clock()))
+        else:
+            self._serve(record, fleet)
+            self.enter(record, record.value.deployed(self._store.clock()))
+
+    async def update(self, record: EndpointRecord) -> None:
+        """Updating -> InService on the new configuration, or RollingBack -> InService on the old one."""
+        behaviour = self._store.settings.behaviour(record.name)
+        try:
+            fleet = await self._deploy(record, behaviour.update_seconds, lambda now: now.update_failure)
+        except DeploymentFailedError as failure:
+            await self._roll_back(record, str(failure))
+        else:
+            replaced = self._hosting.serving.get(record.arn)
+            self._serve(record, fleet)
+            self.enter(record, record.value.deployed(self._store.clock()))
+            await self._retire(replaced)
+
+    async def rescale(self, record: EndpointRecord) -> None:
+        """Updating -> InService with the same servers in new shares."""
+        await self._pass(record, self._store.settings.behaviour(record.name).update_seconds)
+        fleet = self._hosting.serving.get(record.arn)
+        if fleet and record.value.pending:
+            fleet.weigh({variant.name: variant.weight for variant in record.value.pending.variants})
+        self.enter(record, record.value.deployed(self._store.clock()))
+
+    async def system_update(self, record: EndpointRecord) -> None:
+        """SystemUpdating -> InService."""
+        await self._pass(record, self._store.settings.behaviour(record.name).update_seconds)
+        self.enter(record, record.value.deployed(self._store.clock()))
+
+    async def delete(self, record: EndpointRecord) -> None:
+        """Deleting -> gone, or Failed where that is set."""
+        fleet = self._hosting.serving.pop(record.arn, None)
+        behaviour = self._store.settings.behaviour(record.name)
+        await asyncio.gather(self._retire(fleet), self._pass(record, behaviour.delete_seconds))
+        failure = self._store.settings.behaviour(record.name).delete_failure
+        if failure is None:
+            self._store.endpoints.remove(record.name)
+        else:
+            self.enter(record, record.value.failed(failure, self._store.clock()))
+
+    async def close(self) -> None:
+        """Abandon all that is under way."""
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _deploy(
+        self, record: EndpointRecord, seconds: float, failure: Callable[[Behaviour], str | None]
+    ) -> Fleet | None:
+        deadline = self._store.clock() + timedelta(seconds=seconds)
+        try:
+            forced = failure(self._store.settings.behaviour(record.name))
+            fleet = None if forced is not None else await self._start(record)
+        except DeploymentFailedError:
+            await self._pass_until(record, deadline)
+            raise
+        try:
+            await self._pass_until(record, deadline)
+            forced = failure(self._store.settings.behaviour(record.name))
+            if forced is not None:
+                raise DeploymentFailedError(forced)  # noqa: TRY301 - what was started has to be stopped again
+            await self._refuse_missing(record)
+        except BaseException:
+            await self._retire(fleet)
+            raise
+        return fleet
+
+    async def _start(self, record: EndpointRecord) -> Fleet | None:
+        await self._refuse_missing(record)
+        pending = _pending(record)
+        if self._store.settings.now.containers == "off":
+            return None
+        models = self._models(pending)
+        resolved = await self._hosting.resolved(pending, models)
+        record.value = record.value.with_pending(resolved)
+        return await self._hosting.start(record.name, resolved, models)
+
+    async def _refuse_missing(self, record: EndpointRecord) -> None:
+        """Hang, then fail, when the configuration or a model was deleted before the deployment was done."""
+        pending = _pending(record)
+        needed = [(self._store.configs.find(pending.config_name), self._store.configs.arn(pending.config_name))]
+        models = self._store.models
+        names = [str(variant.body["ModelName"]) for variant in pending.variants]
+        missing = [arn for found, arn in needed if found is None]
+        missing += [models.arn(name) for name in names if models.find(name) is None]
+        if missing:
+            await asyncio.sleep(self._store.settings.now.missing_dependency_seconds)
+            raise DeploymentFailedError(f'Could not find "{missing[0]}", which was deleted while it was in use.')
+
+    def _models(self, deployment: Deployment) -> Mapping[str, Mapping[str, Any]]:
+        found = {
+            variant.name: self._store.models.find(str(variant.body["ModelName"])) for variant in deployment.variants
+        }
+        return {name: model.value for name, model in found.items() if model is not None}
+
+    def _serve(self, record: EndpointRecord, fleet: Fleet | None) -> None:
+        if fleet is not None:
+            self._hosting.serving[record.arn] = fleet
+
+    async def _roll_back(self, record: EndpointRecord, reason: str) -> None:
+        self.enter(record, record.value.roll_back(reason, self._store.clock()))
+        behaviour = self._store.settings.behaviour(record.name)
+        await self._pass(record, behaviour.rollback_seconds)
+        now = self._store.clock()
+        ended = record.value.rollback_failed(now) if behaviour.rollback_fails else record.value.rolled_back(now)
+        self.enter(record, ended)
+
+    async def _retire(self, fleet: Fleet | None) -> None:
+        if fleet is not None:
+            limit = self._store.settings.now.invocation_timeout_seconds
+            await self._hosting.retire(fleet.servers.values(), limit)
+
+    async def _pass(self, record: EndpointRecord, seconds: float) -> None:
+        await self._pass_until(record, self._store.clock() + timedelta(seconds=seconds))
+
+    async def _pass_until(self, record: EndpointRecord, deadline: datetime) -> None:
+        await asyncio.sleep(max(0.0, (deadline - self._store.clock()).total_seconds()))
+        await self._store.settings.until(lambda: not self._store.settings.behaviour(record.name).stuck)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()):
+            _log.error("a transition broke off", exc_info=error)
+
+
+def _pending(record: EndpointRecord) -> Deployment:
+    pending = record.value.pending
+    assert pending is not None  # noqa: S101 - only called while a deployment is under way
+    return pending

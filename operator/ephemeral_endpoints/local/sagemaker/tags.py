@@ -1,0 +1,59 @@
+"""Tags: AddTags, ListTags, DeleteTags, and the tags that requests to create carry."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from ephemeral_endpoints.local.sagemaker.errors import could_not_find, validation_exception
+from ephemeral_endpoints.local.sagemaker.listing import page
+from ephemeral_endpoints.local.sagemaker.store import Collection, Record, Store
+
+MOST = 50
+
+
+def tags_of(request: Mapping[str, Any]) -> dict[str, str]:
+    """The tags that a request to create or to tag carries; raises the service's refusal of reserved keys."""
+    tags = {tag["Key"]: tag["Value"] for tag in request.get("Tags", ())}
+    if any(key.lower().startswith("aws:") for key in tags):
+        raise validation_exception("aws: prefixed tag key names are not allowed for external use.")
+    return tags
+
+
+class TagOperations:
+    """The operations on tags of any resource."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def add_tags(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """AddTags."""
+        record = self._record(request["ResourceArn"])
+        merged = record.tags | tags_of(request)
+        if len(merged) > MOST:
+            raise validation_exception(f"A resource can have at most {MOST} tags; this would be {len(merged)}.")
+        record.tags = merged
+        return {"Tags": _wire(record.tags)}
+
+    async def list_tags(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """ListTags."""
+        record = self._record(request["ResourceArn"])
+        ordered = sorted(_wire(record.tags), key=lambda tag: tag["Key"])
+        tags, token = page(ordered, lambda tag: (tag["Key"], ""), request, default_size=MOST)
+        return {"Tags": tags, "NextToken": token}
+
+    async def delete_tags(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """DeleteTags."""
+        record = self._record(request["ResourceArn"])
+        record.tags = {key: value for key, value in record.tags.items() if key not in request["TagKeys"]}
+        return {}
+
+    def _record(self, arn: str) -> Record[Any]:
+        kind, _, name = arn.rpartition(":")[2].partition("/")
+        collections: Iterable[Collection[Any]] = (self._store.models, self._store.configs, self._store.endpoints)
+        for collection in collections:
+            if collection.kind == kind and collection.arn(name) == arn.lower():
+                return collection.get(name)
+        raise could_not_find(kind or "resource", arn)
+
+
+def _wire(tags: Mapping[str, str]) -> list[dict[str, str]]:
+    return [{"Key": key, "Value": value} for key, value in tags.items()]

@@ -1,0 +1,76 @@
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import psutil
+import pytest
+import requests
+from botocore.exceptions import ClientError
+
+from ephemeral_endpoints.local.processes import free_port
+
+if TYPE_CHECKING:
+    from tests.local.sagemaker.conftest import Service
+
+OPERATOR = Path(__file__).parents[3] / "operator"
+
+
+def test_its_end_ends_the_model_servers(
+    short_lived_service: Callable[[], AbstractContextManager["Service"]], tmp_path: Path
+) -> None:
+    with short_lived_service() as service:
+        serving = psutil.Process(service.invoke(service.endpoint())["pid"])
+        service.endpoint(service.config(service.model(MODE="never-healthy")), status="Creating")
+        service.eventually(lambda: len(service.state()["containers"]) == 2, "both servers run")
+        children = psutil.Process().children(recursive=True)
+    assert not serving.is_running()
+    assert not [child for child in children if child.is_running() and "model_server" in " ".join(child.cmdline())]
+    assert list((tmp_path / "model-data").glob("*")) == []
+
+
+def test_a_reset_leaves_nothing(short_lived_service: Callable[[], AbstractContextManager["Service"]]) -> None:
+    with short_lived_service() as service:
+        name = service.endpoint()
+        process = psutil.Process(service.invoke(name)["pid"])
+        service.settings(behaviour={"stuck": True})
+        service.endpoint(status="Creating")
+        assert requests.post(f"{service.url}/_sagemaker/reset", timeout=20).status_code == 204
+        state = service.state()
+        assert not any(state[kind] for kind in ("models", "endpointConfigs", "endpoints", "containers", "violations"))
+        assert not process.is_running()
+        with pytest.raises(ClientError, match="not found"):
+            service.invoke(name)
+        service.endpoint()
+
+
+def test_the_program_serves_and_ends_when_told(ministack: str, tmp_path: Path) -> None:
+    port = free_port()
+    command = [sys.executable, "-m", "ephemeral_endpoints.local.sagemaker", "--port", str(port)]
+    process = subprocess.Popen(  # noqa: S603 - a fixed program, no shell
+        [*command, "--aws-endpoint", ministack, "--state", str(tmp_path)],
+        env=os.environ | {"PYTHONPATH": str(OPERATOR)},
+        stderr=subprocess.PIPE,
+    )
+    try:
+        settings = _eventually_settings(port)
+        assert settings["containers"] == "on"
+        process.send_signal(signal.SIGTERM)
+        _, errors = process.communicate(timeout=20)
+        assert (process.returncode, b"Traceback" in errors) == (0, False)
+    finally:
+        process.kill()
+        process.wait()
+
+
+def _eventually_settings(port: int) -> dict[str, str]:
+    session = requests.Session()
+    retries = requests.adapters.Retry(total=40, connect=40, backoff_factor=0.05, backoff_max=0.5)
+    session.mount("http://", requests.adapters.HTTPAdapter(max_retries=retries))
+    with session:
+        settings: dict[str, str] = session.get(f"http://127.0.0.1:{port}/_sagemaker/settings", timeout=5).json()
+        return settings

@@ -1,0 +1,108 @@
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from botocore.model import ListShape, MapShape, Shape, StringShape, StructureShape
+from botocore.validate import ParamValidator
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ephemeral_endpoints.local.sagemaker.app import OPERATIONS
+from ephemeral_endpoints.local.sagemaker.errors import ServiceError
+from ephemeral_endpoints.local.sagemaker.patterns import compiled
+from ephemeral_endpoints.local.sagemaker.validation import input_shape, parsed, serialised, service_model
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=70),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+def patterns(shape: Shape, seen: set[str]) -> set[str]:
+    if shape.name in seen:
+        return set()
+    seen.add(shape.name)
+    found = {shape.metadata["pattern"]} if isinstance(shape, StringShape) and "pattern" in shape.metadata else set()
+    below: list[Shape] = []
+    if isinstance(shape, StructureShape):
+        below = list(shape.members.values())
+    elif isinstance(shape, ListShape):
+        below = [shape.member]
+    elif isinstance(shape, MapShape):
+        below = [shape.key, shape.value]
+    return found.union(*(patterns(part, seen) for part in below))
+
+
+@pytest.mark.parametrize(
+    ("service", "operation"),
+    [*(("sagemaker", operation) for operation in OPERATIONS), ("sagemaker-runtime", "InvokeEndpoint")],
+)
+def test_every_pattern_of_the_service_model_is_understood(service: str, operation: str) -> None:
+    for pattern in patterns(input_shape(service, operation), set()):
+        compiled(pattern)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "value", "matches"),
+    [
+        pytest.param(r"([\p{L}\p{Z}\p{N}_.:/=+\-@]*)", "Größe 10/π", True, id="letters of any script"),
+        pytest.param(r"([\p{L}\p{Z}\p{N}_.:/=+\-@]*)", "a#b", False, id="but no other sign"),
+        pytest.param(r"\p{ASCII}*", "plain", True, id="a category outside a class"),
+        pytest.param(r"\p{ASCII}*", "grün", False, id="not ASCII"),
+        pytest.param(r"\A\S[\p{Print}]*\z", "id-1", True, id="Java's end of input"),
+        pytest.param(r"[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}", "a" * 64, False, id="the whole value counts"),
+    ],
+)
+def test_patterns_mean_what_they_mean_in_java(pattern: str, value: str, matches: bool) -> None:  # noqa: FBT001 - a column of the table
+    assert bool(compiled(pattern).fullmatch(value)) == matches
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        pytest.param(
+            {}, "Value null at 'resourceArn' failed to satisfy constraint: Member must not be null", id="null"
+        ),
+        pytest.param(
+            {"ResourceArn": "arn:aws:sagemaker:us-east-1:000000000000:x", "Tags": [{"Key": "", "Value": "v"}]},
+            "Value '' at 'tags.1.member.key' failed to satisfy constraint: "
+            "Member must have length greater than or equal to 1",
+            id="within lists",
+        ),
+    ],
+)
+def test_violations_are_worded_as_the_service_does(body: dict[str, Any], message: str) -> None:
+    with pytest.raises(ServiceError) as raised:
+        parsed(input_shape("sagemaker", "AddTags"), body)
+    assert raised.value.code == "ValidationException"
+    assert message in raised.value.message
+
+
+def test_bad_keys_of_a_map_are_told_with_the_map() -> None:
+    body = {"ModelName": "m", "PrimaryContainer": {"Environment": {"no-dash": "x"}}}
+    with pytest.raises(
+        ServiceError, match=r"at 'primaryContainer\.environment' .* Map keys must satisfy constraint: \["
+    ):
+        parsed(input_shape("sagemaker", "CreateModel"), body)
+
+
+@given(
+    operation=st.sampled_from(OPERATIONS),
+    body=st.dictionaries(st.sampled_from(["EndpointName", "Tags", "ModelName", "ResourceArn", "MaxResults"]), JSON),
+)
+def test_what_is_accepted_botocore_accepts_and_nothing_breaks_the_validator(
+    operation: str, body: dict[str, Any]
+) -> None:
+    shape = input_shape("sagemaker", operation)
+    try:
+        accepted = parsed(shape, body)
+    except ServiceError:
+        return
+    assert not ParamValidator().validate(accepted, shape).has_errors()
+
+
+def test_answers_carry_only_known_members_and_times_as_seconds() -> None:
+    shape = service_model("sagemaker").operation_model("DescribeModel").output_shape
+    answer = {"ModelName": "m", "CreationTime": datetime(2026, 1, 1, tzinfo=UTC), "Secret": 1, "VpcConfig": None}
+    assert serialised(shape, answer) == {"ModelName": "m", "CreationTime": 1767225600.0}
