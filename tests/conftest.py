@@ -1,1 +1,6 @@
-pytest_plugins = ["tests.fixtures.containers", "tests.fixtures.controlplane", "tests.fixtures.platform"]
+pytest_plugins = [
+    "tests.fixtures.containers",
+    "tests.fixtures.controlplane",
+    "tests.fixtures.operator",
+    "tests.fixtures.platform",
+]

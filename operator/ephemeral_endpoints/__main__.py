@@ -21,7 +21,7 @@ from kubernetes.aio.client.exceptions import ApiException
 from ephemeral_endpoints.aws.account import Accounts
 from ephemeral_endpoints.aws.calls import Calls
 from ephemeral_endpoints.aws.clients import connect
-from ephemeral_endpoints.aws.freshness import keep_fresh
+from ephemeral_endpoints.aws.freshness import poll, take_snapshots
 from ephemeral_endpoints.aws.limits import Limiter
 from ephemeral_endpoints.kube.client import KubeClient
 from ephemeral_endpoints.kube.handlers import Watch
@@ -31,6 +31,8 @@ from ephemeral_endpoints.reconcile.endpoint import EndpointReconciler
 from ephemeral_endpoints.reconcile.klass import ClassReconciler
 from ephemeral_endpoints.reconcile.observe import Observer
 from ephemeral_endpoints.reconcile.probe import HttpProbe
+from ephemeral_endpoints.reconcile.report import Reporter
+from ephemeral_endpoints.reconcile.run import Context
 from ephemeral_endpoints.settings import Settings, SettingsError
 from ephemeral_endpoints.telemetry import Metrics, configure_logging, http_app
 
@@ -68,27 +70,26 @@ async def run(settings: Settings) -> None:
             clock=time.monotonic,
             on_change=lambda owner: _wake_owner(store, queue, owner),
         )
-        dispatch = _dispatcher(
-            EndpointReconciler(
-                cluster_id=cluster_id,
-                store=store,
-                accounts=accounts,
-                kube=kube,
-                observer=Observer(kube, HttpProbe(session), time.monotonic),
-                wake=queue.wake,
-                now=_now,
-                clock=time.monotonic,
-            ),
-            ClassReconciler(
-                cluster_id=cluster_id, store=store, accounts=accounts, kube=kube, wake=queue.wake, now=_now
-            ),
-            metrics,
+        context = Context(
+            cluster_id=cluster_id,
+            store=store,
+            accounts=accounts,
+            kube=kube,
+            observer=Observer(kube, HttpProbe(session), time.monotonic),
+            reporter=Reporter(kube, store, _now),
+            wake=queue.wake,
+            now=_now,
+            clock=time.monotonic,
         )
+        dispatch = _dispatcher(EndpointReconciler(context), ClassReconciler(context), metrics)
         metrics.count_objects(store.count_endpoints, store.count_classes, store.count_ready)
         watch = Watch(store, queue.wake)
         runner = await _serve(settings, http_app(metrics, lambda: watch.is_up))
         logger.info("watching", extra={"cluster_id": cluster_id, "namespaces": ",".join(settings.namespaces) or "all"})
-        freshness = asyncio.create_task(keep_fresh(accounts, settings, time.monotonic))
+        freshness = asyncio.gather(
+            poll(accounts, settings.poll_seconds, time.monotonic),
+            take_snapshots(accounts, settings.snapshot_seconds, time.monotonic),
+        )
         try:
             await watch.run(settings.namespaces, stop=stop)
         finally:

@@ -116,7 +116,12 @@ def test_what_kubectl_shows_of_an_endpoint(
     endpoint: Body, stored: Callable[[Body], Body], kubectl: Callable[..., str]
 ) -> None:
     name = stored(endpoint)["metadata"]["name"]
-    status = {"url": "https://a.example/x", "revision": "1f0c2a9", "expiresAt": "2999-01-01T00:00:00Z"}
+    status = {
+        "url": "https://a.example/x",
+        "revision": "1f0c2a9",
+        "expiresAt": "2999-01-01T00:00:00Z",
+        "serving": "serverless-2048",
+    }
     change = yaml.safe_dump({"status": status | {"conditions": [READY]}})
     kubectl("patch", "eep", name, "--subresource=status", "--type=merge", "--patch", change)
     header, row = kubectl("get", "eep", name).splitlines()
@@ -124,7 +129,7 @@ def test_what_kubectl_shows_of_an_endpoint(
     assert row.split()[:-1] == [name, "True", "Serving", "42", "https://a.example/x", "2999-01-01T00:00:00Z"]
     header, row = kubectl("get", "eep", name, "--output=wide").splitlines()
     assert header.split()[-3:] == ["REVISION", "SERVING", "AGE"]
-    assert row.split()[-3:-1] == ["1f0c2a9", '{"serverless":{"maxConcurrency":1,"memorySizeMB":2048}}']
+    assert row.split()[-3:-1] == ["1f0c2a9", "serverless-2048"]
 
 
 def test_what_kubectl_shows_of_a_class(

@@ -231,6 +231,9 @@ class EphemeralEndpointStatus(ApiModel):
     endpoint_name: str | None = None
     """Name of the endpoint in SageMaker."""
 
+    serving: str | None = None
+    """What the model runs on, in words."""
+
     image: ResolvedImage | None = None
     """The image that the spec's tag or digest was resolved to."""
 

@@ -13,7 +13,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
 
 from ephemeral_endpoints.aws.errors import translate
-from ephemeral_endpoints.aws.limits import Lane, Limiter
+from ephemeral_endpoints.aws.limits import Lane, Limiter, Sleep
 from ephemeral_endpoints.core import errors
 
 if TYPE_CHECKING:
@@ -49,6 +49,7 @@ class Calls:
     observer: Observer
     owner: str = ""
     lane: Lane = Lane.NORMAL
+    sleep: Sleep = asyncio.sleep
 
     def on_behalf_of(self, owner: str, lane: Lane) -> "Calls":
         """The same door for another owner or lane."""
@@ -69,7 +70,7 @@ class Calls:
                 self.limiter.throttled(service, operation)
                 if attempt == THROTTLE_ATTEMPTS:
                     raise
-                await asyncio.sleep(_pause(attempt))
+                await self.sleep(_pause(attempt))
         raise AssertionError("unreachable: the last attempt returns or raises")
 
     async def _once(self, service: str, operation: str, call: Callable[[], R]) -> R:

@@ -2,37 +2,38 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from ephemeral_endpoints.aws.account import Account, Accounts
+from ephemeral_endpoints.aws.limits import Sleep
 from ephemeral_endpoints.core.errors import AwsError, Unauthenticated
 from ephemeral_endpoints.core.resources import Kind
-from ephemeral_endpoints.settings import Settings
 
 logger = logging.getLogger(__name__)
 
 
-async def keep_fresh(accounts: Accounts, settings: Settings, clock: Callable[[], float]) -> None:
-    """Run until cancelled. An account at rest costs one snapshot a period.
-
-    While endpoints change, one list of them for all.
-    """
-    snapshots: dict[Account, float] = {}
+async def poll(accounts: Accounts, seconds: float, clock: Callable[[], float], sleep: Sleep = asyncio.sleep) -> None:
+    """List the endpoints where any is changing, one list for all of them, until cancelled. Costs nothing at rest."""
     while True:
-        await asyncio.sleep(settings.poll_seconds)
+        await sleep(seconds)
         for account in accounts.connected:
-            now = clock()
-            is_due = now - snapshots.setdefault(account, now) >= settings.snapshot_seconds
-            if is_due:
-                snapshots[account] = now
-            if is_due or account.is_in_flight():
-                await _refresh(accounts, account, everything=is_due, now=now)
-        snapshots = {account: at for account, at in snapshots.items() if account in accounts.connected}
+            if account.is_in_flight():
+                await _refresh(accounts, account, (Kind.ENDPOINT,), clock())
 
 
-async def _refresh(accounts: Accounts, account: Account, *, everything: bool, now: float) -> None:
+async def take_snapshots(
+    accounts: Accounts, seconds: float, clock: Callable[[], float], sleep: Sleep = asyncio.sleep
+) -> None:
+    """List everything in every account once in ``seconds``, until cancelled: what nobody told us is seen then."""
+    while True:
+        await sleep(seconds)
+        for account in accounts.connected:
+            await _refresh(accounts, account, account.kinds, clock())
+
+
+async def _refresh(accounts: Accounts, account: Account, kinds: Collection[Kind], since: float) -> None:
     try:
-        await account.refresh(account.kinds if everything else (Kind.ENDPOINT,), since=now)
+        await account.refresh(kinds, since=since)
     except Unauthenticated as error:
         logger.warning("AWS credentials do not work", extra={"error": str(error)})
         accounts.forget(account)

@@ -7,10 +7,12 @@ starve them.
 
 import asyncio
 from collections import OrderedDict, deque
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final
+
+Sleep = Callable[[float], Awaitable[None]]
 
 
 class Lane(IntEnum):
@@ -51,11 +53,12 @@ Reference. SageMaker and ECR publish none that matters here; their throttling an
 
 
 class Bucket:
-    """A token bucket with a queue per lane and, within a lane, a turn per owner."""
+    """A token bucket with a queue per lane and, within a lane, a turn per owner. Times are in seconds."""
 
-    def __init__(self, limit: Limit, clock: Callable[[], float]) -> None:
+    def __init__(self, limit: Limit, clock: Callable[[], float], sleep: Sleep = asyncio.sleep) -> None:
         self._limit = limit
         self._clock = clock
+        self._sleep = sleep
         self._tokens = float(limit.burst)
         self._filled_at = clock()
         self._lanes: dict[Lane, OrderedDict[str, deque[asyncio.Future[None]]]] = {lane: OrderedDict() for lane in Lane}
@@ -88,7 +91,7 @@ class Bucket:
         while any(self._lanes.values()):
             self._fill()
             if self._tokens < 1:
-                await asyncio.sleep((1 - self._tokens) / self._limit.rate)
+                await self._sleep((1 - self._tokens) / self._limit.rate)
                 continue
             turn = self._next_turn()
             if not turn.done():
@@ -111,9 +114,14 @@ class Bucket:
 class Limiter:
     """The buckets of one account and region."""
 
-    def __init__(self, clock: Callable[[], float], limits: Mapping[tuple[str, str], Limit] = LIMITS) -> None:
+    def __init__(
+        self,
+        clock: Callable[[], float],
+        limits: Mapping[tuple[str, str], Limit] = LIMITS,
+        sleep: Sleep = asyncio.sleep,
+    ) -> None:
         self._limits = limits
-        self._buckets = {limit: Bucket(limit, clock) for limit in set(limits.values())}
+        self._buckets = {limit: Bucket(limit, clock, sleep) for limit in set(limits.values())}
 
     async def take(self, service: str, operation: str, owner: str, lane: Lane) -> None:
         """Wait until a call of that operation is within its limit; operations without a limit pass."""

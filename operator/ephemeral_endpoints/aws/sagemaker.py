@@ -1,6 +1,8 @@
 """SageMaker models, endpoint configurations and endpoints."""
 
+import asyncio
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from ephemeral_endpoints.aws.calls import Calls
@@ -218,12 +220,10 @@ class EndpointComponent:
         An endpoint is described when it changed and came to rest.
         """
         listing = pages(calls, self._client.list_endpoints, NameContains=self._scope.prefix, MaxResults=PAGE)
-        return [
-            have
-            async for page in listing
-            for item in page["Endpoints"]
-            if item["EndpointName"].startswith(self._scope.prefix) and (have := await self._listed(calls, item, known))
-        ]
+        items = [item async for page in listing for item in page["Endpoints"]]
+        ours = [item for item in items if item["EndpointName"].startswith(self._scope.prefix)]
+        found = await asyncio.gather(*(self._listed(calls, item, known) for item in ours))
+        return [have for have in found if have is not None]
 
     async def look(self, calls: Calls, key: Key, known: Haves) -> Have | None:
         """See ``Component``."""
@@ -272,6 +272,9 @@ class EndpointComponent:
             return Have(key, phase, arn=before.arn, owner=before.owner, uses=before.uses, version=_version(item))
         if before and (before.version == _version(item) or (phase is before.phase is Phase.BUSY)):
             return before
+        if before and before.status == "Creating" and phase is Phase.READY:
+            # A creation has no other configuration to come to rest on.
+            return replace(before, phase=phase, status=item["EndpointStatus"], version=_version(item))
         return await self.look(calls, key, known)
 
     def _have(self, item: Any, spec: EndpointSpec, configs: set[str]) -> Have:

@@ -6,9 +6,14 @@ import sys
 import time
 from pathlib import Path
 
+import yaml
+
+from ephemeral_endpoints.kube.client import secret_name
 from ephemeral_endpoints.local import demo, operator, platform
+from ephemeral_endpoints.local.demo import NAME, revision_of, spec
 from ephemeral_endpoints.local.errors import PlatformError
 from ephemeral_endpoints.local.platform import Platform
+from ephemeral_endpoints.local.workbench import Workbench, manifest
 
 _STATE = Path(".local/platform")
 _DEMO_STATE = Path(".local/demo")
@@ -31,6 +36,13 @@ def add_to(commands: "Commands[argparse.ArgumentParser]") -> None:
     down.set_defaults(run=_down)
     status = actions.add_parser("status", parents=[state], help="tell whether it runs; exit status 3 if it does not")
     status.set_defaults(run=_status)
+    push = actions.add_parser(
+        "push", parents=[state], help="push the example model's image, print an object that uses it"
+    )
+    push.add_argument(
+        "--model", type=Path, default=Path("model"), metavar="DIR", help="its folder (default: %(default)s)"
+    )
+    push.set_defaults(run=_push)
     demo = actions.add_parser("demo", help="tell the whole story of one pull request on a platform of its own")
     demo.add_argument(
         "--state", type=Path, default=_DEMO_STATE, metavar="DIR", help="its folder (default: %(default)s)"
@@ -78,6 +90,20 @@ def _status(options: argparse.Namespace) -> int:
     return _DONE
 
 
+def _push(options: argparse.Namespace) -> int:
+    try:
+        found = platform.status(options.state)
+        if found.platform is None:
+            _progress(f"not running: start it with: eep local up --state {_quoted(options.state)}")
+            return _NOT_RUNNING
+        revision = revision_of(options.model)
+        image = Workbench(found.platform).push(options.model, revision, report=_progress)
+    except PlatformError as error:
+        return _failed(error)
+    _say(yaml.safe_dump(manifest(NAME, spec(revision, image)), sort_keys=False).rstrip())
+    return _DONE
+
+
 def _demo(options: argparse.Namespace) -> int:
     try:
         demo.run(options.state, options.model, provider=options.provider, say=_say)
@@ -88,12 +114,19 @@ def _demo(options: argparse.Namespace) -> int:
 
 def _usage(running: Platform, state: Path) -> str:
     """Lines for a shell: they can be read as they are, and evaluated."""
+    programs = shlex.quote(str(Path(sys.executable).parent))
     exports = [f"export {name}={shlex.quote(value)}" for name, value in sorted(running.environment.items())]
+    exports.append(f'export PATH={programs}:"$PATH"  # eep and kubectl')
     hints = [
         "# in this shell: the lines above, or",
         f'#   eval "$(eep local status --state {_quoted(state)})"',
         "# then, for example:",
-        "#   kubectl get eepc,eep -A",
+        f"#   eep local push --state {_quoted(state)} | kubectl apply -f -",
+        "#   kubectl get eep -o wide --watch",
+        f"#   token=$(kubectl get secret {secret_name(NAME)} -o jsonpath='{{.data.token}}' | base64 -d)",
+        f"#   url=$(kubectl get eep {NAME} -o jsonpath='{{.status.url}}')",
+        '#   curl -H "Authorization: Bearer $token" -H "Content-Type: application/json" \\',
+        '#     -d @model/samples/valid/named.json "$url"',
         f"#   curl -s {running.aws_endpoint}/_meter/calls        # AWS calls so far",
         f"#   docker push {running.registry}/<repository>:<tag>  # image registry",
         f"# end it: eep local down --state {_quoted(state)}",

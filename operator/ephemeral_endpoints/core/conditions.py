@@ -59,6 +59,7 @@ _DONE: Final = {
     Type.MONITORED: ("Watching", "logs are kept and alarms are set"),
 }
 
+_MOVING: Final = frozenset({Phase.BUSY, Phase.DELETING})
 _NEVER: Final = frozenset({ImageProblem.OTHER_REGION, ImageProblem.NOT_ALLOWED})
 
 
@@ -83,6 +84,7 @@ class Situation:
     last_lines: tuple[str, ...] = ()
     rolled_back: bool = False
     note: str = ""
+    token_secret: str | None = None
 
 
 def of_living(situation: Situation) -> tuple[Verdict, ...]:
@@ -182,13 +184,18 @@ def _stage(type_: Type, kinds: frozenset[Kind], situation: Situation) -> Verdict
     missing = [want for want in situation.desired.wants if want.key.kind in kinds and not is_ready(want, there)]
     if missing:
         return _verdict(type_, Truth.FALSE, *_waiting(missing, there))
-    return _verdict(type_, Truth.TRUE, *_DONE[type_])
+    reason, message = _DONE[type_]
+    if type_ is Type.ROUTE_READY and situation.token_secret:
+        message = f"{message}; callers show the token that is in the Secret {situation.token_secret}"
+    return _verdict(type_, Truth.TRUE, reason, message)
 
 
 def _waiting(missing: list[Want], there: Haves) -> tuple[str, str]:
     names = ", ".join(str(want.key) for want in missing)
-    status = next((there[want.key].status for want in missing if want.key in there and there[want.key].status), None)
-    return status or "Creating", f"waits for {names}"
+    present = [there[want.key] for want in missing if want.key in there]
+    # What is at rest has a status of its own, such as InService, that would not say why it is waited for.
+    moving = next((have.status for have in present if have.status and have.phase in _MOVING), None)
+    return moving or ("Updating" if present else "Creating"), f"waits for {names}"
 
 
 def _endpoint_failure(situation: Situation) -> Verdict | None:

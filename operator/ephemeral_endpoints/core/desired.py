@@ -36,6 +36,9 @@ NOTHING: Final = Desired()
 VARIANT: Final = "main"
 """The name of the only production variant; it must stay the same between configurations of one endpoint."""
 
+SERVING_KINDS: Final = frozenset({Kind.MODEL, Kind.ENDPOINT_CONFIG, Kind.ENDPOINT})
+"""What serves a revision."""
+
 ALARM_PERIOD_SECONDS: Final = 60
 ALARM_PERIODS: Final = 3
 _MICROSECONDS: Final = 1000
@@ -81,6 +84,12 @@ class Subject:
         )
 
     @property
+    def serving(self) -> str:
+        """What the model runs on, in words."""
+        serverless = self.endpoint.spec.serving.serverless
+        return f"serverless {serverless.memory_size_mb} MB x {serverless.max_concurrency}"
+
+    @property
     def tags(self) -> Tags:
         """The owner tags of the object's things."""
         metadata = self.endpoint.metadata
@@ -112,7 +121,7 @@ def desired(subject: Subject, resolved: Resolved) -> Desired:
     wants = [*_log_groups(subject), *_alarms(subject)]
     hold: set[Kind] = set()
     if resolved.digest is None:
-        hold |= {Kind.MODEL, Kind.ENDPOINT_CONFIG, Kind.ENDPOINT}
+        hold |= SERVING_KINDS
     else:
         wants += _endpoint(subject, resolved.digest)
     if subject.needs_token and resolved.token_sha256 is None:

@@ -9,6 +9,7 @@ from datetime import datetime
 from http import HTTPStatus
 from typing import Any, Final, Protocol, cast
 
+import aiohttp
 from kubernetes.aio import client
 from kubernetes.aio.client.exceptions import ApiException
 
@@ -116,7 +117,8 @@ class KubeClient:
 
     async def write_status(self, raw: Raw, patch: Mapping[str, Any]) -> Raw:
         """See ``Kube``."""
-        return await self._patch(raw, {"metadata": {"uid": raw["metadata"]["uid"]}, "status": patch}, status=True)
+        # The API server ignores a UID that is sent to /status: the version alone tells an object from its successor.
+        return await self._patch(raw, {"metadata": self._locked(raw, {}), "status": patch}, status=True)
 
     async def delete(self, raw: Raw) -> Raw:
         """See ``Kube``."""
@@ -143,7 +145,7 @@ class KubeClient:
     async def event(self, raw: Raw, *, kind: str, reason: str, message: str) -> None:
         """See ``Kube``."""
         namespace = raw["metadata"].get("namespace", "default")
-        with contextlib.suppress(ApiException):
+        with contextlib.suppress(ApiException, aiohttp.ClientError, TimeoutError):
             await self._core.create_namespaced_event(namespace, _event(raw, kind, reason, message, self._now()))
 
     async def _patch(self, raw: Raw, body: dict[str, Any], *, status: bool = False) -> Raw:
@@ -179,11 +181,14 @@ def _translated() -> Iterator[None]:
 
 
 def _token_of(secret: client.V1Secret, raw: Raw) -> str:
+    name = secret_name(raw["metadata"]["name"])
     owners = (secret.metadata.owner_references if secret.metadata else None) or []
     if not any(owner.uid == raw["metadata"]["uid"] for owner in owners):
-        name = secret_name(raw["metadata"]["name"])
         raise SecretTaken(f"the Secret {name} belongs to something else: delete or rename it")
-    return base64.b64decode((secret.data or {}).get("token", "")).decode()
+    token = base64.b64decode((secret.data or {}).get("token", "")).decode("ascii", errors="replace")
+    if not token or not token.isascii():
+        raise SecretTaken(f"the Secret {name} holds no token: delete it, and a new one is made")
+    return token
 
 
 def _new_secret(name: str, raw: Raw) -> client.V1Secret:

@@ -45,6 +45,16 @@ def is_ready(obj: Mapping[str, Any]) -> bool:
     return ready.get("status") == "True" and ready.get("observedGeneration") == obj["metadata"]["generation"]
 
 
+def manifest(name: str, spec: Mapping[str, Any], **metadata: Any) -> Object:  # noqa: ANN401 - members of ObjectMeta
+    """An object as a file holds it."""
+    return {
+        "apiVersion": API_VERSION,
+        "kind": "EphemeralEndpoint",
+        "metadata": {"name": name, **metadata},
+        "spec": spec,
+    }
+
+
 @dataclass(frozen=True)
 class Workbench:
     """A platform to work on, in one namespace. Everything blocks."""
@@ -64,12 +74,7 @@ class Workbench:
 
     def apply(self, name: str, spec: Mapping[str, Any], **metadata: Any) -> Object:  # noqa: ANN401 - members of ObjectMeta
         """Apply an object as `kubectl apply --server-side` does. Raises ApiException if it is refused."""
-        body = {
-            "apiVersion": API_VERSION,
-            "kind": "EphemeralEndpoint",
-            "metadata": {"name": name, "namespace": self.namespace, **metadata},
-            "spec": spec,
-        }
+        body = manifest(name, spec, namespace=self.namespace, **metadata)
         self.objects.patch_namespaced_custom_object(
             GROUP,
             VERSION,

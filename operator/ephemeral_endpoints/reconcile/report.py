@@ -53,7 +53,8 @@ class Reporter:
         except Gone:
             return
         extra = {"namespace": key.namespace, "object_name": key.name, "uid": endpoint.metadata.uid}
-        for each in status.transitions(before, after):
+        told = {(each.reason, each.message): each for each in reversed(status.transitions(before, after))}
+        for each in reversed(told.values()):
             is_stall = each.type == Type.STALLED and each.status == "True"
             if is_stall or each.type not in _UNTOLD:
                 logger.info("%s is %s: %s", each.type, each.status, each.reason, extra=extra)
@@ -73,6 +74,7 @@ class Reporter:
             conditions=made,
             url=facts.url or (before.url if facts.keep_conditions else None),
             endpoint_name=subject.names.base if subject else before.endpoint_name,
+            serving=subject.serving if subject else before.serving,
             image=status.resolved_image(spec.model.image, facts.digest) or before.image,
             revision=spec.source.revision if facts.serves else before.revision,
             expires_at=subject.lifetime.expires_at if subject else before.expires_at,

@@ -1,0 +1,173 @@
+"""A living object: from its spec, its class and what was found out to a URL that answers."""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+from ephemeral_endpoints.aws.account import Account
+from ephemeral_endpoints.core import conditions
+from ephemeral_endpoints.core.conditions import Situation
+from ephemeral_endpoints.core.desired import NOTHING, SERVING_KINDS, Resolved, Subject, desired
+from ephemeral_endpoints.core.errors import AwsError, Unauthenticated
+from ephemeral_endpoints.core.paths import Claim, holder_of
+from ephemeral_endpoints.core.plan import Desired, is_ready
+from ephemeral_endpoints.core.resources import EndpointSpec, Kind, Phase
+from ephemeral_endpoints.kube.client import secret_name
+from ephemeral_endpoints.kube.store import ObjectKey
+from ephemeral_endpoints.reconcile.act import View
+from ephemeral_endpoints.reconcile.observe import probe_delay
+from ephemeral_endpoints.reconcile.report import Facts
+from ephemeral_endpoints.reconcile.run import IMAGE, Context, Run
+
+
+async def live(context: Context, run: Run) -> float | None:
+    """Reconcile a living object; returns in how many seconds it is due again."""
+    holder = _path_holder(context, run)
+    token = context.observer.token(run.subject, context.store.raw(run.key), run.memory)
+    await asyncio.gather(_look_up_image(context, run), token)
+    await run.act(lambda: _view(context, run, owns_path=holder is None), context.clock)
+    if context.is_leaving(run.current(context.store)):
+        return 0.0
+    view = _view(context, run, owns_path=holder is None)
+    url = _url(run, view.desired)
+    if url and _is_in_place(run, view):
+        await context.observer.answer(run.subject, url, _serving(run, url), run.memory)
+    await _read_last_lines(context, run)
+    await _report(context, run, view, url, holder)
+    return _due(context, run, url)
+
+
+def _view(context: Context, run: Run, *, owns_path: bool) -> View:
+    """What the planner sees, of the object as it is at this moment: it may have been changed or deleted meanwhile."""
+    subject, memory = run.current(context.store), run.memory
+    if context.is_leaving(subject):
+        return View(NOTHING, run.own, run.others)
+    is_of_this_spec = memory.image_of == (subject.endpoint.spec.model.image, subject.endpoint.spec.source.revision)
+    digest = memory.image.digest if memory.image and is_of_this_spec else None
+    wanted = desired(subject, Resolved(digest, memory.token_sha256, owns_path=owns_path))
+    memory.rollout = memory.rollout.seen(run.own.get(run.endpoint_key))
+    run.rolled_back = _is_rolled_back(run, wanted)
+    return View(_without_serving(wanted) if run.rolled_back else wanted, run.own, run.others)
+
+
+def _is_rolled_back(run: Run, wanted: Desired) -> bool:
+    """Whether SageMaker gave up exactly what is wanted: it is not tried again before the spec changes."""
+    configs = {want.spec.config for want in wanted.wants if isinstance(want.spec, EndpointSpec)}
+    return run.memory.rollout.failed in configs
+
+
+def _without_serving(wanted: Desired) -> Desired:
+    kept = tuple(want for want in wanted.wants if want.key.kind not in SERVING_KINDS)
+    return Desired(kept, wanted.hold | SERVING_KINDS)
+
+
+def _is_in_place(run: Run, view: View) -> bool:
+    there = {**view.others, **view.own}
+    return not run.errors and not view.desired.hold and all(is_ready(want, there) for want in view.desired.wants)
+
+
+async def _look_up_image(context: Context, run: Run) -> None:
+    retries = run.memory.retries
+    if IMAGE in retries.standing(context.clock()):
+        return
+    try:
+        await context.observer.image(run.subject, run.account, run.memory)
+    except Unauthenticated:
+        raise
+    except AwsError as error:
+        retries.note(IMAGE, error, context.clock())
+    else:
+        retries.clear(IMAGE)
+
+
+async def _read_last_lines(context: Context, run: Run) -> None:
+    endpoint = run.own.get(run.endpoint_key)
+    if endpoint and (endpoint.phase is Phase.FAILED or run.rolled_back):
+        await context.observer.last_lines(run.subject, run.account, endpoint, run.memory)
+
+
+async def _report(context: Context, run: Run, view: View, url: str | None, holder: Claim | None) -> None:
+    memory, subject = run.memory, run.subject
+    image_failure = memory.retries.failures.get(IMAGE)
+    situation = Situation(
+        desired=view.desired,
+        own=view.own,
+        others=view.others,
+        image=memory.image,
+        errors=run.errors,
+        problems=(image_failure.error,) if image_failure else (),
+        path_holder=holder.holder if holder else None,
+        answered=url is not None and memory.answered_by == _serving(run, url),
+        answer=memory.answer,
+        last_lines=memory.last_lines,
+        rolled_back=run.rolled_back,
+        note=_note(subject),
+        token_secret=secret_name(subject.endpoint.metadata.name) if subject.needs_token else None,
+    )
+    verdicts = conditions.of_living(situation)
+    facts = Facts(
+        verdicts,
+        own=view.own,
+        subject=subject,
+        digest=memory.image.digest if memory.image else None,
+        url=url,
+        serves=verdicts[0].truth is conditions.Truth.TRUE,
+    )
+    await context.reporter.tell(run.key, subject.endpoint, facts)
+
+
+def _path_holder(context: Context, run: Run) -> Claim | None:
+    """The claim of another object that has the path; None if it is this one's."""
+    asking = context.store.sharing_path(run.subject.path, run.subject.klass.metadata.name)
+    subjects = ((key, replace(run.subject, endpoint=endpoint)) for key, endpoint in asking)
+    claims = (
+        _claim(key, subject)
+        for key, subject in subjects
+        if not context.is_leaving(subject) or _has_route(run.account, subject)
+    )
+    holder = holder_of(run.subject.path, claims)
+    return holder if holder and holder.uid != run.identity.uid else None
+
+
+def _has_route(account: Account, subject: Subject) -> bool:
+    return any(key.kind is Kind.ROUTE for key in account.inventory.of(subject.names.owner))
+
+
+def _claim(key: ObjectKey, subject: Subject) -> Claim:
+    metadata = subject.endpoint.metadata
+    created_at = metadata.creation_timestamp or subject.lifetime.expires_at
+    return Claim(created_at, metadata.uid, subject.path, str(key))
+
+
+def _url(run: Run, wanted: Desired) -> str | None:
+    """The public URL, once the route to it is there."""
+    api = run.others.get(run.subject.api_key)
+    routed = any(want.key.kind is Kind.ROUTE and is_ready(want, run.own) for want in wanted.wants)
+    return f"{api.url.rstrip('/')}{run.subject.path}" if api and routed else None
+
+
+def _serving(run: Run, url: str) -> tuple[str, ...]:
+    """Everything that an answer through the URL depends on."""
+    specs: Mapping[Kind, Any] = {have.key.kind: have.spec for have in run.own.values()}
+    endpoint, function = specs.get(Kind.ENDPOINT), specs.get(Kind.FUNCTION)
+    return (url, endpoint.config if endpoint else "", function.code_sha256 if function else "")
+
+
+def _due(context: Context, run: Run, url: str | None) -> float:
+    memory = run.memory
+    waits = [max(0.0, (run.subject.lifetime.expires_at - context.now()) / timedelta(seconds=1))]
+    if (retry := context.retry_due(memory)) is not None:
+        waits.append(retry)
+    if memory.image and memory.image.problem:
+        waits.append(max(0.0, memory.image_due - context.clock()))
+    if url and memory.probes:
+        waits.append(probe_delay(memory))
+    return min(waits)
+
+
+def _note(subject: Subject) -> str:
+    if not subject.lifetime.capped:
+        return ""
+    return "the ttl is longer than the class allows and was cut to the class's maxTtl"
