@@ -90,10 +90,13 @@ class Situation:
 def of_living(situation: Situation) -> tuple[Verdict, ...]:
     """The conditions of an object that should serve."""
     stages = (_image(situation), *(_stage(type_, kinds, situation) for type_, kinds in STAGES.items()))
-    final = _final(situation)
     ready = _ready(stages, situation)
-    is_ready_now = ready.truth is Truth.TRUE
-    return (ready, *_progress(ready, done=is_ready_now, final=final), *stages)
+    leftover = _leftover_problem(situation)
+    if ready.truth is Truth.TRUE and leftover:
+        # What is not wanted any more resists its deletion: that is work to do, but it does not take the service away.
+        remains = _verdict(Type.READY, Truth.FALSE, leftover.reason, str(leftover))
+        return (ready, *_progress(remains, done=False, final=None), *stages)
+    return (ready, *_progress(ready, done=ready.truth is Truth.TRUE, final=_final(situation)), *stages)
 
 
 def of_leaving(reason: str, message: str, left: Iterable[Have], errors: Collection[Problem]) -> tuple[Verdict, ...]:
@@ -151,7 +154,7 @@ def _ready(stages: tuple[Verdict, ...], situation: Situation) -> Verdict:
 def _final(situation: Situation) -> tuple[str, str] | None:
     if situation.image and situation.image.problem in _NEVER:
         return situation.image.problem, situation.image.message
-    for error in (*situation.problems, *situation.errors.values()):
+    for error in (*situation.problems, *_errors_of_wants(situation).values()):
         if error.final:
             return error.reason, str(error)
     if situation.rolled_back or _failed(situation):
@@ -169,7 +172,7 @@ def _image(situation: Situation) -> Verdict:
 
 
 def _stage(type_: Type, kinds: frozenset[Kind], situation: Situation) -> Verdict:
-    if error := next((error for key, error in situation.errors.items() if key.kind in kinds), None):
+    if error := next((error for key, error in _errors_of_wants(situation).items() if key.kind in kinds), None):
         return _verdict(type_, Truth.FALSE, error.reason, str(error))
     if type_ is Type.ENDPOINT_READY and (failure := _endpoint_failure(situation)):
         return failure
@@ -188,6 +191,16 @@ def _stage(type_: Type, kinds: frozenset[Kind], situation: Situation) -> Verdict
     if type_ is Type.ROUTE_READY and situation.token_secret:
         message = f"{message}; callers show the token that is in the Secret {situation.token_secret}"
     return _verdict(type_, Truth.TRUE, reason, message)
+
+
+def _errors_of_wants(situation: Situation) -> dict[Key, Problem]:
+    wanted = {want.key for want in situation.desired.wants}
+    return {key: error for key, error in situation.errors.items() if key in wanted}
+
+
+def _leftover_problem(situation: Situation) -> Problem | None:
+    wanted = _errors_of_wants(situation)
+    return next((error for key, error in situation.errors.items() if key not in wanted), None)
 
 
 def _waiting(missing: list[Want], there: Haves) -> tuple[str, str]:

@@ -1,6 +1,7 @@
 """What should exist in AWS for one object: a function of its spec, its class and what was resolved."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
 from ephemeral_endpoints.api.endpoint import AuthType, EphemeralEndpoint
@@ -76,12 +77,16 @@ class Subject:
     def lifetime(self) -> Lifetime:
         """When the object ends."""
         policy = self.klass.spec.lifecycle
+        ttl = self.endpoint.spec.lifecycle.ttl
+        return lifetime(self.created_at, ttl, default=policy.default_ttl, longest=policy.max_ttl)
+
+    @property
+    def created_at(self) -> datetime:
+        """When the object was made. Raises ValueError for one that never was in an API server."""
         created_at = self.endpoint.metadata.creation_timestamp
         if created_at is None:
             raise ValueError("the API server sets creationTimestamp on every object")
-        return lifetime(
-            created_at, self.endpoint.spec.lifecycle.ttl, default=policy.default_ttl, longest=policy.max_ttl
-        )
+        return created_at
 
     @property
     def serving(self) -> str:
@@ -98,7 +103,7 @@ class Subject:
             namespace=metadata.namespace or "",
             name=metadata.name,
             uid=metadata.uid,
-            created_at=metadata.creation_timestamp or self.lifetime.expires_at,
+            created_at=self.created_at,
             expires_at=self.lifetime.expires_at,
             pull_request=self.endpoint.spec.source.pull_request,
         )

@@ -136,9 +136,7 @@ def _has_route(account: Account, subject: Subject) -> bool:
 
 
 def _claim(key: ObjectKey, subject: Subject) -> Claim:
-    metadata = subject.endpoint.metadata
-    created_at = metadata.creation_timestamp or subject.lifetime.expires_at
-    return Claim(created_at, metadata.uid, subject.path, str(key))
+    return Claim(subject.created_at, subject.endpoint.metadata.uid, subject.path, str(key))
 
 
 def _url(run: Run, wanted: Desired) -> str | None:

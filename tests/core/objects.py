@@ -1,0 +1,65 @@
+"""Objects as the API server gives them, and what the core makes of them."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from ephemeral_endpoints.api.endpoint import EphemeralEndpoint
+from ephemeral_endpoints.api.endpoint_class import EphemeralEndpointClass
+from ephemeral_endpoints.core.desired import Resolved, Subject
+
+"""The same examples on every run, and no failure because the machine is busy."""
+
+CLUSTER = "c1"
+ACCOUNT = "123456789012"
+REGISTRY = f"{ACCOUNT}.dkr.ecr.us-east-1.amazonaws.com"
+DIGEST = f"sha256:{'a' * 64}"
+OTHER_DIGEST = f"sha256:{'b' * 64}"
+TOKEN = "c" * 64
+OTHER_TOKEN = "d" * 64
+RESOLVED = Resolved(DIGEST, TOKEN, owns_path=True)
+
+ENDPOINT: Mapping[str, Any] = {
+    "metadata": {
+        "name": "pr-42",
+        "namespace": "nlp",
+        "uid": "3f0c1c5e-0000-4000-8000-000000000042",
+        "generation": 1,
+        "resourceVersion": "10",
+        "creationTimestamp": "2026-11-01T12:00:00Z",
+    },
+    "spec": {
+        "source": {"repository": "acme/sentiment", "pullRequest": 42, "revision": "1f0c2a9"},
+        "model": {"image": f"{REGISTRY}/models/sentiment:1f0c2a9"},
+    },
+}
+CLASS: Mapping[str, Any] = {
+    "metadata": {"name": "default", "uid": "3f0c1c5e-0000-4000-8000-00000000000c", "resourceVersion": "5"},
+    "spec": {
+        "region": "us-east-1",
+        "executionRoleArn": f"arn:aws:iam::{ACCOUNT}:role/model",
+        "forwarderRoleArn": f"arn:aws:iam::{ACCOUNT}:role/forwarder",
+        "invokeRoleArn": f"arn:aws:iam::{ACCOUNT}:role/api",
+    },
+}
+
+
+def merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """``base`` with ``changes`` in it, mapping by mapping."""
+    changed = {
+        key: merged(base[key], value) if isinstance(value, Mapping) and isinstance(base.get(key), Mapping) else value
+        for key, value in changes.items()
+    }
+    return {**base, **changed}
+
+
+def endpoint(changes: Mapping[str, Any] | None = None) -> EphemeralEndpoint:
+    return EphemeralEndpoint.model_validate(merged(ENDPOINT, changes or {}))
+
+
+def endpoint_class(changes: Mapping[str, Any] | None = None) -> EphemeralEndpointClass:
+    return EphemeralEndpointClass.model_validate(merged(CLASS, changes or {}))
+
+
+def subject(spec: Mapping[str, Any] | None = None, klass: Mapping[str, Any] | None = None) -> Subject:
+    """The example object with another spec in parts, of the example class with another spec in parts."""
+    return Subject(CLUSTER, endpoint({"spec": spec or {}}), endpoint_class({"spec": klass or {}}))

@@ -1,0 +1,386 @@
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.core.objects import DIGEST, RESOLVED, TOKEN, subject
+
+from ephemeral_endpoints.core.conditions import (
+    MESSAGE_LENGTH,
+    Situation,
+    Truth,
+    Type,
+    Verdict,
+    of_leaving,
+    of_living,
+    without_account,
+    without_class,
+)
+from ephemeral_endpoints.core.desired import Resolved, desired
+from ephemeral_endpoints.core.errors import (
+    AlreadyExists,
+    Denied,
+    InProgress,
+    Invalid,
+    NameConflict,
+    NotFound,
+    Problem,
+    QuotaExceeded,
+    SecretTaken,
+    Throttled,
+    Transient,
+    Unauthenticated,
+)
+from ephemeral_endpoints.core.images import ImageProblem, ImageState
+from ephemeral_endpoints.core.resources import EndpointSpec, Have, HttpApiSpec, Key, Kind, Phase
+
+WANTED = desired(subject(), RESOLVED)
+OWN = {want.key: Have(want.key, Phase.READY, want.spec) for want in WANTED.wants}
+API = subject().api_key
+OTHERS = {API: Have(API, Phase.READY, HttpApiSpec())}
+KEYS = {want.key.kind: want.key for want in WANTED.wants}
+ENDPOINT, FUNCTION, ROUTE, ALARM = (KEYS[kind] for kind in (Kind.ENDPOINT, Kind.FUNCTION, Kind.ROUTE, Kind.ALARM))
+SERVING = Situation(WANTED, OWN, OTHERS, ImageState(DIGEST), answered=True)
+NO_IMAGE = desired(subject(), Resolved(None, TOKEN, owns_path=True))
+NO_TOKEN = desired(subject(), Resolved(DIGEST, None, owns_path=True))
+NO_PATH = desired(subject(), Resolved(DIGEST, TOKEN, owns_path=False))
+
+
+def situation(**changes: Any) -> Situation:  # noqa: ANN401 - fields of many types
+    return replace(SERVING, **changes)
+
+
+def without(*keys: Key) -> dict[Key, Have]:
+    return {key: have for key, have in OWN.items() if key not in keys}
+
+
+def endpoint(phase: Phase, config: str | None = None, detail: str = "", status: str = "") -> dict[Key, Have]:
+    spec = EndpointSpec(config) if config else OWN[ENDPOINT].spec
+    return {**OWN, ENDPOINT: replace(OWN[ENDPOINT], phase=phase, spec=spec, detail=detail, status=status)}
+
+
+def told(verdicts: tuple[Verdict, ...]) -> dict[Type, Verdict]:
+    assert len({verdict.type for verdict in verdicts}) == len(verdicts)
+    return {verdict.type: verdict for verdict in verdicts}
+
+
+CASES: list[tuple[str, Situation, Mapping[Type, tuple[Truth, str]]]] = [
+    (
+        "all is there and a request was answered",
+        SERVING,
+        {
+            Type.READY: (Truth.TRUE, "Serving"),
+            Type.RECONCILING: (Truth.FALSE, "UpToDate"),
+            Type.STALLED: (Truth.FALSE, "NotStalled"),
+            Type.IMAGE_READY: (Truth.TRUE, "Pinned"),
+            Type.ENDPOINT_READY: (Truth.TRUE, "InService"),
+            Type.ROUTE_READY: (Truth.TRUE, "Routed"),
+            Type.MONITORED: (Truth.TRUE, "Watching"),
+        },
+    ),
+    (
+        "nobody knows whether the URL answers before it was tried",
+        situation(answered=None),
+        {Type.READY: (Truth.FALSE, "NotAnswering"), Type.RECONCILING: (Truth.TRUE, "NotAnswering")},
+    ),
+    (
+        "a leftover that resists its deletion is work to do, and takes the service away from nobody",
+        situation(errors={Key(Kind.MODEL, "old"): Denied("no", operation="DeleteModel")}),
+        {
+            Type.READY: (Truth.TRUE, "Serving"),
+            Type.RECONCILING: (Truth.TRUE, "AccessDenied"),
+            Type.STALLED: (Truth.FALSE, "NotStalled"),
+            Type.ENDPOINT_READY: (Truth.TRUE, "InService"),
+        },
+    ),
+    ("the URL did not answer", situation(answered=False), {Type.READY: (Truth.FALSE, "NotAnswering")}),
+    (
+        "the image was not looked up yet",
+        situation(image=None, desired=NO_IMAGE, own={}),
+        {
+            Type.READY: (Truth.FALSE, "NotLookedUp"),
+            Type.IMAGE_READY: (Truth.UNKNOWN, "NotLookedUp"),
+            Type.ENDPOINT_READY: (Truth.FALSE, "WaitingForImage"),
+        },
+    ),
+    (
+        "an image that was not pushed yet may still be",
+        situation(image=ImageState(problem=ImageProblem.NOT_FOUND, message="not there"), desired=NO_IMAGE),
+        {
+            Type.READY: (Truth.FALSE, "ImageNotFound"),
+            Type.RECONCILING: (Truth.TRUE, "ImageNotFound"),
+            Type.STALLED: (Truth.FALSE, "NotStalled"),
+            Type.IMAGE_READY: (Truth.FALSE, "ImageNotFound"),
+        },
+    ),
+    *(
+        (
+            f"no retry helps against {problem}",
+            situation(image=ImageState(problem=problem, message="never"), desired=NO_IMAGE),
+            {
+                Type.READY: (Truth.FALSE, problem.value),
+                Type.RECONCILING: (Truth.FALSE, problem.value),
+                Type.STALLED: (Truth.TRUE, problem.value),
+            },
+        )
+        for problem in (ImageProblem.OTHER_REGION, ImageProblem.NOT_ALLOWED)
+    ),
+    (
+        "the endpoint is to be made",
+        situation(own=without(ENDPOINT)),
+        {Type.READY: (Truth.FALSE, "Creating"), Type.ENDPOINT_READY: (Truth.FALSE, "Creating")},
+    ),
+    (
+        "the endpoint rolls out, in AWS's own words",
+        situation(own=endpoint(Phase.BUSY, status="SystemUpdating")),
+        {Type.READY: (Truth.FALSE, "SystemUpdating"), Type.ROUTE_READY: (Truth.TRUE, "Routed")},
+    ),
+    (
+        "the endpoint serves an earlier revision: that it is in service does not say why it is waited for",
+        situation(own=endpoint(Phase.READY, "earlier", status="InService")),
+        {Type.READY: (Truth.FALSE, "Updating"), Type.ENDPOINT_READY: (Truth.FALSE, "Updating")},
+    ),
+    (
+        "the endpoint failed as wanted",
+        situation(own=endpoint(Phase.FAILED, detail="no ping")),
+        {
+            Type.READY: (Truth.FALSE, "EndpointFailed"),
+            Type.RECONCILING: (Truth.FALSE, "EndpointFailed"),
+            Type.STALLED: (Truth.TRUE, "EndpointFailed"),
+        },
+    ),
+    (
+        "an earlier revision failed: it is being replaced",
+        situation(own=endpoint(Phase.FAILED, "earlier", status="Failed")),
+        {
+            Type.ENDPOINT_READY: (Truth.FALSE, "Updating"),
+            Type.RECONCILING: (Truth.TRUE, "Updating"),
+            Type.STALLED: (Truth.FALSE, "NotStalled"),
+        },
+    ),
+    (
+        "the replacement of what failed is throttled",
+        situation(own=endpoint(Phase.FAILED, "earlier"), errors={ENDPOINT: Throttled("slow down")}),
+        {Type.ENDPOINT_READY: (Truth.FALSE, "Throttled"), Type.STALLED: (Truth.FALSE, "NotStalled")},
+    ),
+    (
+        "SageMaker rolled back",
+        situation(rolled_back=True, own=endpoint(Phase.READY, "earlier")),
+        {Type.ENDPOINT_READY: (Truth.FALSE, "RolledBack"), Type.STALLED: (Truth.TRUE, "RolledBack")},
+    ),
+    (
+        "the token is not known",
+        situation(desired=NO_TOKEN),
+        {Type.ROUTE_READY: (Truth.FALSE, "WaitingForToken"), Type.ENDPOINT_READY: (Truth.TRUE, "InService")},
+    ),
+    (
+        "the path is another's, who may go",
+        situation(desired=NO_PATH, path_holder="nlp/older"),
+        {
+            Type.READY: (Truth.FALSE, "PathConflict"),
+            Type.ROUTE_READY: (Truth.FALSE, "PathConflict"),
+            Type.STALLED: (Truth.FALSE, "NotStalled"),
+        },
+    ),
+    ("the route leads elsewhere", situation(own=without(ROUTE)), {Type.ROUTE_READY: (Truth.FALSE, "Creating")}),
+    ("an alarm is missing", situation(own=without(ALARM)), {Type.MONITORED: (Truth.FALSE, "Creating")}),
+    *(
+        (
+            f"{type(error).__name__} may pass",
+            situation(errors={FUNCTION: error}),
+            {
+                Type.READY: (Truth.FALSE, error.reason),
+                Type.ROUTE_READY: (Truth.FALSE, error.reason),
+                Type.ENDPOINT_READY: (Truth.TRUE, "InService"),
+                Type.RECONCILING: (Truth.TRUE, error.reason),
+                Type.STALLED: (Truth.FALSE, "NotStalled"),
+            },
+        )
+        for error in (Transient("x"), Throttled("x"), Denied("x"), QuotaExceeded("x"), InProgress("x"))
+    ),
+    *(
+        (
+            f"{type(error).__name__} stays",
+            situation(errors={ALARM: error}, own=without(ALARM)),
+            {
+                Type.READY: (Truth.FALSE, error.reason),
+                Type.MONITORED: (Truth.FALSE, error.reason),
+                Type.RECONCILING: (Truth.FALSE, error.reason),
+                Type.STALLED: (Truth.TRUE, error.reason),
+            },
+        )
+        for error in (NameConflict("x"), Invalid("x"))
+    ),
+    (
+        "a problem that concerns no resource comes first",
+        situation(problems=(Denied("ecr"),), own={}),
+        {Type.READY: (Truth.FALSE, "AccessDenied"), Type.RECONCILING: (Truth.TRUE, "AccessDenied")},
+    ),
+]
+
+
+@pytest.mark.parametrize(("seen", "expected"), [case[1:] for case in CASES], ids=[case[0] for case in CASES])
+def test_what_people_read(seen: Situation, expected: Mapping[Type, tuple[Truth, str]]) -> None:
+    found = told(of_living(seen))
+    assert {type_: (found[type_].truth, found[type_].reason) for type_ in expected} == expected
+    assert list(found) == list(Type)
+
+
+@pytest.mark.parametrize(
+    ("seen", "type_", "parts", "reason"),
+    [
+        (
+            situation(note="the ttl was cut"),
+            Type.READY,
+            ["answered", "the ttl was cut"],
+            "a note goes with the good news",
+        ),
+        (situation(answered=False, answer="HTTP 503"), Type.READY, ["HTTP 503"], "what the URL said"),
+        (SERVING, Type.IMAGE_READY, [DIGEST], "what is served"),
+        (
+            situation(own=endpoint(Phase.FAILED, detail="no ping"), last_lines=("ImportError", "exit 1")),
+            Type.STALLED,
+            ["no ping", "ImportError | exit 1"],
+            "why it failed, as SageMaker and as the container say",
+        ),
+        (situation(own=endpoint(Phase.FAILED)), Type.STALLED, ["gave no reason"], "SageMaker may give no reason"),
+        (
+            situation(rolled_back=True, own=endpoint(Phase.READY, "earlier", "bad health")),
+            Type.ENDPOINT_READY,
+            ["previous one goes on serving", "bad health"],
+            "what serves now, and why",
+        ),
+        (
+            situation(desired=NO_PATH, path_holder="nlp/older"),
+            Type.ROUTE_READY,
+            ["nlp/older", "spec.api.path"],
+            "who has it and what to do",
+        ),
+        (situation(own=without(ENDPOINT)), Type.READY, [str(ENDPOINT)], "what is waited for"),
+        (
+            situation(errors={FUNCTION: Denied("no lambda:CreateFunction", operation="CreateFunction")}),
+            Type.READY,
+            ["CreateFunction: no lambda:CreateFunction"],
+            "which call was refused",
+        ),
+    ],
+)
+def test_messages_say_what_is_the_matter(seen: Situation, type_: Type, parts: list[str], reason: str) -> None:
+    message = told(of_living(seen))[type_].message
+    assert [part for part in parts if part not in message] == [], reason
+
+
+def test_what_a_container_printed_cannot_play_tricks_on_a_terminal_or_fill_the_object() -> None:
+    hostile = ("\x1b[2Jcleared", "line\nbreak", "\u202eright to left", "\ud800", "x" * 10_000)
+    for verdict in of_living(situation(own=endpoint(Phase.FAILED), last_lines=hostile)):
+        assert verdict.message.isprintable()
+        assert len(verdict.message) <= MESSAGE_LENGTH
+        verdict.message.encode()
+
+
+LEFT = (OWN[ENDPOINT], OWN[FUNCTION])
+
+
+@pytest.mark.parametrize(
+    ("left", "errors", "expected", "parts", "reason"),
+    [
+        (LEFT, (), {Type.RECONCILING: Truth.TRUE, Type.STALLED: Truth.FALSE}, [str(ENDPOINT)], "things are going"),
+        ((), (), {Type.RECONCILING: Truth.FALSE, Type.STALLED: Truth.FALSE}, ["deleted"], "all is gone"),
+        (LEFT, (InProgress("busy"),), {Type.RECONCILING: Truth.TRUE}, [str(FUNCTION)], "busy things are waited out"),
+        (LEFT, (Denied("no right"),), {Type.RECONCILING: Truth.TRUE}, ["no right"], "rights are repaired outside"),
+        (
+            LEFT,
+            (Throttled("slow"), NameConflict("not ours")),
+            {Type.RECONCILING: Truth.FALSE, Type.STALLED: Truth.TRUE},
+            [str(ENDPOINT)],
+            "what is not ours is left for a person to judge",
+        ),
+    ],
+)
+def test_what_leaves_is_never_ready_and_says_what_is_left(
+    left: tuple[Have, ...], errors: tuple[Problem, ...], expected: dict[Type, Truth], parts: list[str], reason: str
+) -> None:
+    found = told(of_leaving("Deleting", "everything is being deleted", left, errors))
+    assert (found[Type.READY].truth, found[Type.READY].reason) == (Truth.FALSE, "Deleting")
+    assert {type_: found[type_].truth for type_ in expected} == expected, reason
+    assert all(part in found[Type.READY].message for part in parts)
+    assert "busy" not in found[Type.READY].message
+
+
+def test_an_object_without_a_class_waits_for_one() -> None:
+    found = told(without_class("make it"))
+    assert (found[Type.READY].truth, found[Type.READY].reason) == (Truth.FALSE, "ClassNotFound")
+    assert found[Type.RECONCILING].truth is Truth.TRUE
+    assert found[Type.STALLED].truth is Truth.FALSE
+
+
+def test_without_aws_nobody_knows() -> None:
+    found = told(without_account(Unauthenticated("expired")))
+    assert found[Type.READY] == Verdict(Type.READY, Truth.UNKNOWN, "CredentialsUnavailable", "expired")
+    assert found[Type.RECONCILING].truth is Truth.TRUE
+
+
+ERRORS = st.builds(
+    lambda kind, message, operation: kind(message, operation=operation),
+    st.sampled_from(
+        [AlreadyExists, Denied, InProgress, Invalid, NameConflict, NotFound, QuotaExceeded, SecretTaken, Throttled]
+    ),
+    st.text(max_size=40),
+    st.sampled_from(["", "CreateModel"]),
+)
+IMAGES = st.none() | st.just(ImageState(DIGEST)) | st.builds(ImageState, st.none(), st.sampled_from(ImageProblem))
+SITUATIONS = st.builds(
+    Situation,
+    desired=st.sampled_from([WANTED, NO_IMAGE, NO_TOKEN, NO_PATH]),
+    own=st.builds(
+        lambda keys, phase, config: {key: (endpoint(phase, config) if key == ENDPOINT else OWN)[key] for key in keys},
+        st.sets(st.sampled_from(sorted(OWN))) | st.just(set(OWN)),
+        st.sampled_from(Phase),
+        st.sampled_from([None, "earlier"]),
+    ),
+    others=st.sampled_from([{}, OTHERS]),
+    image=IMAGES,
+    errors=st.dictionaries(st.sampled_from(sorted(OWN)), ERRORS, max_size=2),
+    problems=st.lists(ERRORS, max_size=1).map(tuple),
+    path_holder=st.sampled_from([None, "nlp/older"]),
+    answered=st.sampled_from([None, False, True]),
+    answer=st.text(max_size=20),
+    last_lines=st.lists(st.text(max_size=20), max_size=2).map(tuple),
+    rolled_back=st.booleans(),
+    note=st.text(max_size=20),
+)
+
+
+def assert_sound(verdicts: tuple[Verdict, ...]) -> None:
+    found = told(verdicts)
+    ready, reconciling, stalled = (found[each].truth for each in (Type.READY, Type.RECONCILING, Type.STALLED))
+    assert (ready, reconciling, stalled).count(Truth.TRUE) <= 1
+    assert ready is not Truth.TRUE or all(verdict.truth is Truth.TRUE for verdict in verdicts[3:])
+    for verdict in verdicts:
+        assert verdict.message
+        assert verdict.message.isprintable()
+        assert verdict.reason.isalnum()
+        assert verdict.reason[0].isupper()
+
+
+@settings(max_examples=300, deadline=None, derandomize=True)
+@given(SITUATIONS)
+def test_whatever_happens_the_conditions_agree_with_one_another(seen: Situation) -> None:
+    verdicts = of_living(seen)
+    assert_sound(verdicts)
+    found = told(verdicts)
+    assert [found[each].truth for each in (Type.READY, Type.RECONCILING, Type.STALLED)].count(Truth.TRUE) == 1
+    assert found[Type.READY].truth is not Truth.TRUE or seen.answered
+
+
+@settings(max_examples=100, deadline=None, derandomize=True)
+@given(st.lists(st.sampled_from(list(OWN.values())), max_size=3), st.lists(ERRORS, max_size=3))
+def test_the_conditions_of_what_leaves_agree_too(left: list[Have], errors: list[Problem]) -> None:
+    assert_sound(of_leaving("Expired", "the time is over", left, errors))
+
+
+@given(ERRORS)
+def test_the_conditions_without_aws_agree_too(error: Problem) -> None:
+    assert_sound(without_account(error))

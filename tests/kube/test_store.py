@@ -1,0 +1,213 @@
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from tests.core.objects import CLASS, ENDPOINT, merged
+
+from ephemeral_endpoints.core.names import owner_hash
+from ephemeral_endpoints.kube.store import CLASS_ANNOTATION, FINALIZER, ObjectKey, Store
+
+KEY = ObjectKey("nlp", "pr-42")
+UID = ENDPOINT["metadata"]["uid"]
+
+
+def raw(
+    name: str = "pr-42",
+    *,
+    version: int = 10,
+    uid: str = UID,
+    metadata: Mapping[str, Any] | None = None,
+    **parts: Any,  # noqa: ANN401 - members of the object
+) -> dict[str, Any]:
+    meta = {"name": name, "uid": uid, "resourceVersion": str(version), **(metadata or {})}
+    return merged(ENDPOINT, {"metadata": meta, **parts})
+
+
+def raw_class(name: str, *, is_default: bool = False, version: int = 5) -> dict[str, Any]:
+    annotations = {"ephemeral-endpoints.io/is-default-class": "true"} if is_default else {}
+    meta = {"name": name, "uid": f"uid-{name}", "resourceVersion": str(version), "annotations": annotations}
+    return merged(CLASS, {"metadata": meta})
+
+
+def store_of(*objects: Mapping[str, Any]) -> Store:
+    store = Store()
+    for each in objects:
+        store.put(each)
+    return store
+
+
+def path_of(store: Store) -> str | None:
+    endpoint = store.endpoint(KEY)
+    assert endpoint is not None
+    return endpoint.spec.api.path
+
+
+def test_keys_are_written_as_people_write_them_and_sort() -> None:
+    assert str(KEY) == "nlp/pr-42"
+    assert str(ObjectKey(None, "default")) == "class default"
+    assert sorted([ObjectKey("nlp", "b"), ObjectKey("cv", "z")]) == [ObjectKey("cv", "z"), ObjectKey("nlp", "b")]
+
+
+@pytest.mark.parametrize(
+    ("version", "uid", "path", "reason"),
+    [
+        (9, UID, "/old", "an older version"),
+        (10, UID, "/new", "the same version again"),
+        (11, UID, "/new", "a newer version"),
+        (100, UID, "/new", "versions are numbers, not texts"),
+        (11, "another", "/new", "another object that took over the name"),
+        (9, "another", "/old", "a late answer about the object that had the name before"),
+    ],
+)
+def test_what_is_newer_counts(version: int, uid: str, path: str, reason: str) -> None:
+    store = store_of(raw(spec={"api": {"path": "/old"}}))
+    assert store.put(raw(version=version, uid=uid, spec={"api": {"path": "/new"}})) == KEY
+    assert path_of(store) == path, reason
+
+
+def test_an_object_that_is_gone_is_forgotten_altogether() -> None:
+    store = store_of(raw_class("default", is_default=True), raw())
+    store.remove(KEY, UID)
+    assert store.endpoint(KEY) is None
+    assert store.by_owner(owner_hash(UID)) is None
+    assert store.sharing_path("/nlp/pr-42", "default") == []
+    assert store.essence(KEY) is None
+    assert store.count_endpoints() == 0
+    with pytest.raises(KeyError):
+        store.raw(KEY)
+
+
+def test_a_late_answer_does_not_bring_back_what_is_gone() -> None:
+    store = store_of(raw(version=10))
+    store.remove(KEY, UID)
+    store.put(raw(version=11))
+    assert store.endpoint(KEY) is None
+
+
+def test_a_name_that_is_used_again_is_another_object() -> None:
+    store = store_of(raw(version=10))
+    store.remove(KEY, UID)
+    store.put(raw(version=12, uid="another"))
+    store.remove(KEY, UID)
+    assert store.endpoint(KEY) is not None
+
+
+def test_a_successor_whose_predecessor_went_unseen_leaves_nothing_of_it() -> None:
+    store = store_of(raw_class("default", is_default=True), raw(spec={"api": {"path": "/old"}}))
+    store.put(raw(version=20, uid="another", spec={"api": {"path": "/new"}}))
+    assert store.by_owner(owner_hash(UID)) is None
+    assert store.by_owner(owner_hash("another")) == KEY
+    assert store.sharing_path("/old", "default") == []
+
+
+def test_what_does_not_fit_its_schema_is_logged_and_changes_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    store = store_of(raw(spec={"api": {"path": "/old"}}))
+    with caplog.at_level(logging.ERROR):
+        store.put(raw(version=11, spec={"api": {"path": "no-slash"}}))
+    assert path_of(store) == "/old"
+    assert store.raw(KEY)["metadata"]["resourceVersion"] == "10"
+    assert "does not fit its own schema" in caplog.text
+
+
+PINNED = {"annotations": {CLASS_ANNOTATION: "pinned"}, "finalizers": [FINALIZER]}
+
+
+@pytest.mark.parametrize(
+    ("metadata", "spec", "defaults", "expected", "reason"),
+    [
+        ({}, {}, [], None, "no class is default"),
+        ({}, {}, ["default"], "default", "the default class"),
+        ({}, {}, ["default", "a"], "a", "with two defaults the choice must at least be the same every time"),
+        ({}, {"className": "named"}, ["default"], "named", "the class that the spec names"),
+        (PINNED, {}, ["default"], "pinned", "the class that it was taken in with, whatever the default is now"),
+        (PINNED, {"className": "named"}, [], "pinned", "where its things are"),
+        (
+            {"annotations": {CLASS_ANNOTATION: "pinned"}},
+            {},
+            ["default"],
+            "default",
+            "an annotation that comes with the object is its author's, not ours",
+        ),
+        ({"finalizers": [FINALIZER]}, {}, ["default"], "default", "an object whose annotation was taken away by hand"),
+    ],
+)
+def test_the_class_of_an_object(
+    metadata: dict[str, Any], spec: dict[str, Any], defaults: list[str], expected: str | None, reason: str
+) -> None:
+    store = store_of(raw_class("other"), *(raw_class(name, is_default=True) for name in defaults))
+    store.put(raw(metadata=metadata, spec=spec))
+    endpoint = store.endpoint(KEY)
+    assert endpoint is not None
+    assert store.class_name_of(endpoint) == expected, reason
+
+
+def test_a_class_that_is_gone_is_nobodys_default() -> None:
+    store = store_of(raw_class("default", is_default=True), raw())
+    store.remove(ObjectKey(None, "default"), "uid-default")
+    assert store.named_class("default") is None
+    assert store.class_names() == []
+    assert store.of_class("default") == []
+
+
+def test_a_class_concerns_its_objects_and_those_that_have_none() -> None:
+    store = store_of(
+        raw_class("a"),
+        raw("of-a", uid="1", spec={"className": "a"}),
+        raw("of-b", uid="2", spec={"className": "b"}),
+        raw("of-none", uid="3"),
+    )
+    assert [key.name for key, _ in store.of_class("a")] == ["of-a"]
+    assert {key.name for key in store.affected_by_class("a")} == {"of-a", "of-none"}
+
+
+def test_an_owner_in_a_name_leads_to_its_object_or_class() -> None:
+    store = store_of(raw_class("a"), raw())
+    assert store.by_owner(owner_hash(UID)) == KEY
+    assert store.by_owner(owner_hash("uid-a")) == ObjectKey(None, "a")
+    assert store.by_owner(owner_hash("nobody")) is None
+
+
+def test_the_objects_of_a_path_are_those_that_ask_for_it_now_in_the_same_class() -> None:
+    store = store_of(
+        raw("one", uid="1", spec={"className": "a", "api": {"path": "/p"}}),
+        raw("two", uid="2", spec={"className": "a", "api": {"path": "/p"}}),
+        raw("moved", uid="3", spec={"className": "a", "api": {"path": "/p"}}),
+        raw("elsewhere", uid="4", spec={"className": "b", "api": {"path": "/p"}}),
+    )
+    store.put(raw("moved", uid="3", version=11, spec={"className": "a", "api": {"path": "/q"}}))
+    assert [key.name for key, _ in store.sharing_path("/p", "a")] == ["one", "two"]
+    assert [key.name for key, _ in store.sharing_path("/q", "a")] == ["moved"]
+    assert store.sharing_path("/nobody", "a") == []
+
+
+@pytest.mark.parametrize(
+    ("change", "matters", "reason"),
+    [
+        ({"status": {"url": "https://x"}}, False, "our own writes"),
+        ({"metadata": {"managedFields": [{"manager": "x"}]}}, False, "bookkeeping"),
+        ({"metadata": {"generation": 2}}, True, "another spec"),
+        ({"metadata": {"deletionTimestamp": "2026-11-02T00:00:00Z"}}, True, "the end"),
+        ({"metadata": {"labels": {"argocd.argoproj.io/instance": "x"}}}, True, "what decides on retirement"),
+        ({"metadata": {"annotations": {"a": "b"}}}, True, "likewise"),
+        ({"metadata": {"finalizers": []}}, True, "a finalizer that was taken away by hand"),
+        ({"metadata": {"uid": "another"}}, True, "another object"),
+    ],
+)
+def test_what_of_an_object_can_matter(change: dict[str, Any], matters: bool, reason: str) -> None:  # noqa: FBT001 - a table's column
+    before = raw(metadata={"finalizers": [FINALIZER]})
+    store = store_of(before)
+    essence = store.essence(KEY)
+    store.put(merged(merged(before, {"metadata": {"resourceVersion": "11"}}), change))
+    assert (store.essence(KEY) != essence) is matters, reason
+
+
+def test_objects_are_counted() -> None:
+    ready = {"type": "Ready", "status": "True", "reason": "Serving", "lastTransitionTime": "2026-11-01T12:00:00Z"}
+    store = store_of(
+        raw_class("a"),
+        raw("ready", uid="1", status={"conditions": [ready]}),
+        raw("waiting", uid="2", status={"conditions": [{**ready, "status": "False"}]}),
+        raw("new", uid="3"),
+    )
+    assert (store.count_classes(), store.count_endpoints(), store.count_ready()) == (1, 3, 1)

@@ -1,0 +1,82 @@
+import pytest
+
+from ephemeral_endpoints.settings import Settings, SettingsError
+
+DEFAULTS = Settings(
+    cluster_id=None,
+    namespaces=(),
+    poll_seconds=1.0,
+    snapshot_seconds=270.0,
+    aws_connections=32,
+    http_port=8080,
+    http_host="127.0.0.1",
+    log_level="INFO",
+)
+NAMES = (
+    "EEP_CLUSTER_ID",
+    "EEP_NAMESPACES",
+    "EEP_POLL_SECONDS",
+    "EEP_SNAPSHOT_SECONDS",
+    "EEP_AWS_CONNECTIONS",
+    "EEP_HTTP_PORT",
+    "EEP_HTTP_HOST",
+    "EEP_LOG_LEVEL",
+)
+
+
+def test_everything_has_a_default() -> None:
+    assert Settings.from_environment({"PATH": "/bin"}) == DEFAULTS
+
+
+def test_an_empty_variable_is_an_absent_one() -> None:
+    assert Settings.from_environment(dict.fromkeys(NAMES, "")) == DEFAULTS
+
+
+def test_everything_can_be_set() -> None:
+    values = ["prod1", "nlp, cv,,nlp", "0.5", "60", "8", "0", "0.0.0.0", "debug"]  # noqa: S104 - a container's choice
+    assert Settings.from_environment(dict(zip(NAMES, values, strict=True))) == Settings(
+        cluster_id="prod1",
+        namespaces=("cv", "nlp"),
+        poll_seconds=0.5,
+        snapshot_seconds=60.0,
+        aws_connections=8,
+        http_port=0,
+        http_host="0.0.0.0",  # noqa: S104 - likewise
+        log_level="DEBUG",
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "expected", "reason"),
+    [
+        ("EEP_CLUSTER_ID", "ninechars", "1 to 8 characters", "names would get too long"),
+        ("EEP_CLUSTER_ID", "Prod", "a-z and 0-9", "names are in lower case"),
+        ("EEP_CLUSTER_ID", "a-b", "a-z and 0-9", "the hyphen ends the id within names"),
+        ("EEP_CLUSTER_ID", "a\n", "a-z and 0-9", "a line end that came with a file"),
+        ("EEP_NAMESPACES", "nlp,Bad_Name", "'Bad_Name' is not the name of a namespace", "which one is wrong"),
+        ("EEP_NAMESPACES", "-nlp", "is not the name of a namespace", "a hyphen in front"),
+        ("EEP_NAMESPACES", "a" * 64, "is not the name of a namespace", "too long"),
+        ("EEP_NAMESPACES", "*", "is not the name of a namespace", "all are meant by none"),
+        ("EEP_POLL_SECONDS", "soon", "a number is expected", "no number"),
+        ("EEP_POLL_SECONDS", "0", "at least 0.05", "a loop without a pause"),
+        ("EEP_POLL_SECONDS", "nan", "at least 0.05", "NaN is never less than anything"),
+        ("EEP_POLL_SECONDS", "inf", "at least 0.05", "never"),
+        ("EEP_SNAPSHOT_SECONDS", "0.5", "at least 1", "too often for the account's limits"),
+        ("EEP_AWS_CONNECTIONS", "0", "from 1 to 1024", "no call could be made"),
+        ("EEP_AWS_CONNECTIONS", "-5", "from 1 to 1024", "below nothing"),
+        ("EEP_AWS_CONNECTIONS", "1.5", "a whole number", "half a connection"),
+        ("EEP_AWS_CONNECTIONS", "inf", "a whole number", "no end of threads"),
+        ("EEP_AWS_CONNECTIONS", "9" * 5000, "from 1 to 1024", "more digits than Python reads"),
+        ("EEP_HTTP_PORT", "http", "a whole number from 0 to 65535", "a name of a port"),
+        ("EEP_HTTP_PORT", "65536", "a whole number from 0 to 65535", "beyond the last port"),
+        ("EEP_HTTP_PORT", "tcp://10.0.0.1:8080", "a whole number", "what Kubernetes sets for a Service named eep-http"),
+        ("EEP_LOG_LEVEL", "verbose", "DEBUG, INFO, WARNING or ERROR", "a level of other programs"),
+    ],
+)
+def test_what_cannot_be_used_is_refused_with_the_variable_and_what_is_expected(
+    name: str, value: str, expected: str, reason: str
+) -> None:
+    with pytest.raises(SettingsError) as refusal:
+        print(Settings.from_environment({name: value}), reason)  # noqa: T201 - shown when nothing is raised
+    assert str(refusal.value).startswith(name)
+    assert expected in str(refusal.value)
