@@ -90,12 +90,20 @@ async def run(settings: Settings) -> None:
             poll(accounts, settings.poll_seconds, time.monotonic),
             take_snapshots(accounts, settings.snapshot_seconds, time.monotonic),
         )
+        drained = asyncio.create_task(_drain(stop, queue))
         try:
-            await watch.run(settings.namespaces, stop=stop)
+            await watch.run(settings.namespaces, stop=drained)
         finally:
+            stop.set()
             freshness.cancel()
-            await queue.stop(GRACE_SECONDS)
+            await drained
             await runner.cleanup()
+
+
+async def _drain(stop: asyncio.Event, queue: Queue[ObjectKey]) -> None:
+    """Finish the calls in hand before the watch ends: kopf cancels, after seconds, whatever runs beside it."""
+    await stop.wait()
+    await queue.stop(GRACE_SECONDS)
 
 
 def _dispatcher(

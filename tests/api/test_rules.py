@@ -91,6 +91,12 @@ ENDPOINT_REFUSED = [
         "must have at most 183 characters before the tag or digest, because SageMaker accepts 255 with the digest",
     ),
     Case("model.image", f"{REGISTRY}/{'m' * 300}:1", "longer than SageMaker takes"),
+    Case(
+        "model.image",
+        f"{REGISTRY}/m:1",
+        "ECR makes no repository with a shorter name",
+        "must name a repository of at least 2 characters: ECR has no shorter ones",
+    ),
     Case("model.dataUrl", "s3://models/sentiment", "no archive", NOT_ARCHIVE),
     Case("model.dataUrl", "https://models.s3.amazonaws.com/model.tar.gz", "no S3 URL", NOT_ARCHIVE),
     Case("model.dataUrl", "s3://models/a\nb.tar.gz", "a line break", NOT_ARCHIVE),

@@ -26,6 +26,7 @@ _TAG = "[A-Za-z0-9_][A-Za-z0-9._-]{0,127}"
 _DIGEST = "sha256:[0-9a-f]{64}"
 
 _LONGEST_IMAGE = 255
+_SHORTEST_REPOSITORY = 2
 _LONGEST_IMAGE_NAME = _LONGEST_IMAGE - len("@sha256:") - 64
 # https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_ContainerDefinition.html
 _VARIABLE_BYTES = 1024
@@ -131,6 +132,11 @@ Image = Annotated[
         f"[^:@]*(:{_TAG}|@{_DIGEST})",
         "must end with a tag (such as :1f0c2a9) or a digest (@sha256: and 64 hexadecimal digits), one of them, "
         "so that it is certain what is served",
+    ),
+    Rule(
+        cel="!self.contains('/') || size(self.split('@')[0].split(':')[0].split('/', 2)[1]) >= 2",
+        message="must name a repository of at least 2 characters: ECR has no shorter ones",
+        holds=lambda image: len(_image_name(image).partition("/")[2]) >= _SHORTEST_REPOSITORY,
     ),
     Rule(
         cel=f"size(self.split('@')[0].split(':')[0]) <= {_LONGEST_IMAGE_NAME}",

@@ -104,7 +104,14 @@ class Account:
                 self._note(want.key, await component.apply(calls, want, have, self.inventory.all))
             case Delete(have):
                 await self._prove(component, calls, have, identity)
-                self._note(have.key, await component.delete(calls, have, self.inventory.all))
+                self._note(have.key, await self._delete(component, calls, have))
+
+    async def _delete(self, component: Component, calls: Calls, have: Have) -> Have | None:
+        try:
+            return await component.delete(calls, have, self.inventory.all)
+        except errors.AlreadyExists as error:
+            # API Gateway has one code for both conflicts: here it means that something still refers to the resource.
+            raise errors.InProgress(error.message, operation=error.operation) from error
 
     async def _create(self, component: Component, calls: Calls, want: Want, identity: Identity) -> Have:
         known = self.inventory.all.get(want.key)
@@ -166,6 +173,7 @@ class Account:
         try:
             found = await self._components[kind].observe(self.calls, self.inventory.all)
             self.inventory.replace(kind, found, began=began)
+            self._proven &= self.inventory.all.keys()
         finally:
             del self._refreshing[kind]
 

@@ -137,7 +137,11 @@ class KubeClient:
         for _ in range(2):
             with contextlib.suppress(Gone), _translated():  # made below
                 secret = await self._core.read_namespaced_secret(name, namespace)
-                return _token_of(secret, raw)
+                if not _is_predecessors(secret, raw):
+                    return _token_of(secret, raw)
+                uid = secret.metadata.uid if secret.metadata else None
+                exactly = client.V1DeleteOptions(preconditions=client.V1Preconditions(uid=uid))
+                await self._core.delete_namespaced_secret(name, namespace, body=exactly)
             with contextlib.suppress(Conflict), _translated():
                 await self._core.create_namespaced_secret(namespace, _new_secret(name, raw))
         raise SecretTaken(f"the Secret {name} comes and goes")
@@ -178,6 +182,18 @@ def _translated() -> Iterator[None]:
         if error.status == HTTPStatus.NOT_FOUND:
             raise Gone(str(error.reason)) from error
         raise
+
+
+def _is_predecessors(secret: client.V1Secret, raw: Raw) -> bool:
+    """Whether the Secret belonged to an object of the same name that is gone.
+
+    Kubernetes will collect it, but takes half a minute to do so.
+    """
+    owners = (secret.metadata.owner_references if secret.metadata else None) or []
+    return any(
+        (owner.kind, owner.name) == (raw["kind"], raw["metadata"]["name"]) and owner.uid != raw["metadata"]["uid"]
+        for owner in owners
+    )
 
 
 def _token_of(secret: client.V1Secret, raw: Raw) -> str:

@@ -29,8 +29,8 @@ class Watch:
         """Whether the operator has begun to watch."""
         return self._ready.is_set()
 
-    async def run(self, namespaces: Collection[str], *, stop: asyncio.Event) -> None:
-        """Watch until the ``stop`` flag is set; reconnects by itself when the API server goes away."""
+    async def run(self, namespaces: Collection[str], *, stop: asyncio.Event | asyncio.Task[None]) -> None:
+        """Watch until ``stop`` is set or done; reconnects by itself when the API server goes away."""
         settings = kopf.OperatorSettings()
         settings.posting.enabled = False
         settings.watching.reconnect_backoff = RECONNECT_SECONDS

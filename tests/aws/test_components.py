@@ -1,0 +1,427 @@
+"""Every kind keeps the contract of ``Component``, and what is particular to some."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from tests.aws.world import IMAGE, ROLE, World, eventually
+
+from ephemeral_endpoints.core import errors
+from ephemeral_endpoints.core.names import model_of_config
+from ephemeral_endpoints.core.resources import (
+    EndpointSpec,
+    Have,
+    HttpApiSpec,
+    IntegrationSpec,
+    Key,
+    Kind,
+    LogGroupSpec,
+    Phase,
+    RouteSpec,
+    Want,
+)
+
+REFUSES_A_NAME_TWICE = {Kind.LOG_GROUP, Kind.MODEL, Kind.ENDPOINT_CONFIG, Kind.ENDPOINT, Kind.FUNCTION}
+UNTAGGED = {Kind.INTEGRATION, Kind.ROUTE}
+IMMUTABLE = {Kind.MODEL, Kind.ENDPOINT_CONFIG}
+
+kinds = pytest.mark.parametrize("kind", list(Kind))
+
+
+async def endpoint_life(world: World, *, config: str, changing: Phase) -> list[Phase]:
+    """The phases of the endpoint from list to list until it rests with that configuration."""
+    phases: list[Phase] = []
+    component, key = world.components[Kind.ENDPOINT], world.key(Kind.ENDPOINT)
+
+    async def rests() -> bool:
+        [found] = await component.observe(world.calls, world.known)
+        world.known[key] = found
+        phases.append(found.phase)
+        return found.phase is not changing
+
+    await eventually(rests, f"the endpoint leaves {changing}")
+    assert world.known[key].spec == EndpointSpec(config)
+    return phases
+
+
+def operations(world: World, service: str) -> dict[str, int]:
+    return world.aws.control.calls().get(service, {})
+
+
+@kinds
+async def test_a_resource_is_made_seen_and_deleted(world: World, kind: Kind) -> None:
+    want = await world.prepare(kind)
+    component = world.components[kind]
+    assert want.key not in await world.observed(kind)
+    assert await component.look(world.calls, want.key, world.known) is None
+
+    made = await world.make(want)
+    assert made.matches(want)
+    assert made.phase is Phase.READY
+    assert made.owner is not None
+    assert await world.observed(kind) == {want.key: made}
+    assert await component.look(world.calls, want.key, world.known) == made
+    tags = await component.tags(world.calls, made)
+    assert tags == (None if kind in UNTAGGED else dict(world.tags))
+
+    await world.remove(kind)
+    assert await world.observed(kind) == {}
+    assert await component.delete(world.calls, made, world.known) is None, "deleting what is not there succeeds"
+
+
+@kinds
+async def test_what_apply_returns_is_what_is_there(world: World, kind: Kind) -> None:
+    want = await world.prepare(kind)
+    returned = await world.components[kind].apply(world.calls, want, None, world.known)
+    seen = (await world.observed(kind))[want.key]
+    assert replace(seen, phase=returned.phase, version="") == returned
+
+
+@kinds
+async def test_making_it_again_is_refused_or_changes_nothing(world: World, kind: Kind) -> None:
+    want = await world.prepare(kind)
+    made = await world.make(want)
+    component = world.components[kind]
+    if kind in REFUSES_A_NAME_TWICE:
+        with pytest.raises(errors.AlreadyExists):
+            await component.apply(world.calls, want, None, world.known)
+        assert await world.observed(kind) == {want.key: made}
+        return
+    again = await component.apply(world.calls, want, None, world.known)
+    found = await world.observed(kind)
+    assert {have.id for have in found.values()} == {made.id, again.id}
+    # Of what AWS makes twice, one carries a key of its own, which nobody wants, and can be deleted by it.
+    del found[want.key]
+    assert [key.name for key in found] == ([] if kind is Kind.ALARM else [f"{want.key.name}#{twin_id(found)}"])
+    for have in found.values():
+        assert have.owner == made.owner
+        await component.delete(world.calls, have, world.known)
+    assert list(await world.observed(kind)) == [want.key]
+
+
+def twin_id(found: Mapping[Key, Have]) -> str:
+    [twin] = found.values()
+    return twin.id
+
+
+def other_retention(world: World, name: str) -> None:
+    world.clients.logs.put_retention_policy(logGroupName=name, retentionInDays=30)
+
+
+def no_retention(world: World, name: str) -> None:
+    world.clients.logs.delete_retention_policy(logGroupName=name)
+
+
+def other_config(world: World, name: str) -> None:
+    sagemaker: Any = world.clients.sagemaker
+    model = world.key(Kind.MODEL).name
+    serverless = {"MemorySizeInMB": 1024, "MaxConcurrency": 5}
+    sagemaker.create_endpoint_config(
+        EndpointConfigName="by-hand",
+        ProductionVariants=[{"VariantName": "main", "ModelName": model, "ServerlessConfig": serverless}],
+    )
+    sagemaker.update_endpoint(EndpointName=name, EndpointConfigName="by-hand")
+
+
+def other_memory(world: World, name: str) -> None:
+    world.clients.lambda_.update_function_configuration(FunctionName=name, MemorySize=1024)
+
+
+def other_code(world: World, name: str) -> None:
+    world.clients.lambda_.update_function_code(FunctionName=name, ZipFile=world.function_spec("0" * 64).code)
+
+
+def no_stage(world: World, _: str) -> None:
+    world.clients.apigateway.delete_stage(ApiId=world.have(Kind.HTTP_API).id, StageName="$default")
+
+
+def other_role(world: World, _: str) -> None:
+    integration = world.have(Kind.INTEGRATION)
+    world.clients.apigateway.update_integration(
+        ApiId=world.have(Kind.HTTP_API).id, IntegrationId=integration.id, Description="Invoked as somebody else"
+    )
+
+
+def other_target(world: World, _: str) -> None:
+    world.clients.apigateway.update_route(
+        ApiId=world.have(Kind.HTTP_API).id, RouteId=world.have(Kind.ROUTE).id, Target="integrations/elsewhere"
+    )
+
+
+def other_threshold(world: World, name: str) -> None:
+    [alarm] = world.clients.cloudwatch.describe_alarms(AlarmNames=[name])["MetricAlarms"]
+    known = ("AlarmName", "Namespace", "MetricName", "Dimensions", "Statistic", "Period", "EvaluationPeriods")
+    settings: Any = {name: value for name, value in alarm.items() if name in (*known, "ComparisonOperator")}
+    world.clients.cloudwatch.put_metric_alarm(**settings, Threshold=1.0)
+
+
+@pytest.mark.parametrize(
+    ("kind", "drift"),
+    [
+        (Kind.LOG_GROUP, other_retention),
+        (Kind.LOG_GROUP, no_retention),
+        (Kind.ENDPOINT, other_config),
+        (Kind.FUNCTION, other_memory),
+        (Kind.FUNCTION, other_code),
+        (Kind.HTTP_API, no_stage),
+        (Kind.INTEGRATION, other_role),
+        (Kind.ROUTE, other_target),
+        (Kind.ALARM, other_threshold),
+    ],
+)
+async def test_a_change_by_hand_is_seen_and_undone(
+    world: World, kind: Kind, drift: Callable[[World, str], None]
+) -> None:
+    want = await world.prepare(kind)
+    made = await world.make(want)
+    drift(world, want.key.name)
+
+    async def is_seen() -> bool:  # by a list that knows what was there
+        seen = {have.key: have for have in await world.components[kind].observe(world.calls, world.known)}
+        world.known |= seen
+        return seen[want.key].phase is Phase.READY and not seen[want.key].matches(want)
+
+    await eventually(is_seen, "the change shows")
+    repaired = await world.make(want)
+    assert replace(repaired, version="") == replace(made, version="")
+    assert {key: have.spec for key, have in (await world.observed(kind)).items()} == {want.key: made.spec}
+
+
+def test_every_kind_but_the_immutable_ones_is_compared() -> None:
+    [mark] = test_a_change_by_hand_is_seen_and_undone.pytestmark  # type: ignore[attr-defined]
+    assert {kind for kind, _ in mark.args[1]} == set(Kind) - IMMUTABLE
+
+
+@kinds
+async def test_a_list_shows_only_what_carries_the_operators_prefix(world: World, kind: Kind) -> None:
+    strangers = [world.of_cluster("c2"), world.of_cluster("c1x")]
+    for stranger in strangers:
+        await stranger.prepare(kind)
+        await stranger.make(stranger.wants[kind])
+    if kind in IMMUTABLE | {Kind.ENDPOINT}:  # whose lists match a part of the name anywhere in it
+        around = world.named("x-")
+        await around.prepare(kind)
+        await around.make(around.wants[kind])
+    world.aws.control.reset_meter()
+    assert await world.observed(kind) == {}
+    assert "DescribeEndpoint" not in operations(world, "sagemaker"), "what is not ours costs nothing"
+
+
+async def test_endpoints_beyond_a_page_are_all_shown(world: World) -> None:
+    await world.prepare(Kind.ENDPOINT)
+    world.aws.control.patch_sagemaker_settings({"quotas": {"serverless_endpoints": "unlimited"}})
+    world.aws.control.patch_sagemaker_settings({"quotas": {"serverless_concurrency": "unlimited"}})
+    sagemaker, config = world.clients.sagemaker, world.key(Kind.ENDPOINT_CONFIG).name
+    names = {f"{world.names.base}-{number:08x}" for number in range(101)}
+    for name in names:
+        sagemaker.create_endpoint(EndpointName=name, EndpointConfigName=config)
+    world.aws.control.reset_meter()
+    assert {key.name for key in await world.observed(Kind.ENDPOINT)} == names
+    assert operations(world, "sagemaker")["ListEndpoints"] == 2
+
+
+async def test_log_groups_beyond_a_page_are_all_shown(world: World) -> None:
+    names = {f"{world.names.forwarder_logs}-{number:08x}" for number in range(51)}
+    for name in names:
+        world.clients.logs.create_log_group(logGroupName=name)
+    world.aws.control.reset_meter()
+    assert {key.name for key in await world.observed(Kind.LOG_GROUP)} == names
+    assert operations(world, "logs") == {"DescribeLogGroups": 3}  # two for Lambda's, one for SageMaker's
+
+
+async def test_alarms_beyond_a_page_are_all_shown(world: World) -> None:
+    want = world.wants[Kind.ALARM]
+    names = {f"{world.names.base}:{number}" for number in range(101)}
+    for name in names:
+        await world.components[Kind.ALARM].apply(world.calls, replace(want, key=Key(Kind.ALARM, name)), None, {})
+    world.aws.control.reset_meter()
+    assert {key.name for key in await world.observed(Kind.ALARM)} == names
+    assert operations(world, "cloudwatch") == {"DescribeAlarms": 2}
+
+
+async def test_functions_beyond_a_page_are_all_shown(world: World) -> None:
+    names = {f"{world.names.base}-{number:08x}" for number in range(51)}
+    spec = world.function_spec(None)
+    for name in names:
+        world.clients.lambda_.create_function(
+            FunctionName=name,
+            Role=ROLE,
+            Runtime="python3.13",
+            Handler=spec.handler,
+            Code={"ZipFile": spec.code},
+        )
+    world.aws.control.reset_meter()
+    assert {key.name for key in await world.observed(Kind.FUNCTION)} == names
+    assert operations(world, "lambda") == {"ListFunctions": 2}
+
+
+async def test_the_oldest_of_twin_apis_serves_and_what_is_in_the_other_has_keys_of_its_own(world: World) -> None:
+    await world.prepare(Kind.ROUTE)
+    await world.make(world.wants[Kind.ROUTE])
+    oldest = world.have(Kind.HTTP_API)
+    gateway = world.clients.apigateway
+
+    async def the_age_tells() -> bool:  # which is in whole seconds
+        made: Any = await world.components[Kind.HTTP_API].apply(world.calls, world.wants[Kind.HTTP_API], None, {})
+        times = {item["ApiId"]: item["CreatedDate"] for item in gateway.get_apis()["Items"]}
+        if times[made.id] > times[oldest.id]:
+            return True
+        gateway.delete_api(ApiId=made.id)
+        return False
+
+    await eventually(the_age_tells, "an API is younger")
+    found = await world.observed(Kind.HTTP_API)
+    assert found.pop(oldest.key) == oldest
+    [twin] = found.values()
+    assert (twin.key.name, twin.spec) == (f"{oldest.key.name}#{twin.id}", HttpApiSpec(staged=False))
+
+    world.known |= {twin.key: twin}
+    gateway.create_integration(ApiId=twin.id, IntegrationType="AWS_PROXY", IntegrationUri=world.have(Kind.FUNCTION).arn)
+    integrations = await world.observed(Kind.INTEGRATION)
+    assert integrations.pop(world.key(Kind.INTEGRATION)) == world.have(Kind.INTEGRATION)
+    [(key, have)] = integrations.items()
+    assert key.name == f"{world.names.base}#{have.id}"
+    assert isinstance(have.spec, IntegrationSpec)
+    assert have.spec.api == twin.key
+
+
+async def test_integrations_and_routes_that_lead_elsewhere_are_shown_without_an_owner(world: World) -> None:
+    await world.prepare(Kind.INTEGRATION)
+    gateway, api = world.clients.apigateway, world.have(Kind.HTTP_API)
+    queue: Any = {"IntegrationType": "AWS_PROXY", "IntegrationSubtype": "SQS-SendMessage"}
+    gateway.create_integration(ApiId=api.id, PayloadFormatVersion="1.0", **queue)
+    site: Any = {"IntegrationType": "HTTP_PROXY", "IntegrationUri": "https://example.com/", "IntegrationMethod": "GET"}
+    made = gateway.create_integration(ApiId=api.id, PayloadFormatVersion="1.0", **site)
+    gateway.create_route(ApiId=api.id, RouteKey="GET /elsewhere", Target=f"integrations/{made['IntegrationId']}")
+    gateway.create_route(ApiId=api.id, RouteKey="GET /nowhere")
+
+    integrations = await world.observed(Kind.INTEGRATION)
+    assert [have.owner for have in integrations.values()] == [None, None]
+    world.known |= integrations
+    routes = await world.observed(Kind.ROUTE)
+    assert [have.owner for have in routes.values()] == [None, None]
+    assert {have.spec for have in routes.values()} == {
+        RouteSpec(api.key, "GET /elsewhere", next(key for key in integrations if "example.com" in key.name)),
+        RouteSpec(api.key, "GET /nowhere", None),
+    }
+
+
+async def test_a_creation_is_followed_by_lists_alone_for_it_can_end_in_one_configuration_only(world: World) -> None:
+    want = await world.prepare(Kind.ENDPOINT)
+    world.aws.control.patch_sagemaker_settings({"behaviour": {"create_seconds": 0.2}})
+    component = world.components[Kind.ENDPOINT]
+    made = world.known[want.key] = await component.apply(world.calls, want, None, world.known)
+    assert made.phase is Phase.BUSY
+    assert made.uses >= {world.key(Kind.ENDPOINT_CONFIG)}
+    world.aws.control.reset_meter()
+
+    config = world.key(Kind.ENDPOINT_CONFIG).name
+    phases = await endpoint_life(world, config=config, changing=Phase.BUSY)
+    assert phases[:-1], "it was seen on its way"
+    assert operations(world, "sagemaker") == {"ListEndpoints": len(phases)}
+
+    rested = world.known[want.key]
+    assert rested == await component.look(world.calls, want.key, world.known)
+    world.aws.control.reset_meter()
+    assert await component.observe(world.calls, world.known) == [rested]
+    assert operations(world, "sagemaker") == {"ListEndpoints": 1}
+
+
+async def test_an_endpoint_in_update_uses_both_configurations_until_the_new_one_serves(world: World) -> None:
+    want = await world.prepare(Kind.ENDPOINT)
+    await world.make(want)
+    world.aws.control.patch_sagemaker_settings({"behaviour": {"update_seconds": 0.2}})
+    old = world.wants[Kind.ENDPOINT_CONFIG]
+    new = replace(old, key=Key(Kind.ENDPOINT_CONFIG, f"{model_of_config(old.key.name)}-{'2' * 8}"))
+    await world.make(new)
+    component = world.components[Kind.ENDPOINT]
+    update = Want(want.key, EndpointSpec(new.key.name, world.tags))
+    updating = world.known[want.key] = await component.apply(world.calls, update, world.known[want.key], world.known)
+    assert updating.uses >= {old.key, new.key}
+    with pytest.raises(errors.InProgress):
+        await component.apply(world.calls, update, updating, world.known)
+    with pytest.raises(errors.InProgress):
+        await component.delete(world.calls, updating, world.known)
+    looked = await component.look(world.calls, want.key, world.known)
+    assert looked is not None
+    assert (looked.phase, looked.spec) == (Phase.BUSY, EndpointSpec(old.key.name))
+    assert looked.uses == updating.uses
+
+    world.aws.control.reset_meter()
+    await endpoint_life(world, config=new.key.name, changing=Phase.BUSY)
+    assert operations(world, "sagemaker")["DescribeEndpoint"] == 1
+    assert new.key in world.known[want.key].uses
+    assert old.key not in world.known[want.key].uses
+
+
+async def test_a_failed_endpoint_is_described_once_and_tells_why(world: World) -> None:
+    want = await world.prepare(Kind.ENDPOINT)
+    why = "The container did not pass the ping"
+    world.aws.control.patch_sagemaker_settings({"behaviour": {"create_failure": why}})
+    made = await world.components[Kind.ENDPOINT].apply(world.calls, want, None, world.known)
+    world.known[want.key] = made
+    world.aws.control.reset_meter()
+    await endpoint_life(world, config=world.key(Kind.ENDPOINT_CONFIG).name, changing=Phase.BUSY)
+    failed = world.known[want.key]
+    assert (failed.phase, failed.detail) == (Phase.FAILED, why)
+    assert operations(world, "sagemaker")["DescribeEndpoint"] == 1
+    await world.remove(Kind.ENDPOINT)
+
+
+async def test_an_update_that_is_rolled_back_ends_ready_with_the_configuration_before(world: World) -> None:
+    want = await world.prepare(Kind.ENDPOINT)
+    await world.make(want)
+    world.aws.control.patch_sagemaker_settings({"behaviour": {"update_failure": "no capacity"}})
+    old = world.wants[Kind.ENDPOINT_CONFIG]
+    new = replace(old, key=Key(Kind.ENDPOINT_CONFIG, f"{model_of_config(old.key.name)}-{'2' * 8}"))
+    await world.make(new)
+    update = Want(want.key, EndpointSpec(new.key.name, world.tags))
+    component = world.components[Kind.ENDPOINT]
+    world.known[want.key] = await component.apply(world.calls, update, world.known[want.key], world.known)
+    await endpoint_life(world, config=old.key.name, changing=Phase.BUSY)
+    rolled_back = world.known[want.key]
+    assert rolled_back.phase is Phase.READY
+    assert not rolled_back.matches(update)
+    assert "no capacity" in rolled_back.detail
+
+
+async def test_an_endpoint_on_its_way_out_is_seen_as_such_without_a_description(world: World) -> None:
+    want = await world.prepare(Kind.ENDPOINT)
+    made = await world.make(want)
+    world.aws.control.patch_sagemaker_settings({"behaviour": {"stuck": True}})
+    component = world.components[Kind.ENDPOINT]
+    left = await component.delete(world.calls, made, world.known)
+    assert left is not None
+    assert (left.phase, left.uses) == (Phase.DELETING, made.uses)
+    world.known[want.key] = left
+    world.aws.control.reset_meter()
+    [seen] = await component.observe(world.calls, world.known)
+    assert replace(seen, version="") == left
+    assert operations(world, "sagemaker") == {"ListEndpoints": 1}
+
+
+async def test_a_log_group_is_never_meant_to_be_kept_for_ever(world: World) -> None:
+    want = replace(world.wants[Kind.LOG_GROUP], spec=LogGroupSpec(None))
+    have = Have(want.key, Phase.READY, spec=LogGroupSpec(7))
+    with pytest.raises(TypeError, match="for ever"):
+        await world.components[Kind.LOG_GROUP].apply(world.calls, want, have, {})
+
+
+@kinds
+async def test_a_want_of_another_kind_is_refused_before_any_call(world: World, kind: Kind) -> None:
+    other = world.wants[Kind.ALARM if kind is not Kind.ALARM else Kind.MODEL]
+    world.aws.control.reset_meter()
+    with pytest.raises(TypeError, match="carries a"):
+        await world.components[kind].apply(world.calls, Want(world.key(kind), other.spec), None, {})
+    assert world.aws.control.calls() == {}
+
+
+async def test_a_model_is_made_exactly_as_wanted(world: World) -> None:
+    await world.make(world.wants[Kind.MODEL])
+    made = world.clients.sagemaker.describe_model(ModelName=world.key(Kind.MODEL).name)
+    container = made["PrimaryContainer"]
+    assert (container["Image"], container["ModelDataUrl"]) == (IMAGE, "s3://bucket/model.tar.gz")
+    assert (container["Environment"], made["ExecutionRoleArn"]) == ({"A": "b"}, ROLE)
+    assert made["CreationTime"] <= datetime.now(UTC)

@@ -1,0 +1,108 @@
+"""Declared permissions are sufficient and minimal: what the whole life of a kind calls, and nothing else."""
+
+import time
+
+import boto3
+import pytest
+from tests.aws.test_components import kinds, no_stage, other_code, other_memory, other_retention
+from tests.aws.world import World
+
+from ephemeral_endpoints.aws import images
+from ephemeral_endpoints.aws.logs import READ_ACTIONS, last_lines
+from ephemeral_endpoints.core.images import ImageReference
+from ephemeral_endpoints.core.resources import Have, Kind
+from ephemeral_endpoints.local.aws.wire import operations
+
+# What AWS asks for beside the action that has the operation's name (Service Authorization Reference, "dependent
+# actions"). Creating with tags counts as tagging, naming a role as passing it.
+BESIDES = {
+    "CreateApi": set[str](),  # tags come by POST, which the creation needs anyway
+    "CreateStage": {"apigateway:TagResource"},
+    "CreateIntegration": {"iam:PassRole"},
+    "UpdateIntegration": {"iam:PassRole"},
+    "CreateModel": {"iam:PassRole", "sagemaker:AddTags"},
+    "CreateEndpointConfig": {"sagemaker:AddTags"},
+    "CreateEndpoint": {"sagemaker:AddTags"},
+    "CreateFunction": {"iam:PassRole", "lambda:TagResource"},
+    "UpdateFunctionConfiguration": {"iam:PassRole"},
+    "CreateLogGroup": {"logs:TagResource"},
+    "PutMetricAlarm": {"cloudwatch:TagResource"},
+}
+
+
+def needed(called: dict[str, dict[str, int]]) -> set[str]:
+    """The IAM actions that the calls need."""
+    actions = {action(service, name) for service, names in called.items() for name in names}
+    return actions.union(*(BESIDES.get(name, set()) for names in called.values() for name in names))
+
+
+def action(service: str, operation: str) -> str:
+    """API Gateway is authorised by the HTTP verb, all else by the operation's name."""
+    if service != "apigatewayv2":
+        return f"{service}:{operation}"
+    client = boto3.client("apigatewayv2", region_name="us-east-1")
+    return f"apigateway:{client.meta.service_model.operation_model(operation).http['method']}"
+
+
+async def live(world: World, kind: Kind) -> None:
+    """Everything that the component can do to one resource."""
+    want, component = world.wants[kind], world.components[kind]
+    have = await world.make(want)
+    await component.observe(world.calls, world.known)
+    await component.tags(world.calls, have)
+    await update(world, kind, have)
+    await world.remove(kind)
+
+
+async def update(world: World, kind: Kind, have: Have) -> None:
+    """Every way to repair."""
+    want = world.wants[kind]
+    if kind in {Kind.MODEL, Kind.ENDPOINT_CONFIG}:
+        return
+    for drift in {Kind.FUNCTION: [other_code, other_memory], Kind.LOG_GROUP: [other_retention]}.get(kind, []):
+        drift(world, want.key.name)
+        drifted = await world.components[kind].look(world.calls, want.key, world.known)
+        assert drifted is not None
+        world.known[want.key] = drifted
+        await world.make(want)
+    if kind is Kind.HTTP_API:
+        no_stage(world, want.key.name)
+    if kind not in {Kind.FUNCTION, Kind.LOG_GROUP}:
+        await world.components[kind].apply(world.calls, want, have, world.known)
+        await world.rest(want.key)
+
+
+@kinds
+async def test_a_component_declares_exactly_the_actions_that_it_needs(
+    world: World, kind: Kind, told: list[tuple[str, str, str]]
+) -> None:
+    await world.prepare(kind)
+    told.clear()
+    await live(world, kind)
+    called: dict[str, dict[str, int]] = {}
+    for service, operation, outcome in told:
+        if outcome == "ok":
+            called.setdefault(service, {})[operation] = 1
+    assert needed(called) == world.components[kind].actions
+
+
+async def test_reading_logs_and_images_needs_what_they_declare(world: World) -> None:
+    group = world.names.endpoint_logs
+    world.clients.logs.create_log_group(logGroupName=group)
+    world.clients.logs.create_log_stream(logGroupName=group, logStreamName="s")
+    event = {"timestamp": int(time.time() * 1000), "message": "line\n"}
+    world.clients.logs.put_log_events(logGroupName=group, logStreamName="s", logEvents=[event])  # type: ignore[list-item]
+    world.aws.control.reset_meter()
+    assert await last_lines(world.calls, world.clients.logs, group, count=2) == ("line",)
+    assert needed(world.aws.control.calls()) == READ_ACTIONS
+
+    world.aws.control.reset_meter()
+    uri = f"{world.scope.account_id}.dkr.ecr.{world.scope.region}.amazonaws.com/none:1"
+    await images.resolve(world.calls, world.clients.ecr, ImageReference.parse(uri))
+    assert needed(world.aws.control.calls()) == images.ACTIONS
+
+
+@pytest.mark.parametrize("operation", sorted(BESIDES))
+def test_every_operation_in_the_table_exists(operation: str) -> None:
+    services = ("apigatewayv2", "cloudwatch", "lambda", "logs", "sagemaker")
+    assert any(operation in (operations(service) or ()) for service in services)

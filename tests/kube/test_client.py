@@ -1,0 +1,217 @@
+import base64
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+import pytest
+from kubernetes.aio.client import ApiClient as AsyncApiClient
+from kubernetes.aio.client import Configuration
+from kubernetes.client import V1ObjectMeta, V1Secret
+from kubernetes.client.exceptions import ApiException
+from tests.kube.conftest import NOW, Cluster
+
+from ephemeral_endpoints.core.errors import SecretTaken
+from ephemeral_endpoints.core.names import CLUSTER_ID_PATTERN
+from ephemeral_endpoints.kube.client import Conflict, Gone, KubeClient, secret_name
+from ephemeral_endpoints.kube.store import CLASS_ANNOTATION, FINALIZER
+
+LONG = "n" + "-0" * 126
+OTHERS = "example.com/other"
+
+Write = Callable[[KubeClient, Mapping[str, Any]], Awaitable[object]]
+
+WRITES: dict[str, Write] = {
+    "adopt": lambda kube, raw: kube.adopt(raw, None),
+    "release": lambda kube, raw: kube.release(raw),
+    "write_status": lambda kube, raw: kube.write_status(raw, {"url": "https://x"}),
+    "delete": lambda kube, raw: kube.delete(raw),
+}
+
+
+def condition(kind: str, status: str) -> dict[str, object]:
+    return {
+        "type": kind,
+        "observedGeneration": 1,
+        "status": status,
+        "reason": "Because",
+        "message": "",
+        "lastTransitionTime": "2026-11-21T12:00:00Z",
+    }
+
+
+async def test_adopting_adds_the_finalizer_and_the_class_and_keeps_what_is_there(
+    cluster: Cluster, kube: KubeClient
+) -> None:
+    raw = cluster.create(finalizers=[OTHERS], annotations={"a": "b"})
+    adopted = await kube.adopt(raw, "default")
+    assert adopted == cluster.read()
+    assert adopted["metadata"]["finalizers"] == [OTHERS, FINALIZER]
+    assert adopted["metadata"]["annotations"] == {"a": "b", CLASS_ANNOTATION: "default"}
+    assert adopted["metadata"]["generation"] == raw["metadata"]["generation"]
+
+
+async def test_an_object_without_a_class_is_adopted_without_one(cluster: Cluster, kube: KubeClient) -> None:
+    adopted = await kube.adopt(cluster.create(), None)
+    assert adopted["metadata"]["finalizers"] == [FINALIZER]
+    assert "annotations" not in adopted["metadata"]
+
+
+async def test_releasing_takes_our_finalizer_only(cluster: Cluster, kube: KubeClient) -> None:
+    adopted = await kube.adopt(cluster.create(finalizers=[OTHERS]), None)
+    left = await kube.release(adopted)
+    assert left == cluster.read()
+    assert left is not None
+    assert left["metadata"]["finalizers"] == [OTHERS]
+    cluster.patch({"metadata": {"finalizers": None}})
+
+
+async def test_an_object_in_deletion_is_gone_with_its_last_finalizer(cluster: Cluster, kube: KubeClient) -> None:
+    deleted = await kube.delete(await kube.adopt(cluster.create(), None))
+    assert deleted["metadata"]["deletionTimestamp"]
+    assert await kube.release(deleted) is None
+    with pytest.raises(ApiException, match="404"):
+        cluster.read()
+    assert await kube.release(deleted) is None, "releasing what is gone succeeds"
+
+
+@pytest.mark.parametrize("name", sorted(WRITES.keys() - {"delete"}))
+async def test_a_write_upon_an_older_version_is_a_conflict(cluster: Cluster, kube: KubeClient, name: str) -> None:
+    raw = cluster.create()
+    newer = cluster.patch({"metadata": {"labels": {"a": "b"}}})
+    with pytest.raises(Conflict):
+        await WRITES[name](kube, raw)
+    assert cluster.read() == newer
+
+
+@pytest.mark.parametrize("name", sorted(WRITES))
+async def test_another_object_of_the_same_name_is_never_written(cluster: Cluster, kube: KubeClient, name: str) -> None:
+    raw = cluster.create()
+    cluster.delete()
+    another = cluster.create()
+    with pytest.raises(Conflict):
+        await WRITES[name](kube, raw)
+    assert cluster.read() == another
+
+
+@pytest.mark.parametrize("name", sorted(WRITES.keys() - {"release"}))
+async def test_what_is_gone_is_told(cluster: Cluster, kube: KubeClient, name: str) -> None:
+    raw = cluster.create()
+    cluster.delete()
+    with pytest.raises(Gone):
+        await WRITES[name](kube, raw)
+
+
+async def test_status_is_merged_and_nothing_else_is_written(cluster: Cluster, kube: KubeClient) -> None:
+    raw = cluster.create(labels={"a": "b"})
+    assert raw["status"] == {"observedGeneration": -1}
+    first = await kube.write_status(raw, {"url": "https://x", "conditions": [condition("Ready", "True")]})
+    assert first == cluster.read()
+    assert first["status"]["url"] == "https://x"
+    second = await kube.write_status(first, {"url": None, "conditions": [condition("Stalled", "True")]})
+    assert second["status"] == {"observedGeneration": -1, "conditions": [condition("Stalled", "True")]}
+    assert second["metadata"]["labels"] == {"a": "b"}
+    assert second["metadata"]["generation"] == raw["metadata"]["generation"]
+
+
+async def test_a_status_that_changes_nothing_makes_no_new_version(cluster: Cluster, kube: KubeClient) -> None:
+    first = await kube.write_status(cluster.create(), {"url": "https://x"})
+    second = await kube.write_status(first, {"url": "https://x"})
+    assert second["metadata"]["resourceVersion"] == first["metadata"]["resourceVersion"]
+
+
+async def test_classes_are_adopted_written_and_released_too(cluster: Cluster, kube: KubeClient) -> None:
+    name = f"class-{cluster.namespace}"
+    adopted = await kube.adopt(cluster.create_class(name), None)
+    assert adopted["metadata"]["finalizers"] == [FINALIZER]
+    written = await kube.write_status(adopted, {"conditions": [condition("Ready", "True")]})
+    assert written["status"]["conditions"] == [condition("Ready", "True")]
+    cluster.delete_class(name)
+    deleted = cluster.patch_class(name, {"metadata": {"labels": {"a": "b"}}})
+    assert deleted["metadata"]["deletionTimestamp"]
+    assert await kube.release(deleted) is None
+
+
+@pytest.mark.parametrize("name", ["pr-42", LONG], ids=["short", "of 253 characters"])
+async def test_the_token_is_made_once_and_goes_with_its_object(cluster: Cluster, kube: KubeClient, name: str) -> None:
+    raw = cluster.create(name)
+    token = await kube.token(raw)
+    assert re.fullmatch(r"[A-Za-z0-9_-]{43}", token), "256 bits that pass in a header"
+    assert await kube.token(raw) == token
+    secret = cluster.core.read_namespaced_secret(secret_name(name), cluster.namespace)
+    assert secret.data == {"token": base64.b64encode(token.encode()).decode()}
+    assert secret.metadata is not None
+    [owner] = secret.metadata.owner_references or []
+    assert (owner.kind, owner.name, owner.uid, owner.controller) == (raw["kind"], name, raw["metadata"]["uid"], True)
+
+
+async def test_a_token_that_was_taken_away_is_made_anew(cluster: Cluster, kube: KubeClient) -> None:
+    raw = cluster.create()
+    token = await kube.token(raw)
+    cluster.core.delete_namespaced_secret(secret_name("pr-42"), cluster.namespace)
+    assert await kube.token(raw) != token
+
+
+async def test_a_secret_of_somebody_else_is_neither_read_nor_changed(cluster: Cluster, kube: KubeClient) -> None:
+    name = secret_name("pr-42")
+    metadata = V1ObjectMeta(name=name)
+    made = cluster.core.create_namespaced_secret(
+        cluster.namespace, V1Secret(metadata=metadata, string_data={"token": "theirs"})
+    )
+    with pytest.raises(SecretTaken, match=f"{name} belongs to something else") as taken:
+        await kube.token(cluster.create())
+    assert "theirs" not in str(taken.value)
+    assert cluster.core.read_namespaced_secret(name, cluster.namespace) == made
+
+
+@pytest.mark.parametrize("data", [{}, {"token": ""}, {"token": base64.b64encode(b"\xff\xfe").decode()}])
+async def test_a_secret_without_a_token_does_not_open_the_endpoint(
+    cluster: Cluster, kube: KubeClient, data: dict[str, str]
+) -> None:
+    raw = cluster.create()
+    await kube.token(raw)
+    patch = [{"op": "replace", "path": "/data", "value": data}]
+    cluster.core.patch_namespaced_secret(secret_name("pr-42"), cluster.namespace, patch)
+    with pytest.raises(SecretTaken, match="holds no token: delete it"):
+        await kube.token(raw)
+
+
+def test_names_of_secrets_are_valid_and_told_apart() -> None:
+    cut = {secret_name(LONG), secret_name(LONG[:-1] + "1"), secret_name("a." * 126 + "b")}
+    assert len(cut) == 3
+    for name in cut:
+        assert len(name) <= 253
+        assert re.fullmatch(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*", name)
+
+
+@pytest.mark.parametrize("name", ["pr-42", LONG], ids=["short", "of 253 characters"])
+async def test_events_are_seen_about_the_object(cluster: Cluster, kube: KubeClient, name: str) -> None:
+    raw = cluster.create(name)
+    await kube.event(raw, kind="Warning", reason="ImageNotFound", message="x" * 2000)
+    [event] = cluster.core.list_namespaced_event(
+        cluster.namespace, field_selector=f"involvedObject.uid={raw['metadata']['uid']}"
+    ).items
+    assert (event.type, event.reason, len(event.message or "")) == ("Warning", "ImageNotFound", 1024)
+    assert (event.first_timestamp, event.count) == (NOW, 1)
+
+
+async def test_events_about_classes_are_seen_in_the_default_namespace(cluster: Cluster, kube: KubeClient) -> None:
+    name = f"class-{cluster.namespace}"
+    raw = cluster.create_class(name)
+    await kube.event(raw, kind="Normal", reason="Ready", message="serves")
+    events = cluster.core.list_namespaced_event("default", field_selector=f"involvedObject.name={name}").items
+    assert [event.message for event in events] == ["serves"]
+    cluster.delete_class(name)
+
+
+async def test_an_event_that_cannot_be_written_disturbs_nobody(cluster: Cluster, kube: KubeClient) -> None:
+    raw = cluster.create()
+    raw["metadata"]["namespace"] = "no-such-namespace"
+    await kube.event(raw, kind="Normal", reason="Ready", message="")
+    async with AsyncApiClient(Configuration(host="http://127.0.0.1:1")) as nowhere:
+        await KubeClient(nowhere, lambda: NOW).event(raw, kind="Normal", reason="Ready", message="")
+
+
+async def test_the_cluster_id_stands_for_the_cluster(kube: KubeClient) -> None:
+    found = await kube.cluster_id()
+    assert CLUSTER_ID_PATTERN.fullmatch(found)
+    assert found == await kube.cluster_id()
