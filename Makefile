@@ -19,6 +19,10 @@ PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3.14 pyth
 CRDS := $(BIN)/python -m ephemeral_endpoints.api.crds --reference docs/reference.md crds
 # Passed on to uv when locking, for example UPGRADE=--upgrade or UPGRADE='--upgrade-package kopf'.
 UPGRADE ?=
+# Passed on to the benchmark, for example BENCH=--full or BENCH='--sizes 1,30'.
+BENCH ?=
+# Passed on to the faults, for example CHAOS=--covering or CHAOS='--lanes 12'.
+CHAOS ?=
 LOCK = $(UV) pip compile --quiet --universal --generate-hashes --no-emit-index-url --python-version 3.11 \
 	--custom-compile-command 'make lock' $(UPGRADE)
 
@@ -41,6 +45,14 @@ down: $(READY) ## Stop the embedded platform
 .PHONY: test
 test: lint ## Lint, and run the whole suite
 	$(BIN)/pytest
+
+.PHONY: bench
+bench: $(READY) ## Measure the operator, and write docs/benchmarks.md
+	$(BIN)/eep local bench $(BENCH)
+
+.PHONY: chaos
+chaos: $(READY) ## Have every AWS call go wrong in every way, and write docs/reliability.md
+	$(BIN)/python -m ephemeral_endpoints.local.chaos --page docs/reliability.md $(CHAOS)
 
 .PHONY: lint
 lint: $(READY) ## Check style, types, layers, and that the generated files are current

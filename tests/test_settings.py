@@ -1,15 +1,20 @@
 import pytest
 
-from ephemeral_endpoints.settings import Settings, SettingsError
+from ephemeral_endpoints.settings import Settings, SettingsError, SweepMode
 
 DEFAULTS = Settings(
     cluster_id=None,
     namespaces=(),
     poll_seconds=1.0,
     snapshot_seconds=270.0,
+    sweep=SweepMode.ON,
+    sweep_min_age_seconds=600.0,
+    sweep_most_deletions=50,
     aws_connections=32,
     http_port=8080,
     http_host="127.0.0.1",
+    leader_election=False,
+    lease_namespace=None,
     log_level="INFO",
 )
 NAMES = (
@@ -17,9 +22,14 @@ NAMES = (
     "EEP_NAMESPACES",
     "EEP_POLL_SECONDS",
     "EEP_SNAPSHOT_SECONDS",
+    "EEP_SWEEP",
+    "EEP_SWEEP_MIN_AGE_SECONDS",
+    "EEP_SWEEP_MOST_DELETIONS",
     "EEP_AWS_CONNECTIONS",
     "EEP_HTTP_PORT",
     "EEP_HTTP_HOST",
+    "EEP_LEADER_ELECTION",
+    "EEP_LEASE_NAMESPACE",
     "EEP_LOG_LEVEL",
 )
 
@@ -33,17 +43,37 @@ def test_an_empty_variable_is_an_absent_one() -> None:
 
 
 def test_everything_can_be_set() -> None:
-    values = ["prod1", "nlp, cv,,nlp", "0.5", "60", "8", "0", "0.0.0.0", "debug"]  # noqa: S104 - a container's choice
+    host = "0.0.0.0"  # noqa: S104 - a container's choice
+    times, sweep = ["0.5", "60"], ["dry-run", "30", "5"]
+    values = ["prod1", "nlp, cv,,nlp", *times, *sweep, "8", "0", host, "on", "operators", "debug"]
     assert Settings.from_environment(dict(zip(NAMES, values, strict=True))) == Settings(
         cluster_id="prod1",
         namespaces=("cv", "nlp"),
         poll_seconds=0.5,
         snapshot_seconds=60.0,
+        sweep=SweepMode.DRY_RUN,
+        sweep_min_age_seconds=30.0,
+        sweep_most_deletions=5,
         aws_connections=8,
         http_port=0,
-        http_host="0.0.0.0",  # noqa: S104 - likewise
+        http_host=host,
+        leader_election=True,
+        lease_namespace="operators",
         log_level="DEBUG",
     )
+
+
+@pytest.mark.parametrize(
+    ("environment", "expected", "reason"),
+    [
+        ({}, False, "outside of a cluster there is one process"),
+        ({"KUBERNETES_SERVICE_HOST": "10.0.0.1"}, True, "in a cluster a rollout alone makes two"),
+        ({"KUBERNETES_SERVICE_HOST": "10.0.0.1", "EEP_LEADER_ELECTION": "off"}, False, "what is said counts"),
+        ({"EEP_LEADER_ELECTION": "On"}, True, "in whatever case"),
+    ],
+)
+def test_replicas_elect_a_leader_in_a_cluster(environment: dict[str, str], expected: bool, reason: str) -> None:  # noqa: FBT001 - a row's value
+    assert Settings.from_environment(environment).leader_election is expected, reason
 
 
 @pytest.mark.parametrize(
@@ -57,6 +87,9 @@ def test_everything_can_be_set() -> None:
         ("EEP_NAMESPACES", "-nlp", "is not the name of a namespace", "a hyphen in front"),
         ("EEP_NAMESPACES", "a" * 64, "is not the name of a namespace", "too long"),
         ("EEP_NAMESPACES", "*", "is not the name of a namespace", "all are meant by none"),
+        ("EEP_SWEEP", "yes", "off, dry-run, on are possible", "no word of ours"),
+        ("EEP_SWEEP_MIN_AGE_SECONDS", "0", "at least 1 is expected", "orphans are seen twice"),
+        ("EEP_SWEEP_MOST_DELETIONS", "0", "from 1 to", "off is said otherwise"),
         ("EEP_POLL_SECONDS", "soon", "a number is expected", "no number"),
         ("EEP_POLL_SECONDS", "0", "at least 0.05", "a loop without a pause"),
         ("EEP_POLL_SECONDS", "nan", "at least 0.05", "NaN is never less than anything"),
@@ -70,6 +103,8 @@ def test_everything_can_be_set() -> None:
         ("EEP_HTTP_PORT", "http", "a whole number from 0 to 65535", "a name of a port"),
         ("EEP_HTTP_PORT", "65536", "a whole number from 0 to 65535", "beyond the last port"),
         ("EEP_HTTP_PORT", "tcp://10.0.0.1:8080", "a whole number", "what Kubernetes sets for a Service named eep-http"),
+        ("EEP_LEADER_ELECTION", "true", "on or off is expected", "a word of other programs"),
+        ("EEP_LEASE_NAMESPACE", "MLOps", "the name of a namespace", "names are in lower case"),
         ("EEP_LOG_LEVEL", "verbose", "DEBUG, INFO, WARNING or ERROR", "a level of other programs"),
     ],
 )

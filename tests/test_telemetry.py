@@ -162,3 +162,9 @@ def test_logs_go_to_standard_error_from_the_level_on_and_libraries_are_quiet(
     (line,) = output.err.splitlines()
     assert output.out == ""
     assert (json.loads(line)["message"], json.loads(line)["uid"]) == ("told", "u-1")
+
+
+async def test_metrics_tell_whether_this_replica_leads(client: Client, metrics: Metrics) -> None:
+    assert "eep_leader 1.0" in (await read(client, "/metrics"))[1], "who is alone leads"
+    metrics.leads(lambda: False)
+    assert "eep_leader 0.0" in (await read(client, "/metrics"))[1]

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from math import inf
 from typing import Self
 
@@ -13,6 +14,14 @@ _NAMESPACE = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 
 class SettingsError(ValueError):
     """A variable has a value that cannot be used; the message names it and says what is expected."""
+
+
+class SweepMode(StrEnum):
+    """What is done about orphans in AWS."""
+
+    OFF = "off"
+    DRY_RUN = "dry-run"
+    ON = "on"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +40,15 @@ class Settings:
     snapshot_seconds: float
     """Between two full snapshots of AWS, which is how soon drift is noticed."""
 
+    sweep: SweepMode
+    """Whether orphans in AWS are deleted, only told of, or not looked for."""
+
+    sweep_min_age_seconds: float
+    """For how long something must have been an orphan before it counts as one."""
+
+    sweep_most_deletions: int
+    """With more orphans than that at once none is deleted."""
+
     aws_connections: int
     """How many AWS calls may be under way at once."""
 
@@ -40,20 +58,37 @@ class Settings:
     http_host: str
     """The address that the port is opened on."""
 
+    leader_election: bool
+    """Whether one of several replicas acts and the others stand by."""
+
+    lease_namespace: str | None
+    """Where the replicas compete for a Lease. None: the namespace of the pod."""
+
     log_level: str
     """DEBUG, INFO, WARNING or ERROR."""
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Self:
-        """Read EEP_* variables; every one has a default, which an empty one means too. Raises SettingsError."""
+        """Read EEP_* variables; every one has a default, which an empty one means too. Raises SettingsError.
+
+        Leader election is on by default in a cluster, which KUBERNETES_SERVICE_HOST tells, and off elsewhere: a single
+        process on a developer's machine should neither need the right to a Lease nor end when the API server restarts.
+        """
         return cls(
             cluster_id=_cluster_id(environment.get("EEP_CLUSTER_ID", "")),
             namespaces=_namespaces(environment.get("EEP_NAMESPACES", "")),
             poll_seconds=_number(environment, "EEP_POLL_SECONDS", 1.0, least=0.05),
             snapshot_seconds=_number(environment, "EEP_SNAPSHOT_SECONDS", 270.0, least=1.0),
+            sweep=_sweep(environment.get("EEP_SWEEP") or SweepMode.ON),
+            sweep_min_age_seconds=_number(environment, "EEP_SWEEP_MIN_AGE_SECONDS", 600.0, least=1.0),
+            sweep_most_deletions=_integer(environment, "EEP_SWEEP_MOST_DELETIONS", 50, least=1, most=100_000),
             aws_connections=_integer(environment, "EEP_AWS_CONNECTIONS", 32, least=1, most=1024),
             http_port=_integer(environment, "EEP_HTTP_PORT", 8080, least=0, most=65535),
             http_host=environment.get("EEP_HTTP_HOST") or "127.0.0.1",
+            leader_election=_switch(
+                environment, "EEP_LEADER_ELECTION", default="KUBERNETES_SERVICE_HOST" in environment
+            ),
+            lease_namespace=_namespace(environment.get("EEP_LEASE_NAMESPACE", "")),
             log_level=_level(environment.get("EEP_LOG_LEVEL") or "INFO"),
         )
 
@@ -70,6 +105,19 @@ def _namespaces(text: str) -> tuple[str, ...]:
         if not _NAMESPACE.fullmatch(name):
             raise SettingsError(f"EEP_NAMESPACES: {name!r} is not the name of a namespace")
     return names
+
+
+def _namespace(text: str) -> str | None:
+    if text and not _NAMESPACE.fullmatch(text):
+        raise SettingsError(f"EEP_LEASE_NAMESPACE={text!r}: the name of a namespace is expected")
+    return text or None
+
+
+def _switch(environment: Mapping[str, str], name: str, *, default: bool) -> bool:
+    text = environment.get(name, "").lower()
+    if text not in {"", "on", "off"}:
+        raise SettingsError(f"{name}={text!r}: on or off is expected")
+    return text == "on" if text else default
 
 
 def _number(environment: Mapping[str, str], name: str, default: float, *, least: float) -> float:
@@ -92,6 +140,13 @@ def _integer(environment: Mapping[str, str], name: str, default: int, *, least: 
     if not re.fullmatch("[0-9]{1,9}", text) or not least <= int(text) <= most:
         raise SettingsError(f"{name}={text!r}: a whole number from {least} to {most} is expected")
     return int(text)
+
+
+def _sweep(text: str) -> SweepMode:
+    try:
+        return SweepMode(text)
+    except ValueError:
+        raise SettingsError(f"EEP_SWEEP={text!r}: {', '.join(SweepMode)} are possible") from None
 
 
 def _level(text: str) -> str:

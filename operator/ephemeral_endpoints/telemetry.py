@@ -3,13 +3,15 @@
 import json
 import logging
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Final
 
 from aiohttp import web
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
+
+from ephemeral_endpoints.core.resources import Kind
 
 _STANDARD: Final = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
 _PLAIN: Final = (str, int, float, bool)
@@ -32,6 +34,23 @@ class Metrics:
         )
         self._objects = Gauge("eep_objects", "Objects that are known", ("kind",), registry=self.registry)
         self._ready = Gauge("eep_objects_ready", "EphemeralEndpoints that are ready", registry=self.registry)
+        self._leader = Gauge("eep_leader", "Whether this replica is the one that acts", registry=self.registry)
+        self._leader.set(1)
+        self._orphans = Gauge(
+            "eep_orphans",
+            "What the last sweep found in AWS without an object; counting ends when there is too much",
+            ("kind",),
+            registry=self.registry,
+        )
+        self._held = Gauge(
+            "eep_sweep_held", "1 if the last sweep found too much to delete anything", registry=self.registry
+        )
+        self._swept = Counter("eep_swept", "Deletions of orphans", ("kind", "outcome"), registry=self.registry)
+        self.orphans({}, too_many=False)
+
+    def leads(self, is_leading: Callable[[], bool]) -> None:
+        """Have it asked when metrics are scraped whether this replica leads; without that, it does."""
+        self._leader.set_function(is_leading)
 
     def aws_call(self, service: str, operation: str, outcome: str, seconds: float) -> None:
         """Count a call to AWS."""
@@ -41,6 +60,16 @@ class Metrics:
     def reconciled(self, kind: str, outcome: str) -> None:
         """Count a reconciliation."""
         self._reconciles.labels(kind, outcome).inc()
+
+    def orphans(self, by_kind: Mapping[str, int], *, too_many: bool) -> None:
+        """Set what the last sweep found, and whether it was too much to be deleted."""
+        for kind in Kind:
+            self._orphans.labels(kind).set(by_kind.get(kind, 0))
+        self._held.set(too_many)
+
+    def swept(self, kind: str, outcome: str) -> None:
+        """Count a deletion of an orphan."""
+        self._swept.labels(kind, outcome).inc()
 
     def count_objects(self, endpoints: Callable[[], int], classes: Callable[[], int], ready: Callable[[], int]) -> None:
         """Have the numbers of objects read when metrics are scraped."""

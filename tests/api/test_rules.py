@@ -24,6 +24,7 @@ BAD_NAMES = "must have names of letters, digits and '_' that do not begin with a
 BAD_PATH = "must be a path such as /pr-42 or /nlp/sentiment"
 NOT_A_LABEL = "must be a DNS label: at most 63 lowercase letters, digits and '-', with a letter or digit at both ends"
 NOT_A_COMMIT = "must be the SHA of a Git commit: 7 to 64 lowercase hexadecimal digits"
+NOT_A_QUEUE = "must be the name of a standard queue of Amazon SQS, such as eep-events"
 NOT_A_REPOSITORY = "must be a repository of Amazon ECR without tag, in which * stands for any characters and ? for one"
 NOT_OWNER_AND_NAME = "must be the repository's owner and name, such as acme/sentiment"
 
@@ -193,6 +194,13 @@ CLASS_REFUSED = [
     Case("lifecycle.maxTtl", "71h", "shorter than the default", "defaultTtl must not be longer than maxTtl"),
     Case("lifecycle.defaultTtl", "337h", "longer than the maximum", "defaultTtl must not be longer than maxTtl"),
     Case("lifecycle.defaultTtl", "0s", "gone at once", DURATION),
+    Case("events.queueName", "https://sqs.us-east-1.amazonaws.com/123456789012/eep", "a URL", NOT_A_QUEUE),
+    Case("events.queueName", "arn:aws:sqs:us-east-1:123456789012:eep", "an ARN", NOT_A_QUEUE),
+    Case("events.queueName", "eep.fifo", "no standard queue", NOT_A_QUEUE),
+    Case("events.queueName", "", "empty", NOT_A_QUEUE),
+    Case("events.queueName", "eep\n", "a line break at the end", NOT_A_QUEUE),
+    Case("events.queueName", "e" * 81, "too long"),
+    Case("events", {}, "no queue"),
 ]
 CLASS_ACCEPTED = [
     Case("region", "us-gov-west-1", "three words"),
@@ -201,6 +209,8 @@ CLASS_ACCEPTED = [
     Case("images.allowedRepositories", ["*.dkr.ecr.*.amazonaws.com/team-?/*"], "everywhere"),
     Case("images.allowedRepositories", [], "only the own account and region"),
     Case("lifecycle.maxTtl", "72h", "as long as the default"),
+    Case("events.queueName", "Eep_events-" + "1" * 69, "all characters; the longest"),
+    Case("events", None, "no events"),
 ]
 OTHER_ACCOUNT = {
     "executionRoleArn": "arn:aws:iam::210987654321:role/a",

@@ -329,6 +329,22 @@ async def test_a_creation_is_followed_by_lists_alone_for_it_can_end_in_one_confi
     assert operations(world, "sagemaker") == {"ListEndpoints": 1}
 
 
+async def test_an_endpoint_seen_first_is_described_only_if_it_can_be_on_several_configurations(world: World) -> None:
+    want = await world.prepare(Kind.ENDPOINT)
+    await world.make(want)
+    old = world.wants[Kind.ENDPOINT_CONFIG]
+    seen_before = world.known.pop(want.key)
+    world.aws.control.reset_meter()
+    (found,) = await world.components[Kind.ENDPOINT].observe(world.calls, world.known)
+    assert operations(world, "sagemaker") == {"ListEndpoints": 1}
+    assert (found.spec, found.uses, found.phase) == (EndpointSpec(old.key.name), seen_before.uses, Phase.READY)
+
+    await world.make(replace(old, key=Key(Kind.ENDPOINT_CONFIG, f"{model_of_config(old.key.name)}-{'2' * 8}")))
+    (described,) = await world.components[Kind.ENDPOINT].observe(world.calls, world.known)
+    assert operations(world, "sagemaker")["DescribeEndpoint"] == 1
+    assert described.spec == found.spec
+
+
 async def test_an_endpoint_in_update_uses_both_configurations_until_the_new_one_serves(world: World) -> None:
     want = await world.prepare(Kind.ENDPOINT)
     await world.make(want)

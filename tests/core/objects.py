@@ -5,9 +5,8 @@ from typing import Any
 
 from ephemeral_endpoints.api.endpoint import EphemeralEndpoint
 from ephemeral_endpoints.api.endpoint_class import EphemeralEndpointClass
+from ephemeral_endpoints.core.apis import api_key
 from ephemeral_endpoints.core.desired import Resolved, Subject
-
-"""The same examples on every run, and no failure because the machine is busy."""
 
 CLUSTER = "c1"
 ACCOUNT = "123456789012"
@@ -16,7 +15,6 @@ DIGEST = f"sha256:{'a' * 64}"
 OTHER_DIGEST = f"sha256:{'b' * 64}"
 TOKEN = "c" * 64
 OTHER_TOKEN = "d" * 64
-RESOLVED = Resolved(DIGEST, TOKEN, owns_path=True)
 
 ENDPOINT: Mapping[str, Any] = {
     "metadata": {
@@ -63,3 +61,8 @@ def endpoint_class(changes: Mapping[str, Any] | None = None) -> EphemeralEndpoin
 def subject(spec: Mapping[str, Any] | None = None, klass: Mapping[str, Any] | None = None) -> Subject:
     """The example object with another spec in parts, of the example class with another spec in parts."""
     return Subject(CLUSTER, endpoint({"spec": spec or {}}), endpoint_class({"spec": klass or {}}))
+
+
+def resolved(digest: str | None = DIGEST, token: str | None = TOKEN, *, owns_path: bool = True) -> Resolved:
+    """What was found out, in the class's first API."""
+    return Resolved(digest, token, api_key(CLUSTER, endpoint_class()), owns_path=owns_path)

@@ -5,8 +5,9 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.core.objects import DIGEST, RESOLVED, TOKEN, subject
+from tests.core.objects import CLUSTER, DIGEST, TOKEN, endpoint_class, resolved, subject
 
+from ephemeral_endpoints.core.apis import api_key
 from ephemeral_endpoints.core.conditions import (
     MESSAGE_LENGTH,
     Situation,
@@ -18,7 +19,7 @@ from ephemeral_endpoints.core.conditions import (
     without_account,
     without_class,
 )
-from ephemeral_endpoints.core.desired import Resolved, desired
+from ephemeral_endpoints.core.desired import desired
 from ephemeral_endpoints.core.errors import (
     AlreadyExists,
     Denied,
@@ -36,16 +37,16 @@ from ephemeral_endpoints.core.errors import (
 from ephemeral_endpoints.core.images import ImageProblem, ImageState
 from ephemeral_endpoints.core.resources import EndpointSpec, Have, HttpApiSpec, Key, Kind, Phase
 
-WANTED = desired(subject(), RESOLVED)
+WANTED = desired(subject(), resolved())
 OWN = {want.key: Have(want.key, Phase.READY, want.spec) for want in WANTED.wants}
-API = subject().api_key
+API = api_key(CLUSTER, endpoint_class())
 OTHERS = {API: Have(API, Phase.READY, HttpApiSpec())}
 KEYS = {want.key.kind: want.key for want in WANTED.wants}
 ENDPOINT, FUNCTION, ROUTE, ALARM = (KEYS[kind] for kind in (Kind.ENDPOINT, Kind.FUNCTION, Kind.ROUTE, Kind.ALARM))
 SERVING = Situation(WANTED, OWN, OTHERS, ImageState(DIGEST), answered=True)
-NO_IMAGE = desired(subject(), Resolved(None, TOKEN, owns_path=True))
-NO_TOKEN = desired(subject(), Resolved(DIGEST, None, owns_path=True))
-NO_PATH = desired(subject(), Resolved(DIGEST, TOKEN, owns_path=False))
+NO_IMAGE = desired(subject(), resolved(None, TOKEN, owns_path=True))
+NO_TOKEN = desired(subject(), resolved(DIGEST, None, owns_path=True))
+NO_PATH = desired(subject(), resolved(DIGEST, TOKEN, owns_path=False))
 
 
 def situation(**changes: Any) -> Situation:  # noqa: ANN401 - fields of many types

@@ -8,10 +8,11 @@ from itertools import product
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.core.objects import CLUSTER, DIGEST, OTHER_DIGEST, OTHER_TOKEN, TOKEN, endpoint_class, subject
+from tests.core.objects import CLUSTER, DIGEST, OTHER_DIGEST, OTHER_TOKEN, TOKEN, endpoint_class, resolved, subject
 from tests.core.world import Fate, World, rounds, uses_of
 
-from ephemeral_endpoints.core.desired import NOTHING, Resolved, desired, shared_api_key
+from ephemeral_endpoints.core.apis import api_key
+from ephemeral_endpoints.core.desired import NOTHING, desired
 from ephemeral_endpoints.core.plan import Create, Delete, Desired, Step, Update, plan, surplus
 from ephemeral_endpoints.core.resources import (
     CONTENT_NAMED,
@@ -31,7 +32,7 @@ from ephemeral_endpoints.core.resources import (
 )
 
 MOST_ROUNDS = 40
-API = shared_api_key(CLUSTER, endpoint_class())
+API = api_key(CLUSTER, endpoint_class())
 SHARED = {API: Have(API, Phase.READY, HttpApiSpec())}
 LEAVES = frozenset({Kind.INTEGRATION, Kind.ROUTE})
 """The kinds of which AWS takes two of one name."""
@@ -43,7 +44,7 @@ FEW = settings(max_examples=150, deadline=None, derandomize=True, suppress_healt
 def revision(digest: str | None, token: str | None, path: str, memory: int) -> Desired:
     """What is wanted of one object with the spec that it has at one time."""
     spec = {"api": {"path": path}, "serving": {"serverless": {"memorySizeMB": memory}}}
-    return desired(subject(spec), Resolved(digest, token, owns_path=path != "/taken"))
+    return desired(subject(spec), resolved(digest, token, owns_path=path != "/taken"))
 
 
 REVISIONS = st.builds(

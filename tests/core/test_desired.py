@@ -14,14 +14,15 @@ from tests.core.objects import (
     OTHER_DIGEST,
     OTHER_TOKEN,
     REGISTRY,
-    RESOLVED,
     TOKEN,
     endpoint,
     endpoint_class,
+    resolved,
     subject,
 )
 
-from ephemeral_endpoints.core.desired import NOTHING, Resolved, Subject, desired, desired_of_class
+from ephemeral_endpoints.core.apis import api_key, desired_of_class
+from ephemeral_endpoints.core.desired import NOTHING, Resolved, Subject, desired
 from ephemeral_endpoints.core.names import owner_of
 from ephemeral_endpoints.core.plan import Desired
 from ephemeral_endpoints.core.resources import (
@@ -44,7 +45,7 @@ BASE = subject().names.base
 
 
 def wants(spec: Mapping[str, Any] | None = None, klass: Mapping[str, Any] | None = None) -> Desired:
-    return desired(subject(spec, klass), RESOLVED)
+    return desired(subject(spec, klass), resolved())
 
 
 def by_key(wanted: Desired) -> dict[Key, Want]:
@@ -67,7 +68,7 @@ def difference(one: Desired, two: Desired) -> tuple[set[Kind], set[Kind]]:
 
 
 def test_an_object_is_made_of_ten_things() -> None:
-    api, route_key = subject().api_key, "ANY /nlp/pr-42"
+    api, route_key = api_key(CLUSTER, endpoint_class()), "ANY /nlp/pr-42"
     found = by_key(wants())
     assert {(key.kind, key.name) for key in found if key.kind not in {Kind.MODEL, Kind.ENDPOINT_CONFIG}} == {
         (Kind.LOG_GROUP, f"/aws/lambda/{BASE}"),
@@ -169,18 +170,18 @@ def test_a_change_reaches_what_it_concerns_and_nothing_else(
 
 
 @pytest.mark.parametrize(
-    ("resolved", "renamed", "changed"),
+    ("found_out", "renamed", "changed"),
     [
-        (Resolved(OTHER_DIGEST, TOKEN, owns_path=True), SERVING - {Kind.ENDPOINT}, {Kind.ENDPOINT}),
-        (Resolved(DIGEST, OTHER_TOKEN, owns_path=True), set(), {Kind.FUNCTION}),
-        (Resolved(DIGEST, TOKEN, owns_path=False), {Kind.ROUTE}, set()),
+        (resolved(OTHER_DIGEST, TOKEN, owns_path=True), SERVING - {Kind.ENDPOINT}, {Kind.ENDPOINT}),
+        (resolved(DIGEST, OTHER_TOKEN, owns_path=True), set(), {Kind.FUNCTION}),
+        (resolved(DIGEST, TOKEN, owns_path=False), {Kind.ROUTE}, set()),
     ],
     ids=["another image", "another token", "a path that is another's has no route of ours"],
 )
 def test_what_the_world_says_reaches_what_it_concerns(
-    resolved: Resolved, renamed: set[Kind], changed: set[Kind]
+    found_out: Resolved, renamed: set[Kind], changed: set[Kind]
 ) -> None:
-    assert difference(wants(), desired(subject(), resolved)) == (renamed, changed)
+    assert difference(wants(), desired(subject(), found_out)) == (renamed, changed)
 
 
 @pytest.mark.parametrize(
@@ -196,14 +197,14 @@ def test_what_the_world_says_reaches_what_it_concerns(
 def test_what_is_not_known_is_neither_made_nor_taken_away(
     auth: str, digest: str | None, token: str | None, hold: set[Kind], reason: str
 ) -> None:
-    wanted = desired(subject({"api": {"auth": {"type": auth}}}), Resolved(digest, token, owns_path=True))
+    wanted = desired(subject({"api": {"auth": {"type": auth}}}), resolved(digest, token, owns_path=True))
     assert wanted.hold == hold, reason
     assert {want.key.kind for want in wanted.wants} == {Kind.LOG_GROUP, Kind.ALARM} | (SERVING | ENTRANCE) - hold
 
 
 def test_without_authentication_the_token_does_not_count() -> None:
     open_to_all = subject({"api": {"auth": {"type": "None"}}})
-    one, two = (desired(open_to_all, Resolved(DIGEST, token, owns_path=True)) for token in (TOKEN, None))
+    one, two = (desired(open_to_all, resolved(DIGEST, token, owns_path=True)) for token in (TOKEN, None))
     assert one == two
 
 
@@ -232,11 +233,10 @@ def test_the_objects_of_a_class_share_its_api_and_nothing_else() -> None:
     klass = endpoint_class()
     one = Subject(CLUSTER, endpoint(), klass)
     two = Subject(CLUSTER, endpoint({"metadata": {"uid": "another", "name": "pr-43"}}), klass)
-    assert one.api_key == two.api_key
-    keys = [set(by_key(desired(each, RESOLVED))) for each in (one, two)]
+    keys = [set(by_key(desired(each, resolved()))) for each in (one, two)]
     assert not keys[0] & keys[1]
-    (shared,) = desired_of_class(CLUSTER, klass).wants
-    assert shared.key == one.api_key
+    (shared,) = desired_of_class(CLUSTER, klass, [resolved().api, resolved().api]).wants
+    assert shared.key == api_key(CLUSTER, klass)
     assert shared.spec == HttpApiSpec(staged=True)
 
 
@@ -265,7 +265,7 @@ SPECS = st.fixed_dictionaries(
         ),
         "model": st.fixed_dictionaries(
             {
-                "image": st.sampled_from([f"{REGISTRY}/m:{'t' * 128}", f"{REGISTRY}/a/b/c@{OTHER_DIGEST}"]),
+                "image": st.sampled_from([f"{REGISTRY}/ml:{'t' * 128}", f"{REGISTRY}/a/b/c@{OTHER_DIGEST}"]),
                 "environment": st.dictionaries(
                     st.from_regex("[A-Z_][A-Z0-9_]{0,9}", fullmatch=True), st.text(max_size=50), max_size=5
                 ),
@@ -290,27 +290,27 @@ SPECS = st.fixed_dictionaries(
     }
 )
 RESOLUTIONS = st.builds(
-    Resolved, st.sampled_from([None, DIGEST]), st.sampled_from([None, TOKEN]), owns_path=st.booleans()
+    resolved, st.sampled_from([None, DIGEST]), st.sampled_from([None, TOKEN]), owns_path=st.booleans()
 )
 OBJECT_NAMES = st.from_regex("[a-z0-9]([a-z0-9.-]{0,250}[a-z0-9])?", fullmatch=True)
 
 
 @settings(max_examples=60, deadline=None, derandomize=True)
-@given(spec=SPECS, name=OBJECT_NAMES, uid=st.uuids().map(str), resolved=RESOLUTIONS)
+@given(spec=SPECS, name=OBJECT_NAMES, uid=st.uuids().map(str), found_out=RESOLUTIONS)
 def test_what_any_object_needs_is_wanted_too_in_some_order_and_under_its_own_name(
-    spec: dict[str, Any], name: str, uid: str, resolved: Resolved
+    spec: dict[str, Any], name: str, uid: str, found_out: Resolved
 ) -> None:
     someones = Subject(CLUSTER, endpoint({"metadata": {"name": name, "uid": uid}, "spec": spec}), endpoint_class())
-    wanted = desired(someones, resolved)
+    wanted = desired(someones, found_out)
     found = by_key(wanted)
     for want in wanted.wants:
-        assert want.needs <= found.keys() | {someones.api_key}, want.key
+        assert want.needs <= found.keys() | {found_out.api}, want.key
         assert want.key.kind not in wanted.hold
         assert len(want.key.name) <= _longest(want.key.kind)
         if want.key.kind is not Kind.ROUTE:
             assert owner_of(CLUSTER, want.key.name) == someones.names.owner
     assert list(TopologicalSorter({key: want.needs for key, want in found.items()}).static_order())
-    assert wanted == desired(someones, resolved)
+    assert wanted == desired(someones, found_out)
 
 
 def _longest(kind: Kind) -> int:

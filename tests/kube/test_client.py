@@ -12,7 +12,8 @@ from tests.kube.conftest import NOW, Cluster
 
 from ephemeral_endpoints.core.errors import SecretTaken
 from ephemeral_endpoints.core.names import CLUSTER_ID_PATTERN
-from ephemeral_endpoints.kube.client import Conflict, Gone, KubeClient, secret_name
+from ephemeral_endpoints.kube.client import KubeClient, secret_name
+from ephemeral_endpoints.kube.rest import Conflict, Gone
 from ephemeral_endpoints.kube.store import CLASS_ANNOTATION, FINALIZER
 
 LONG = "n" + "-0" * 126

@@ -15,7 +15,6 @@ from ephemeral_endpoints.local import controlplane
 from ephemeral_endpoints.local.controlplane import ControlPlane
 
 STOP_SECONDS = 10
-TLS_CLOSE_SECONDS = 0.25  # aiohttp's documentation, "Graceful shutdown": its sessions end before their transports do
 
 
 class Watched:
@@ -41,6 +40,10 @@ class Watched:
 
         await eventually(holds, what)
 
+    def is_deleted(self) -> bool:
+        endpoint = self.store.endpoint(self.key())
+        return endpoint is not None and endpoint.metadata.deletion_timestamp is not None
+
     async def arrived(self, raw: dict[str, dict[str, str]]) -> None:
         """Wait until the store holds this version of the object."""
         await self.until(lambda: self.watch.is_up, "the watch begins")
@@ -60,9 +63,8 @@ def watched(cluster: Cluster, control_plane: ControlPlane, monkeypatch: pytest.M
         stop = asyncio.Event()
         begun.set_result((asyncio.get_running_loop(), stop))
         await watched.watch.run([cluster.namespace], stop=stop)
-        await asyncio.sleep(TLS_CLOSE_SECONDS)
 
-    # In a loop of its own: when kopf ends, it cancels whatever else runs in its loop, the test as well.
+    # In a loop of its own: the test blocks now and then, and the watch must go on.
     with ThreadPoolExecutor(1) as thread:
         running = thread.submit(asyncio.run, run())
         loop, stop = begun.result(STOP_SECONDS)
@@ -108,10 +110,7 @@ async def test_a_deletion_that_waits_for_finalizers_wakes(watched: Watched) -> N
     await watched.until(lambda: watched.key() in watched.woken, "it is woken")
     watched.woken.clear()
     watched.cluster.delete()
-    await watched.until(lambda: watched.key() in watched.woken, "it is woken by the beginning of its deletion")
-    endpoint = watched.store.endpoint(watched.key())
-    assert endpoint is not None
-    assert endpoint.metadata.deletion_timestamp is not None
+    await watched.until(lambda: watched.is_deleted() and watched.key() in watched.woken, "its deletion wakes it")
     watched.cluster.patch({"metadata": {"finalizers": None}})
     await watched.until(lambda: watched.store.endpoint(watched.key()) is None, "it is forgotten")
 

@@ -186,6 +186,10 @@ class EphemeralEndpointSpec(ApiModel):
     lifecycle: Lifecycle = Lifecycle()
     """When the endpoint goes away."""
 
+    suspend: bool = False
+    """While true nothing is made, changed or repaired for this object, and what serves goes on serving. Deletion and
+    the time to live work all the same. Default false."""
+
 
 class ResolvedImage(ApiModel):
     """The image that is served."""

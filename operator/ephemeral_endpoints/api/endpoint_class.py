@@ -9,11 +9,22 @@ from pydantic import Field
 from ephemeral_endpoints.api import API_VERSION, DEFAULT_CLASS_ANNOTATION
 from ephemeral_endpoints.api.base import TOLERANT, ApiModel, Conditions, ObjectMeta
 from ephemeral_endpoints.api.duration import FORM
-from ephemeral_endpoints.api.rules import Rule
+from ephemeral_endpoints.api.rules import Rule, matches
 from ephemeral_endpoints.api.types import Duration, ImageRepositoryGlob, Region, RoleArn
 
 _ACCOUNT = "::[0-9]{12}:"
 _ROLES = ("executionRoleArn", "forwarderRoleArn", "invokeRoleArn")
+
+# https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_CreateQueue.html
+QueueName = Annotated[
+    str,
+    Field(max_length=80),
+    matches(
+        "[A-Za-z0-9_-]{1,80}",
+        "must be the name of a standard queue of Amazon SQS, such as eep-events: letters, digits, '_' and '-' "
+        "(no URL, no ARN, no .fifo)",
+    ),
+]
 
 
 def _account(arn: str) -> str:
@@ -28,6 +39,16 @@ class ImagePolicy(ApiModel):
     """Repositories whose images may be served, at most 100, as patterns without a tag in which * stands for any
     characters (slashes too) and ? for one: 123456789012.dkr.ecr.eu-central-1.amazonaws.com/ml/*. Empty: every
     repository of the class's own account and region. Default empty."""
+
+
+class EventSource(ApiModel):
+    """Where AWS tells that endpoints have changed."""
+
+    queue_name: QueueName
+    """Name of a standard queue of Amazon SQS in the class's region and the roles' account, for the operator alone. An
+    EventBridge rule sends it the events of source aws.sagemaker and detail type SageMaker Endpoint State Change. The
+    operator waits at the queue by long polling, which at rest costs 3 calls a minute and queue; its role needs
+    sqs:GetQueueUrl, sqs:ReceiveMessage and sqs:DeleteMessage there."""
 
 
 class LifecyclePolicy(ApiModel):
@@ -88,6 +109,10 @@ class EphemeralEndpointClassSpec(ApiModel):
     lifecycle: LifecyclePolicy = LifecyclePolicy()
     """How long endpoints may live."""
 
+    events: EventSource | None = None
+    """Where AWS tells that endpoints have changed, so that it is seen at once and polling can be slower. Absent:
+    endpoints are polled while any of them changes."""
+
     @property
     def account(self) -> str:
         """The 12-digit AWS account that endpoints of the class run in."""
@@ -103,7 +128,8 @@ class EphemeralEndpointClassStatus(ApiModel):
     """The metadata.generation that the status speaks of; -1 before the operator has seen the object."""
 
     conditions: Conditions = ()
-    """State in detail. Ready is True when endpoints can be made in this class."""
+    """State in detail. Ready is True when endpoints can be made in this class and its queue, if it names one,
+    can be read."""
 
 
 class EphemeralEndpointClass(ApiModel):

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Collection, Iterable
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -13,10 +13,14 @@ from ephemeral_endpoints.aws.components import components
 from ephemeral_endpoints.aws.inventory import Inventory
 from ephemeral_endpoints.aws.limits import Lane
 from ephemeral_endpoints.core import errors, tags
+from ephemeral_endpoints.core.orphans import is_ours
 from ephemeral_endpoints.core.plan import Create, Delete, Step, Update
 from ephemeral_endpoints.core.resources import Have, Key, Kind, Phase, Want
 
 logger = logging.getLogger(__name__)
+
+FEW: Final = 8
+"""So many owners at a time have their resources looked at one by one: about as many calls as the lists of hundreds."""
 
 IN_FLIGHT: Final = frozenset({Phase.BUSY, Phase.DELETING})
 
@@ -33,6 +37,13 @@ class Identity:
     def lane(self) -> Lane:
         """The lane at the rate limits."""
         return Lane.DELETE if self.leaving else Lane.NORMAL
+
+
+ORPHANS: Final = Identity("orphans", "", leaving=True)
+"""Everything in AWS behind which there is no object any more.
+
+It counts as one object that is on its way out, so that the sweep of thousands holds up the living as little as that.
+"""
 
 
 class Account:
@@ -60,6 +71,7 @@ class Account:
         self._refreshing: dict[Kind, asyncio.Task[None]] = {}
         self._suspects: dict[Key, str] = {}
         self._proven: set[Key] = set()
+        self._confirming = 0
 
     @property
     def kinds(self) -> tuple[Kind, ...]:
@@ -75,13 +87,29 @@ class Account:
 
         Raises an error of the ``AwsError`` tree if a list fails; the knowledge so far then stays as it is.
         """
-        api_kinds = [kind for kind in self.kinds if kind in kinds and kind in _IN_APIS]
-        others = [kind for kind in kinds if kind not in _IN_APIS]
-        await _all([*(self._refresh(kind, since) for kind in others), self._in_order(api_kinds, since)])
+        chained = [kind for chain in _CHAINS for kind in chain]
+        chains = [[kind for kind in chain if kind in kinds] for chain in _CHAINS]
+        alone = [[kind] for kind in kinds if kind not in chained]
+        await _all(self._in_order(chain, since) for chain in (*chains, *alone))
 
     async def settle(self, owner: str) -> None:
         """Look at the owner's suspects, so that the inventory says what is true of them."""
-        await _all([self._look(key) for key, of in list(self._suspects.items()) if of == owner])
+        await _all([self._look(key, self.calls) for key, of in list(self._suspects.items()) if of == owner])
+
+    async def confirm_gone(self, keys: Collection[Key], identity: Identity, *, since: float) -> None:
+        """Have AWS say of each of these resources whether it is there, after ``since``; what is there is noted.
+
+        For a few owners at a time each resource is looked at, for many the shared lists are cheaper.
+        """
+        if self._confirming >= FEW:
+            await self.refresh(self.kinds, since=since)
+            return
+        self._confirming += 1
+        try:
+            calls = self.calls.on_behalf_of(identity.owner, identity.lane)
+            await _all([self._look(key, calls) for key in keys])
+        finally:
+            self._confirming -= 1
 
     async def take(self, step: Step, identity: Identity) -> None:
         """Take one step and note its result in the inventory. Raises an error of the ``AwsError`` tree."""
@@ -93,6 +121,11 @@ class Account:
             if isinstance(error, errors.NotFound) and isinstance(step, Create | Update):
                 self._suspects |= dict.fromkeys(step.want.needs, identity.owner)
             raise
+
+    async def tags(self, have: Have, identity: Identity) -> Mapping[str, str] | None:
+        """The tags that a resource carries right now, None for kinds without. Raises an ``AwsError``."""
+        calls = self.calls.on_behalf_of(identity.owner, identity.lane)
+        return await self._components[have.key.kind].tags(calls, have)
 
     async def _take(self, step: Step, calls: Calls, identity: Identity) -> None:
         component = self._components[step.key.kind]
@@ -131,19 +164,21 @@ class Account:
     async def _prove(self, component: Component, calls: Calls, have: Have, identity: Identity) -> None:
         """Whoever made it, it must carry our tags before it is changed.
 
-        What this process made or has proven needs no call.
+        What this process made or has proven needs no call, unless it has been nobody's since.
         """
-        if have.key in self._proven:
+        if have.key in self._proven and identity != ORPHANS:
             return
         found = await component.tags(calls, have)
-        owned = (
-            have.owner == identity.owner
-            if found is None
-            else tags.is_owned(found, cluster_id=self.scope.cluster_id, uid=identity.uid)
-        )
-        if not owned:
+        if not self._owns(identity, have, found):
             raise errors.NameConflict(f"{have.key} exists but does not belong to this object; it is left as it is")
         self._proven.add(have.key)
+
+    def _owns(self, identity: Identity, have: Have, found: Mapping[str, str] | None) -> bool:
+        if identity == ORPHANS:
+            return is_ours(have, found, self.scope.cluster_id)
+        if found is None:
+            return have.owner == identity.owner
+        return tags.is_owned(found, cluster_id=self.scope.cluster_id, uid=identity.uid)
 
     def _note(self, key: Key, have: Have | None) -> None:
         if have is None:
@@ -152,8 +187,8 @@ class Account:
         else:
             self.inventory.put(have)
 
-    async def _look(self, key: Key) -> None:
-        found = await self._components[key.kind].look(self.calls, key, self.inventory.all)
+    async def _look(self, key: Key, calls: Calls) -> None:
+        found = await self._components[key.kind].look(calls, key, self.inventory.all)
         self._suspects.pop(key, None)
         self._note(key, found)
 
@@ -178,7 +213,8 @@ class Account:
             del self._refreshing[kind]
 
 
-_IN_APIS: Final = frozenset({Kind.HTTP_API, Kind.INTEGRATION, Kind.ROUTE})
+_CHAINS: Final = ((Kind.ENDPOINT_CONFIG, Kind.ENDPOINT), (Kind.HTTP_API, Kind.INTEGRATION, Kind.ROUTE))
+"""What a list refers to must have been listed before it."""
 
 
 async def _all(work: Iterable[Awaitable[None]]) -> None:

@@ -3,11 +3,11 @@
 import asyncio
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Final, ParamSpec, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Final, ParamSpec, Protocol, TypeVar
 
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
@@ -61,11 +61,18 @@ class Calls:
         Waits for the rate limit and for the answer without blocking the event loop. Raises an error of the
         ``AwsError`` tree.
         """
+        return await self._limited(method, lambda: partial(method, *args, **kwargs))
+
+    async def deferred(self, method: Callable[..., R], arguments: Callable[[], Mapping[str, Any]]) -> R:
+        """Like calling it, with arguments that are asked for when the rate limit lets the call go, at every attempt."""
+        return await self._limited(method, lambda: partial(method, **arguments()))
+
+    async def _limited(self, method: Callable[..., R], prepared: Callable[[], Callable[[], R]]) -> R:
         service, operation = _identity(method)
         for attempt in range(1, THROTTLE_ATTEMPTS + 1):
             await self.limiter.take(service, operation, self.owner, self.lane)
             try:
-                return await self._once(service, operation, partial(method, *args, **kwargs))
+                return await self._once(service, operation, prepared())
             except errors.Throttled:
                 self.limiter.throttled(service, operation)
                 if attempt == THROTTLE_ATTEMPTS:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from types_boto3_lambda import LambdaClient
     from types_boto3_logs import CloudWatchLogsClient
     from types_boto3_sagemaker import SageMakerClient
+    from types_boto3_sqs import SQSClient
     from types_boto3_sts import STSClient
 
 CONNECT_TIMEOUT_SECONDS: Final = 5
@@ -32,6 +33,7 @@ class Clients:
     cloudwatch: "CloudWatchClient"
     logs: "CloudWatchLogsClient"
     ecr: "ECRClient"
+    sqs: "SQSClient"
     sts: "STSClient"
 
 
@@ -58,5 +60,6 @@ def connect(region: str, *, connections: int) -> Clients:
         cloudwatch=session.client("cloudwatch", config=config),
         logs=session.client("logs", config=config),
         ecr=session.client("ecr", config=config),
+        sqs=session.client("sqs", config=config),
         sts=session.client("sts", config=config),
     )

@@ -1,6 +1,7 @@
 """SageMaker models, endpoint configurations and endpoints."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, Final
@@ -215,14 +216,16 @@ class EndpointComponent:
         self._scope = scope
 
     async def observe(self, calls: Calls, known: Haves) -> list[Have]:
-        """See ``Component``. Lists do not show the configuration.
+        """See ``Component``. Lists do not show the configuration that an endpoint is on.
 
-        An endpoint is described when it changed and came to rest.
+        An endpoint is described when it changed and came to rest, unless there is only one configuration that it can
+        be on: the only one of its owner, since the old one goes when the new one serves and not before.
         """
         listing = pages(calls, self._client.list_endpoints, NameContains=self._scope.prefix, MaxResults=PAGE)
         items = [item async for page in listing for item in page["Endpoints"]]
         ours = [item for item in items if item["EndpointName"].startswith(self._scope.prefix)]
-        found = await asyncio.gather(*(self._listed(calls, item, known) for item in ours))
+        only_configs = _only_configs(known)
+        found = await asyncio.gather(*(self._listed(calls, item, known, only_configs) for item in ours))
         return [have for have in found if have is not None]
 
     async def look(self, calls: Calls, key: Key, known: Haves) -> Have | None:
@@ -264,7 +267,7 @@ class EndpointComponent:
             return None
         return Have(have.key, Phase.DELETING, arn=have.arn, owner=have.owner, uses=have.uses)
 
-    async def _listed(self, calls: Calls, item: Any, known: Haves) -> Have | None:
+    async def _listed(self, calls: Calls, item: Any, known: Haves, only_configs: Mapping[str, str]) -> Have | None:
         key = Key(self.kind, item["EndpointName"])
         phase = _PHASES[item["EndpointStatus"]]
         before = known.get(key)
@@ -275,6 +278,9 @@ class EndpointComponent:
         if before and before.status == "Creating" and phase is Phase.READY:
             # A creation has no other configuration to come to rest on.
             return replace(before, phase=phase, status=item["EndpointStatus"], version=_version(item))
+        config = only_configs.get(owner_of(self._scope.cluster_id, key.name) or "")
+        if before is None and phase is Phase.READY and config:
+            return self._have(item, EndpointSpec(config), {config})
         return await self.look(calls, key, known)
 
     def _have(self, item: Any, spec: EndpointSpec, configs: set[str]) -> Have:
@@ -309,6 +315,13 @@ class EndpointComponent:
                 *(Key(Kind.ENDPOINT_CONFIG, config) for config in configs),
             }
         )
+
+
+def _only_configs(known: Haves) -> dict[str, str]:
+    """The name of the endpoint configuration of each owner that has exactly one."""
+    configs = [have for have in known.values() if have.key.kind is Kind.ENDPOINT_CONFIG and have.owner]
+    counts = Counter(have.owner for have in configs)
+    return {str(have.owner): have.key.name for have in configs if counts[have.owner] == 1}
 
 
 def _version(item: Any) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import yaml
 
+from ephemeral_endpoints.cli import bench
 from ephemeral_endpoints.kube.client import secret_name
 from ephemeral_endpoints.local import demo, operator, platform
 from ephemeral_endpoints.local.demo import NAME, revision_of, spec
@@ -52,6 +53,7 @@ def add_to(commands: "Commands[argparse.ArgumentParser]") -> None:
         "--model", type=Path, default=Path("model"), metavar="DIR", help="a model's folder (default: %(default)s)"
     )
     demo.set_defaults(run=_demo)
+    bench.add_to(actions)
 
 
 def _up(options: argparse.Namespace) -> int:

@@ -112,6 +112,15 @@ def of_leaving(reason: str, message: str, left: Iterable[Have], errors: Collecti
     return (ready, *_progress(ready, done=not remaining, final=(final.reason, str(final)) if final else None))
 
 
+def of_suspended() -> tuple[Verdict, ...]:
+    """The conditions that change when an object is suspended; what is known of its service stands."""
+    message = "spec.suspend is true: nothing is made, changed or repaired"
+    return (
+        _verdict(Type.RECONCILING, Truth.FALSE, "Suspended", message),
+        _verdict(Type.STALLED, Truth.FALSE, "NotStalled", "nothing stands in the way for good"),
+    )
+
+
 def without_class(message: str) -> tuple[Verdict, ...]:
     """The conditions of an object whose class does not exist (yet)."""
     ready = _verdict(Type.READY, Truth.FALSE, "ClassNotFound", message)

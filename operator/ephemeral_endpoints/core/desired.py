@@ -8,7 +8,7 @@ from ephemeral_endpoints.api.endpoint import AuthType, EphemeralEndpoint
 from ephemeral_endpoints.api.endpoint_class import EphemeralEndpointClass
 from ephemeral_endpoints.core.images import ImageReference
 from ephemeral_endpoints.core.lifecycle import Lifetime, lifetime
-from ephemeral_endpoints.core.names import Names, api_name, content_hash
+from ephemeral_endpoints.core.names import Names, content_hash
 from ephemeral_endpoints.core.paths import path_of
 from ephemeral_endpoints.core.plan import Desired
 from ephemeral_endpoints.core.resources import (
@@ -16,7 +16,6 @@ from ephemeral_endpoints.core.resources import (
     EndpointConfigSpec,
     EndpointSpec,
     FunctionSpec,
-    HttpApiSpec,
     IntegrationSpec,
     Key,
     Kind,
@@ -27,12 +26,15 @@ from ephemeral_endpoints.core.resources import (
     Want,
     route_key_name,
 )
-from ephemeral_endpoints.core.tags import Tags, class_tags, owner_tags
+from ephemeral_endpoints.core.tags import Tags, owner_tags
 from ephemeral_endpoints.forwarder import bundle
 from ephemeral_endpoints.forwarder.config import ForwarderConfig
 
 NOTHING: Final = Desired()
 """What is wanted of an object that is deleted or expired."""
+
+AS_IT_IS: Final = Desired(hold=frozenset(Kind))
+"""What is wanted of an object that is suspended."""
 
 VARIANT: Final = "main"
 """The name of the only production variant; it must stay the same between configurations of one endpoint."""
@@ -57,11 +59,6 @@ class Subject:
     def names(self) -> Names:
         """The names of the object's things."""
         return Names(self.cluster_id, self.endpoint.metadata.name, self.endpoint.metadata.uid)
-
-    @property
-    def api_key(self) -> Key:
-        """The HTTP API that the objects of the class share."""
-        return shared_api_key(self.cluster_id, self.klass)
 
     @property
     def path(self) -> str:
@@ -111,13 +108,14 @@ class Subject:
 
 @dataclass(frozen=True, slots=True)
 class Resolved:
-    """What the outside world says: the image's digest, the token's hash, and whether the path is this object's.
+    """What the outside world says: the image's digest, the token's hash, the API, and whether the path is its own.
 
     None means not known (yet): what depends on it is neither made nor taken away.
     """
 
     digest: str | None
     token_sha256: str | None
+    api: Key
     owns_path: bool
 
 
@@ -134,17 +132,6 @@ def desired(subject: Subject, resolved: Resolved) -> Desired:
     else:
         wants += _entrance(subject, resolved)
     return Desired(tuple(wants), frozenset(hold))
-
-
-def shared_api_key(cluster_id: str, klass: EphemeralEndpointClass) -> Key:
-    """The HTTP API that the objects of a class share."""
-    return Key(Kind.HTTP_API, api_name(cluster_id, klass.metadata.name, klass.metadata.uid))
-
-
-def desired_of_class(cluster_id: str, klass: EphemeralEndpointClass) -> Desired:
-    """What should exist for a class while any of its objects lives: what they share."""
-    tags = class_tags(cluster_id=cluster_id, name=klass.metadata.name, uid=klass.metadata.uid)
-    return Desired((Want(shared_api_key(cluster_id, klass), HttpApiSpec(staged=True, tags=tags)),))
 
 
 def _log_groups(subject: Subject) -> list[Want]:
@@ -182,24 +169,24 @@ def _endpoint(subject: Subject, digest: str) -> list[Want]:
 
 
 def _entrance(subject: Subject, resolved: Resolved) -> list[Want]:
-    names, klass = subject.names, subject.klass
+    names, klass, api = subject.names, subject.klass, resolved.api
     function_key, integration_key = Key(Kind.FUNCTION, names.base), Key(Kind.INTEGRATION, names.base)
     wants = [
         Want(function_key, _forwarder(subject, resolved), frozenset({Key(Kind.LOG_GROUP, names.forwarder_logs)})),
         Want(
             integration_key,
-            IntegrationSpec(subject.api_key, function_key, klass.spec.invoke_role_arn),
-            frozenset({subject.api_key, function_key}),
+            IntegrationSpec(api, function_key, klass.spec.invoke_role_arn),
+            frozenset({api, function_key}),
         ),
     ]
     if resolved.owns_path:
         route_key = f"ANY {subject.path}"
-        route = RouteSpec(subject.api_key, route_key, integration_key)
+        route = RouteSpec(api, route_key, integration_key)
         wants.append(
             Want(
-                Key(Kind.ROUTE, route_key_name(subject.api_key, route_key)),
+                Key(Kind.ROUTE, route_key_name(api, route_key)),
                 route,
-                frozenset({subject.api_key, integration_key}),
+                frozenset({api, integration_key}),
             )
         )
     return wants

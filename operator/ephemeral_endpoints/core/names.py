@@ -110,6 +110,7 @@ def owner_of(cluster_id: str, name: str) -> str | None:
     return match.group(1) if match else None
 
 
-def api_name(cluster_id: str, class_name: str, class_uid: str) -> str:
-    """The name of the HTTP API that the objects of a class share."""
-    return f"{prefix(cluster_id)}{slug(class_name)}-api-{owner_hash(class_uid)}"
+def api_name(cluster_id: str, class_name: str, class_uid: str, number: int = 0) -> str:
+    """The name of an HTTP API that objects of a class share; the first of them, number 0, goes without its number."""
+    first = f"{prefix(cluster_id)}{slug(class_name)}-api-{owner_hash(class_uid)}"
+    return f"{first}-{number:0{CONTENT_LENGTH}x}" if number else first

@@ -4,35 +4,28 @@ import base64
 import contextlib
 import hashlib
 import secrets
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import datetime
-from http import HTTPStatus
-from typing import Any, Final, Protocol, cast
+from typing import Any, Final, Protocol
 
 import aiohttp
-from kubernetes.aio import client
+from kubernetes.aio.client import ApiClient
 from kubernetes.aio.client.exceptions import ApiException
 
 from ephemeral_endpoints.api import GROUP, VERSION
 from ephemeral_endpoints.core.errors import SecretTaken
+from ephemeral_endpoints.core.tags import timestamp
+from ephemeral_endpoints.kube.rest import MERGE_PATCH, Conflict, Gone, Raw, Rest
 from ephemeral_endpoints.kube.store import CLASS_ANNOTATION, FINALIZER
 
 ENDPOINTS: Final = "ephemeralendpoints"
 CLASSES: Final = "ephemeralendpointclasses"
-_MERGE_PATCH: Final = "application/merge-patch+json"
 _NAME_LENGTH: Final = 253
 _TOKEN_BYTES: Final = 32
-
-
-class Conflict(Exception):  # noqa: N818 - an everyday outcome of optimistic locking, no fault
-    """Somebody else changed the object meanwhile; the watch will bring the newer version."""
-
-
-class Gone(Exception):  # noqa: N818 - likewise of working on what others may delete
-    """The object does not exist any more."""
-
-
-Raw = Mapping[str, Any]
+_COMPONENT: Final = "ephemeral-endpoints"
+_EVENT_PREFIX: Final = 200
+_EVENT_MESSAGE: Final = 1024
+_GROUP_PATH: Final = f"/apis/{GROUP}/{VERSION}"
 
 
 class Kube(Protocol):
@@ -78,39 +71,34 @@ def secret_name(name: str) -> str:
 class KubeClient:
     """``Kube`` on a real API server."""
 
-    def __init__(self, api: client.ApiClient, now: Callable[[], datetime]) -> None:
+    def __init__(self, api: ApiClient, now: Callable[[], datetime]) -> None:
+        self._rest = Rest(api)
         self._now = now
-        self._objects = client.CustomObjectsApi(api)
-        self._core = client.CoreV1Api(api)
 
     async def cluster_id(self) -> str:
         """Eight characters that stand for this cluster: a hash of the UID of its kube-system namespace."""
-        namespace = await self._core.read_namespace("kube-system")
-        uid = namespace.metadata.uid if namespace.metadata else None
-        return hashlib.sha256(str(uid).encode()).hexdigest()[:8]
+        namespace = await self._rest("GET", "/api/v1/namespaces/kube-system")
+        return hashlib.sha256(namespace["metadata"]["uid"].encode()).hexdigest()[:8]
 
     async def objects(self, namespaces: Collection[str]) -> list[Raw]:
         """All classes, and the objects of those namespaces, of all if there are none given."""
-        listings = [await self._objects.list_cluster_custom_object(GROUP, VERSION, CLASSES)]
-        if namespaces:
-            lists = self._objects.list_namespaced_custom_object
-            listings += [await lists(GROUP, VERSION, namespace, ENDPOINTS) for namespace in namespaces]
-        else:
-            listings.append(await self._objects.list_cluster_custom_object(GROUP, VERSION, ENDPOINTS))
-        return [item for listing in listings for item in _raw(listing)["items"]]
+        within = [f"/namespaces/{namespace}" for namespace in namespaces] or [""]
+        paths = [f"{_GROUP_PATH}/{CLASSES}", *(f"{_GROUP_PATH}{each}/{ENDPOINTS}" for each in within)]
+        listings = [await self._rest("GET", path) for path in paths]
+        return [item for listing in listings for item in listing["items"]]
 
     async def adopt(self, raw: Raw, class_name: str | None) -> Raw:
         """See ``Kube``."""
         metadata: dict[str, Any] = {"finalizers": [*raw["metadata"].get("finalizers", []), FINALIZER]}
         if class_name:
             metadata["annotations"] = {CLASS_ANNOTATION: class_name}
-        return await self._patch(raw, {"metadata": self._locked(raw, metadata)})
+        return await self._patch(_path(raw), {"metadata": _locked(raw, metadata)})
 
     async def release(self, raw: Raw) -> Raw | None:
         """See ``Kube``."""
         remaining = [each for each in raw["metadata"].get("finalizers", []) if each != FINALIZER]
         try:
-            left = await self._patch(raw, {"metadata": self._locked(raw, {"finalizers": remaining})})
+            left = await self._patch(_path(raw), {"metadata": _locked(raw, {"finalizers": remaining})})
         except Gone:
             return None
         return left if remaining else None
@@ -118,128 +106,112 @@ class KubeClient:
     async def write_status(self, raw: Raw, patch: Mapping[str, Any]) -> Raw:
         """See ``Kube``."""
         # The API server ignores a UID that is sent to /status: the version alone tells an object from its successor.
-        return await self._patch(raw, {"metadata": self._locked(raw, {}), "status": patch}, status=True)
+        return await self._patch(f"{_path(raw)}/status", {"metadata": _locked(raw, {}), "status": patch})
 
     async def delete(self, raw: Raw) -> Raw:
         """See ``Kube``."""
-        namespace, name = raw["metadata"]["namespace"], raw["metadata"]["name"]
-        body = client.V1DeleteOptions(preconditions=client.V1Preconditions(uid=raw["metadata"]["uid"]))
-        with _translated():
-            return _raw(
-                await self._objects.delete_namespaced_custom_object(
-                    GROUP, VERSION, namespace, ENDPOINTS, name, body=body
-                )
-            )
+        return await self._rest("DELETE", _path(raw), _exactly(raw))
 
     async def token(self, raw: Raw) -> str:
         """See ``Kube``."""
-        namespace, name = raw["metadata"]["namespace"], secret_name(raw["metadata"]["name"])
+        name = secret_name(raw["metadata"]["name"])
+        path = f"/api/v1/namespaces/{raw['metadata']['namespace']}/secrets"
         for _ in range(2):
-            with contextlib.suppress(Gone), _translated():  # made below
-                secret = await self._core.read_namespaced_secret(name, namespace)
+            with contextlib.suppress(Gone):  # made below
+                secret = await self._rest("GET", f"{path}/{name}")
                 if not _is_predecessors(secret, raw):
                     return _token_of(secret, raw)
-                uid = secret.metadata.uid if secret.metadata else None
-                exactly = client.V1DeleteOptions(preconditions=client.V1Preconditions(uid=uid))
-                await self._core.delete_namespaced_secret(name, namespace, body=exactly)
-            with contextlib.suppress(Conflict), _translated():
-                await self._core.create_namespaced_secret(namespace, _new_secret(name, raw))
+                await self._rest("DELETE", f"{path}/{name}", _exactly(secret))
+            with contextlib.suppress(Conflict):
+                await self._rest("POST", path, _new_secret(name, raw))
         raise SecretTaken(f"the Secret {name} comes and goes")
 
     async def event(self, raw: Raw, *, kind: str, reason: str, message: str) -> None:
         """See ``Kube``."""
-        namespace = raw["metadata"].get("namespace", "default")
-        with contextlib.suppress(ApiException, aiohttp.ClientError, TimeoutError):
-            await self._core.create_namespaced_event(namespace, _event(raw, kind, reason, message, self._now()))
+        path = f"/api/v1/namespaces/{raw['metadata'].get('namespace', 'default')}/events"
+        with contextlib.suppress(Conflict, Gone, ApiException, aiohttp.ClientError, TimeoutError):
+            await self._rest("POST", path, _event(raw, kind, reason, message, self._now()))
 
-    async def _patch(self, raw: Raw, body: dict[str, Any], *, status: bool = False) -> Raw:
-        objects, name, namespace = self._objects, raw["metadata"]["name"], raw["metadata"].get("namespace")
-        with _translated():
-            if namespace is None:
-                of_class = objects.patch_cluster_custom_object_status if status else objects.patch_cluster_custom_object
-                return _raw(await of_class(GROUP, VERSION, CLASSES, name, body, _content_type=_MERGE_PATCH))
-            of_object = (
-                objects.patch_namespaced_custom_object_status if status else objects.patch_namespaced_custom_object
-            )
-            return _raw(await of_object(GROUP, VERSION, namespace, ENDPOINTS, name, body, _content_type=_MERGE_PATCH))
-
-    @staticmethod
-    def _locked(raw: Raw, metadata: dict[str, Any]) -> dict[str, Any]:
-        return {"uid": raw["metadata"]["uid"], "resourceVersion": raw["metadata"]["resourceVersion"], **metadata}
+    async def _patch(self, path: str, body: Raw) -> Raw:
+        return await self._rest("PATCH", path, body, content_type=MERGE_PATCH)
 
 
-def _raw(answer: object) -> Raw:
-    return cast("Raw", answer)
+def _path(raw: Raw) -> str:
+    metadata = raw["metadata"]
+    if "namespace" not in metadata:
+        return f"{_GROUP_PATH}/{CLASSES}/{metadata['name']}"
+    return f"{_GROUP_PATH}/namespaces/{metadata['namespace']}/{ENDPOINTS}/{metadata['name']}"
 
 
-@contextlib.contextmanager
-def _translated() -> Iterator[None]:
-    try:
-        yield
-    except ApiException as error:
-        if error.status == HTTPStatus.CONFLICT:
-            raise Conflict(str(error.reason)) from error
-        if error.status == HTTPStatus.NOT_FOUND:
-            raise Gone(str(error.reason)) from error
-        raise
+def _locked(raw: Raw, metadata: Raw) -> Raw:
+    return {"uid": raw["metadata"]["uid"], "resourceVersion": raw["metadata"]["resourceVersion"], **metadata}
 
 
-def _is_predecessors(secret: client.V1Secret, raw: Raw) -> bool:
+def _exactly(raw: Raw) -> Raw:
+    """Options that let a deletion reach this very object only."""
+    return {"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": {"uid": raw["metadata"]["uid"]}}
+
+
+def _is_predecessors(secret: Raw, raw: Raw) -> bool:
     """Whether the Secret belonged to an object of the same name that is gone.
 
     Kubernetes will collect it, but takes half a minute to do so.
     """
-    owners = (secret.metadata.owner_references if secret.metadata else None) or []
     return any(
-        (owner.kind, owner.name) == (raw["kind"], raw["metadata"]["name"]) and owner.uid != raw["metadata"]["uid"]
-        for owner in owners
+        (owner["kind"], owner["name"]) == (raw["kind"], raw["metadata"]["name"])
+        and owner["uid"] != raw["metadata"]["uid"]
+        for owner in secret["metadata"].get("ownerReferences", [])
     )
 
 
-def _token_of(secret: client.V1Secret, raw: Raw) -> str:
-    name = secret_name(raw["metadata"]["name"])
-    owners = (secret.metadata.owner_references if secret.metadata else None) or []
-    if not any(owner.uid == raw["metadata"]["uid"] for owner in owners):
+def _token_of(secret: Raw, raw: Raw) -> str:
+    name = secret["metadata"]["name"]
+    owners = secret["metadata"].get("ownerReferences", [])
+    if not any(owner["uid"] == raw["metadata"]["uid"] for owner in owners):
         raise SecretTaken(f"the Secret {name} belongs to something else: delete or rename it")
-    token = base64.b64decode((secret.data or {}).get("token", "")).decode("ascii", errors="replace")
+    token = base64.b64decode(secret.get("data", {}).get("token", "")).decode("ascii", errors="replace")
     if not token or not token.isascii():
         raise SecretTaken(f"the Secret {name} holds no token: delete it, and a new one is made")
     return token
 
 
-def _new_secret(name: str, raw: Raw) -> client.V1Secret:
+def _new_secret(name: str, raw: Raw) -> Raw:
     metadata = raw["metadata"]
-    owner = client.V1OwnerReference(
-        api_version=raw["apiVersion"], kind=raw["kind"], name=metadata["name"], uid=metadata["uid"], controller=True
-    )
-    return client.V1Secret(
-        metadata=client.V1ObjectMeta(
-            name=name, labels={"app.kubernetes.io/managed-by": "ephemeral-endpoints"}, owner_references=[owner]
-        ),
-        string_data={"token": secrets.token_urlsafe(_TOKEN_BYTES)},
-        type="Opaque",
-    )
+    owner = {**_reference(raw), "controller": True}
+    return {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {
+            "name": name,
+            "namespace": metadata["namespace"],
+            "labels": {"app.kubernetes.io/managed-by": "ephemeral-endpoints"},
+            "ownerReferences": [owner],
+        },
+        "type": "Opaque",
+        "stringData": {"token": secrets.token_urlsafe(_TOKEN_BYTES)},
+    }
 
 
-def _event(raw: Raw, kind: str, reason: str, message: str, moment: datetime) -> client.CoreV1Event:
+def _event(raw: Raw, kind: str, reason: str, message: str, moment: datetime) -> Raw:
+    metadata, stamp = raw["metadata"], timestamp(moment)
+    namespace = metadata.get("namespace")
+    return {
+        "apiVersion": "v1",
+        "kind": "Event",
+        "metadata": {"generateName": f"{metadata['name'][:_EVENT_PREFIX]}.", "namespace": namespace or "default"},
+        "involvedObject": {**_reference(raw), **({"namespace": namespace} if namespace else {})},
+        "type": kind,
+        "reason": reason,
+        "message": message[:_EVENT_MESSAGE],
+        "firstTimestamp": stamp,
+        "lastTimestamp": stamp,
+        "count": 1,
+        "source": {"component": _COMPONENT},
+        "reportingComponent": _COMPONENT,
+        "reportingInstance": _COMPONENT,
+    }
+
+
+def _reference(raw: Raw) -> dict[str, str]:
     metadata = raw["metadata"]
-    reference = client.V1ObjectReference(
-        api_version=raw["apiVersion"],
-        kind=raw["kind"],
-        name=metadata["name"],
-        namespace=metadata.get("namespace"),
-        uid=metadata["uid"],
-    )
-    return client.CoreV1Event(
-        metadata=client.V1ObjectMeta(generate_name=f"{metadata['name'][:200]}."),
-        involved_object=reference,
-        type=kind,
-        reason=reason,
-        message=message[:1024],
-        first_timestamp=moment,
-        last_timestamp=moment,
-        count=1,
-        source=client.V1EventSource(component="ephemeral-endpoints"),
-        reporting_component="ephemeral-endpoints",
-        reporting_instance="operator",
-    )
+    return {"apiVersion": raw["apiVersion"], "kind": raw["kind"], "name": metadata["name"], "uid": metadata["uid"]}

@@ -1,9 +1,12 @@
 """The only module that knows kopf: it watches, keeps the store, and wakes what a change concerns.
 
 Low-level event handlers only: kopf then writes nothing to the objects, neither annotations nor finalizers of its own.
+It runs in a thread of its own: in the main one it would take over the signals, and cancel at its end whatever runs
+beside it.
 """
 
 import asyncio
+import threading
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final
 
@@ -14,44 +17,66 @@ from ephemeral_endpoints.kube.client import CLASSES, ENDPOINTS
 from ephemeral_endpoints.kube.store import ObjectKey, Store
 
 RECONNECT_SECONDS: Final = 0.5
+TLS_CLOSE_SECONDS: Final = 0.25
+
+Event = Mapping[str, Any]
 
 
 class Watch:
-    """Feeds the store from the watch. ``wake`` has something reconciled."""
+    """Feeds the store from the watch. ``wake`` has something reconciled; both are used in the event loop of ``run``."""
 
     def __init__(self, store: Store, wake: Callable[[ObjectKey], None]) -> None:
         self._store = store
         self._wake = wake
-        self._ready = asyncio.Event()
+        self._ready = threading.Event()
 
     @property
     def is_up(self) -> bool:
         """Whether the operator has begun to watch."""
         return self._ready.is_set()
 
-    async def run(self, namespaces: Collection[str], *, stop: asyncio.Event | asyncio.Task[None]) -> None:
-        """Watch until ``stop`` is set or done; reconnects by itself when the API server goes away."""
+    async def run(self, namespaces: Collection[str], *, stop: asyncio.Event) -> None:
+        """Watch until ``stop`` is set; reconnects by itself when the API server goes away."""
+        ended = threading.Event()
+        operator = self._operator(asyncio.get_running_loop(), namespaces, ended)
+        watching = asyncio.create_task(asyncio.to_thread(asyncio.run, operator))
+        stopping = asyncio.create_task(stop.wait())
+        try:
+            await asyncio.wait({watching, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            ended.set()
+            stopping.cancel()
+        await watching
+
+    async def _operator(
+        self, loop: asyncio.AbstractEventLoop, namespaces: Collection[str], ended: threading.Event
+    ) -> None:
+        async def on_endpoint(event: Event, **_: object) -> None:
+            loop.call_soon_threadsafe(self._endpoint_changed, event)
+
+        async def on_class(event: Event, **_: object) -> None:
+            loop.call_soon_threadsafe(self._class_changed, event)
+
+        registry = kopf.OperatorRegistry()
+        kopf.on.login(registry=registry)(_login)
+        kopf.on.event(GROUP, VERSION, ENDPOINTS, registry=registry)(on_endpoint)
+        kopf.on.event(GROUP, VERSION, CLASSES, registry=registry)(on_class)
         settings = kopf.OperatorSettings()
         settings.posting.enabled = False
         settings.watching.reconnect_backoff = RECONNECT_SECONDS
         await kopf.operator(
-            registry=self._registry(),
+            registry=registry,
             settings=settings,
             standalone=True,
             clusterwide=not namespaces,
             namespaces=tuple(namespaces),
-            stop_flag=stop,
+            stop_flag=ended,
             ready_flag=self._ready,
         )
+        # TLS connections close a little later: https://docs.aiohttp.org/en/stable/client_advanced.html
+        await asyncio.sleep(TLS_CLOSE_SECONDS)
 
-    def _registry(self) -> kopf.OperatorRegistry:
-        registry = kopf.OperatorRegistry()
-        kopf.on.login(registry=registry)(_login)
-        kopf.on.event(GROUP, VERSION, ENDPOINTS, registry=registry)(self._on_endpoint)
-        kopf.on.event(GROUP, VERSION, CLASSES, registry=registry)(self._on_class)
-        return registry
-
-    async def _on_endpoint(self, event: Mapping[str, Any], **_: object) -> None:
+    def _endpoint_changed(self, event: Event) -> None:
         key, relevant = self._take_in(event)
         if not relevant:
             return
@@ -62,7 +87,7 @@ class Watch:
             if name:
                 self._wake(ObjectKey(None, name))
 
-    async def _on_class(self, event: Mapping[str, Any], **_: object) -> None:
+    def _class_changed(self, event: Event) -> None:
         key, relevant = self._take_in(event)
         if not relevant:
             return
@@ -70,7 +95,7 @@ class Watch:
         for user in self._store.affected_by_class(key.name):
             self._wake(user)
 
-    def _take_in(self, event: Mapping[str, Any]) -> tuple[ObjectKey, bool]:
+    def _take_in(self, event: Event) -> tuple[ObjectKey, bool]:
         """Update the store; the second value says whether the change can matter: our own status writes do not."""
         raw = event["object"]
         metadata = raw["metadata"]

@@ -71,7 +71,7 @@ class Store:
             return key
         if known and known["metadata"]["uid"] != metadata["uid"]:
             self._by_owner.pop(owner_hash(known["metadata"]["uid"]), None)
-        self._raw[key] = raw
+        self._raw[key] = _lean(raw)
         self._by_owner[owner_hash(metadata["uid"])] = key
         return key
 
@@ -157,7 +157,7 @@ class Store:
         )
 
     def raw(self, key: ObjectKey) -> Mapping[str, Any]:
-        """The object as the API server gave it. Raises KeyError for one that is not known."""
+        """The object as the API server gave it, without its spec. Raises KeyError for one that is not known."""
         return self._raw[key]
 
     def _default_class(self) -> str | None:
@@ -178,6 +178,12 @@ class Store:
             self._by_path[path].discard(key)
             if not self._by_path[path]:
                 del self._by_path[path]
+
+
+def _lean(raw: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The object without what is kept elsewhere or never read, which is most of it."""
+    metadata = {name: value for name, value in raw["metadata"].items() if name != "managedFields"}
+    return {**{name: value for name, value in raw.items() if name != "spec"}, "metadata": metadata}
 
 
 def _version(raw: Mapping[str, Any]) -> int:

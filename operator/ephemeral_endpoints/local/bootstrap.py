@@ -1,4 +1,4 @@
-"""What a platform team would have set up before the first endpoint: roles, a repository, the CRDs, a default class.
+"""What a platform team would have set up before the first endpoint: roles, a repository, a queue, CRDs, a class.
 
 Every step is idempotent and brings an existing thing to the wanted state.
 """
@@ -18,10 +18,13 @@ from ephemeral_endpoints.api.crds import endpoint_class_crd, endpoint_crd
 from ephemeral_endpoints.local.processes import wait_until
 
 if TYPE_CHECKING:
+    from types_boto3_events import EventBridgeClient
     from types_boto3_iam import IAMClient
+    from types_boto3_sqs import SQSClient
 
 EXAMPLE_REPOSITORY = "models/wine"
 DEFAULT_CLASS = "default"
+EVENT_QUEUE = "eep-events"
 
 _FIELD_MANAGER = "eep-local"
 _APPLY = "application/apply-patch+yaml"
@@ -38,10 +41,14 @@ class Roles:
 
 
 def aws(session: boto3.Session, endpoint: str, *, account: str, region: str) -> Roles:
-    """Make the roles and the example's image repository; blocks for a few calls, raises what boto3 raises."""
+    """Make the roles, the event queue and the example's image repository.
+
+    Blocks for some calls, raises what boto3 raises.
+    """
     ecr = session.client("ecr", endpoint_url=endpoint)
     with suppress(ecr.exceptions.RepositoryAlreadyExistsException):
         ecr.create_repository(repositoryName=EXAMPLE_REPOSITORY)
+    event_queue(session.client("sqs", endpoint_url=endpoint), session.client("events", endpoint_url=endpoint))
     iam = session.client("iam", endpoint_url=endpoint)
     here = f"{region}:{account}"
     return Roles(
@@ -107,6 +114,18 @@ def kubernetes(kubeconfig: Path, roles: Roles, *, region: str) -> None:
 _LOG_WRITES = ("logs:CreateLogGroup", "logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents")
 
 
+def event_queue(sqs: "SQSClient", events: "EventBridgeClient") -> None:
+    """A queue that gets SageMaker's events of endpoints, and nothing from anyone else."""
+    url = sqs.create_queue(QueueName=EVENT_QUEUE)["QueueUrl"]
+    queue = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    pattern = {"source": ["aws.sagemaker"], "detail-type": ["SageMaker Endpoint State Change"]}
+    rule = events.put_rule(Name=EVENT_QUEUE, EventPattern=json.dumps(pattern))["RuleArn"]
+    sender = {"Principal": {"Service": "events.amazonaws.com"}, "Condition": {"ArnEquals": {"aws:SourceArn": rule}}}
+    policy = _policy([_allow(queue, "sqs:SendMessage") | sender])
+    sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": json.dumps(policy)})
+    events.put_targets(Rule=EVENT_QUEUE, Targets=[{"Id": EVENT_QUEUE, "Arn": queue}])
+
+
 def _role(iam: "IAMClient", purpose: str, service: str, statements: list[dict[str, Any]]) -> str:
     name = f"ephemeral-endpoints-{purpose}"
     trust = json.dumps(_policy([_allow(None, "sts:AssumeRole") | {"Principal": {"Service": service}}]))
@@ -150,5 +169,6 @@ def _default_class(roles: Roles, region: str) -> dict[str, Any]:
             "executionRoleArn": roles.execution,
             "forwarderRoleArn": roles.forwarder,
             "invokeRoleArn": roles.invoke,
+            "events": {"queueName": EVENT_QUEUE},
         },
     }

@@ -23,41 +23,42 @@ _PROBE_SECONDS = 2
 _GRACE_SECONDS = 30.0
 
 
-def start(platform: Platform, settings: Mapping[str, str] | None = None) -> str:
-    """Start the operator unless it runs; blocks until it watches, and returns the URL of its health and metrics.
+def start(platform: Platform, settings: Mapping[str, str] | None = None, *, name: str = NAME) -> str:
+    """Start the operator unless it runs; blocks until it is ready, and returns the URL of its health and metrics.
 
-    ``settings`` are EEP_* variables. Raises PlatformError if it does not become ready.
+    ``settings`` are EEP_* variables, and others that the platform's are to be overridden by. Replicas have different
+    names. Raises PlatformError if it does not become ready.
     """
-    port_file = platform.state / "operator.port"
-    process = find(NAME, platform.state)
+    port_file = platform.state / f"{name}.port"
+    process = find(name, platform.state)
     if process is None:
         port = free_port()
         write_atomically(port_file, str(port))
-        process = _spawn(platform, {"EEP_HTTP_PORT": str(port), **(settings or {})})
+        process = _spawn(platform, name, {"EEP_HTTP_PORT": str(port), **(settings or {})})
     url = f"http://127.0.0.1:{port_file.read_text()}"
-    wait_until(lambda: _is_ready(url), seconds=_READY_SECONDS, what="the operator", process=process)
+    wait_until(lambda: _is_ready(url), seconds=_READY_SECONDS, what=f"the {name}", process=process)
     return url
 
 
-def end(platform: Platform, *, grace_seconds: float = _GRACE_SECONDS) -> None:
+def end(platform: Platform, *, name: str = NAME, grace_seconds: float = _GRACE_SECONDS) -> None:
     """Stop the operator if it runs; ``grace_seconds`` 0 kills it in the midst of whatever it does."""
-    if process := find(NAME, platform.state):
+    if process := find(name, platform.state):
         stop(process, grace_seconds=grace_seconds)
 
 
-def log(platform: Platform) -> Path:
+def log(platform: Platform, *, name: str = NAME) -> Path:
     """The file that the operator logs to."""
-    return platform.state / "log" / f"{NAME}.log"
+    return platform.state / "log" / f"{name}.log"
 
 
-def _spawn(platform: Platform, settings: Mapping[str, str]) -> ManagedProcess:
+def _spawn(platform: Platform, name: str, settings: Mapping[str, str]) -> ManagedProcess:
     environment = {
         **without_aws(os.environ),
         "PYTHONPATH": str(Path(ephemeral_endpoints.__file__).parents[1]),
         **platform.environment,
         **settings,
     }
-    return spawn(NAME, [sys.executable, "-m", "ephemeral_endpoints"], state=platform.state, env=environment)
+    return spawn(name, [sys.executable, "-m", "ephemeral_endpoints"], state=platform.state, env=environment)
 
 
 def _is_ready(url: str) -> bool:

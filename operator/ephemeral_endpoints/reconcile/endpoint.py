@@ -2,13 +2,14 @@
 
 from typing import Final
 
+from ephemeral_endpoints.api import RECONCILE_AT_ANNOTATION
 from ephemeral_endpoints.api.endpoint import EphemeralEndpoint
 from ephemeral_endpoints.api.endpoint_class import EphemeralEndpointClass
 from ephemeral_endpoints.aws.account import Account, Identity
 from ephemeral_endpoints.core import conditions
 from ephemeral_endpoints.core.desired import Subject
 from ephemeral_endpoints.core.errors import AwsError, Problem, Unauthenticated
-from ephemeral_endpoints.kube.client import Conflict, Gone
+from ephemeral_endpoints.kube.rest import Conflict, Gone
 from ephemeral_endpoints.kube.store import FINALIZER, ObjectKey
 from ephemeral_endpoints.reconcile.leaving import leave
 from ephemeral_endpoints.reconcile.living import live
@@ -61,6 +62,7 @@ class EndpointReconciler:
         identity = Identity(subject.names.owner, subject.endpoint.metadata.uid, leaving)
         run = Run(key, subject, account, memory, identity)
         try:
+            await self._look_anew_if_asked(run)
             await account.settle(identity.owner)
             due = await (leave if leaving else live)(self._context, run)
         except Problem as problem:
@@ -69,6 +71,14 @@ class EndpointReconciler:
             return await self._without_account(key, subject.endpoint, memory, problem)
         memory.retries.clear(ACCOUNT)
         return due
+
+    async def _look_anew_if_asked(self, run: Run) -> None:
+        asked_at, memory = run.subject.endpoint.metadata.annotations.get(RECONCILE_AT_ANNOTATION), run.memory
+        if asked_at == memory.asked_at:
+            return
+        await run.account.refresh(run.account.kinds, since=self._context.clock())
+        memory.retries.keep_only(frozenset())
+        memory.asked_at, memory.token, memory.answered_by = asked_at, None, ()
 
     async def _adopted(
         self, key: ObjectKey, endpoint: EphemeralEndpoint, klass: EphemeralEndpointClass
@@ -102,7 +112,8 @@ class EndpointReconciler:
         """
         memory = self._memories.get(key)
         if memory is None or memory.uid != endpoint.metadata.uid:
-            memory = self._memories[key] = Memory(endpoint.metadata.uid)
+            asked_at = endpoint.metadata.annotations.get(RECONCILE_AT_ANNOTATION)
+            memory = self._memories[key] = Memory(endpoint.metadata.uid, asked_at=asked_at)
         state = (endpoint.metadata.generation, endpoint.metadata.deletion_timestamp is not None)
         if memory.state != state:
             memory.state = state

@@ -1,18 +1,20 @@
 """Reconciles classes: what their objects share exists while any of them lives, and a class goes after its objects."""
 
+from collections.abc import Callable
 from typing import Any, Final
 
 from ephemeral_endpoints.api.endpoint_class import EphemeralEndpointClass
 from ephemeral_endpoints.aws.account import Account, Identity
 from ephemeral_endpoints.core import conditions, status
+from ephemeral_endpoints.core.apis import desired_of_class
 from ephemeral_endpoints.core.backoff import delay
 from ephemeral_endpoints.core.conditions import Verdict
-from ephemeral_endpoints.core.desired import NOTHING, Subject, desired_of_class
+from ephemeral_endpoints.core.desired import Subject
 from ephemeral_endpoints.core.errors import Problem, Unauthenticated
 from ephemeral_endpoints.core.names import owner_hash
 from ephemeral_endpoints.core.plan import Step
 from ephemeral_endpoints.core.resources import Key
-from ephemeral_endpoints.kube.client import Conflict, Gone
+from ephemeral_endpoints.kube.rest import Conflict, Gone
 from ephemeral_endpoints.kube.store import FINALIZER, ObjectKey
 from ephemeral_endpoints.reconcile.act import View, converge
 from ephemeral_endpoints.reconcile.run import Context
@@ -21,10 +23,14 @@ CONFLICT_SECONDS: Final = 0.5
 
 
 class ClassReconciler:
-    """Reconciles EphemeralEndpointClasses."""
+    """Reconciles EphemeralEndpointClasses.
 
-    def __init__(self, context: Context) -> None:
+    ``trouble`` tells what else is wrong with a class that can be used.
+    """
+
+    def __init__(self, context: Context, trouble: Callable[[EphemeralEndpointClass], Problem | None]) -> None:
         self._context = context
+        self._trouble = trouble
         self._attempts: dict[ObjectKey, int] = {}
 
     async def __call__(self, key: ObjectKey) -> float | None:
@@ -34,7 +40,7 @@ class ClassReconciler:
             self._attempts.pop(key, None)
             return None
         try:
-            problem = await self._reconcile(key, klass)
+            problem = await self._reconcile(key, klass) or self._trouble(klass)
             await self._report(key, problem)
         except Conflict:
             return CONFLICT_SECONDS
@@ -66,7 +72,8 @@ class ClassReconciler:
     ) -> list[Problem]:
         def look() -> View:
             own = account.inventory.of(identity.owner)
-            wanted = desired_of_class(self._context.cluster_id, klass) if self._has_living(key, klass) else NOTHING
+            used, is_complete = self._context.placements.of(self._living(key, klass))
+            wanted = desired_of_class(self._context.cluster_id, klass, used, is_complete=is_complete)
             return View(wanted, own, account.inventory.users_of(own))
 
         steps: list[Step] = []
@@ -89,11 +96,12 @@ class ClassReconciler:
         if await self._context.kube.release(store.raw(key)) is None:
             store.remove(key, klass.metadata.uid)
 
-    def _has_living(self, key: ObjectKey, klass: EphemeralEndpointClass) -> bool:
+    def _living(self, key: ObjectKey, klass: EphemeralEndpointClass) -> frozenset[str]:
+        """The owners of the class's living objects."""
         users = (
             Subject(self._context.cluster_id, endpoint, klass) for _, endpoint in self._context.store.of_class(key.name)
         )
-        return any(not self._context.is_leaving(user) for user in users)
+        return frozenset(user.names.owner for user in users if not self._context.is_leaving(user))
 
     async def _report(self, key: ObjectKey, problem: Problem | None) -> None:
         store = self._context.store

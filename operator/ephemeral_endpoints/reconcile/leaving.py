@@ -3,6 +3,7 @@
 import logging
 from typing import Final
 
+from ephemeral_endpoints.api import ABANDON_ANNOTATION
 from ephemeral_endpoints.core import conditions
 from ephemeral_endpoints.core.desired import NOTHING
 from ephemeral_endpoints.core.lifecycle import is_retired_on_expiry
@@ -21,10 +22,15 @@ async def leave(context: Context, run: Run) -> float | None:
     """Reconcile an object that is deleted or expired; returns in how many seconds it is due again."""
     if _is_to_be_deleted(run):
         await _delete(context, run)
+    if _is_abandoned(context, run):
+        await _abandon(context, run)
+        return None
     await run.act(lambda: View(NOTHING, run.own, run.others), context.clock)
-    if not run.own:
-        await run.account.refresh(run.account.kinds, since=run.memory.last_step_at)
+    if not run.own and run.memory.had:
+        await run.account.confirm_gone(run.memory.had, run.identity, since=run.memory.last_step_at)
     left = run.own
+    if not left:
+        context.placements.forget(run.identity.owner)
     if not left and _is_deleted(context, run):
         await _release(context, run)
         return None
@@ -36,6 +42,20 @@ async def leave(context: Context, run: Run) -> float | None:
 
 def _is_deleted(context: Context, run: Run) -> bool:
     return run.current(context.store).endpoint.metadata.deletion_timestamp is not None
+
+
+def _is_abandoned(context: Context, run: Run) -> bool:
+    metadata = run.current(context.store).endpoint.metadata
+    return metadata.deletion_timestamp is not None and metadata.annotations.get(ABANDON_ANNOTATION) == "true"
+
+
+async def _abandon(context: Context, run: Run) -> None:
+    """Somebody cannot wait: what is left carries our tags, and the sweep will find it."""
+    left = ", ".join(sorted(map(str, run.own))) or "nothing"
+    message = f"let go as the annotation {ABANDON_ANNOTATION} asks; left in AWS for the sweep: {left}"
+    await context.kube.event(context.store.raw(run.key), kind="Warning", reason="Abandoned", message=message)
+    logger.warning(message, extra={"namespace": run.key.namespace, "object_name": run.key.name})
+    await _release(context, run)
 
 
 def _is_to_be_deleted(run: Run) -> bool:
@@ -61,7 +81,7 @@ async def _release(context: Context, run: Run) -> None:
     context.wake_neighbours(run)
     context.wake(run.key)
     extra = {"namespace": run.key.namespace, "object_name": run.key.name, "uid": run.identity.uid}
-    logger.info("everything is gone", extra=extra)
+    logger.info("the object is released", extra=extra)
 
 
 async def _report(context: Context, run: Run, left: Haves) -> None:

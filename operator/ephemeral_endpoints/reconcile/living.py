@@ -2,18 +2,18 @@
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
 from ephemeral_endpoints.aws.account import Account
 from ephemeral_endpoints.core import conditions
 from ephemeral_endpoints.core.conditions import Situation
-from ephemeral_endpoints.core.desired import NOTHING, SERVING_KINDS, Resolved, Subject, desired
+from ephemeral_endpoints.core.desired import AS_IT_IS, NOTHING, SERVING_KINDS, Resolved, Subject, desired
 from ephemeral_endpoints.core.errors import AwsError, Unauthenticated
 from ephemeral_endpoints.core.paths import Claim, holder_of
 from ephemeral_endpoints.core.plan import Desired, is_ready
-from ephemeral_endpoints.core.resources import EndpointSpec, Kind, Phase
+from ephemeral_endpoints.core.resources import EndpointSpec, Key, Kind, Phase
 from ephemeral_endpoints.kube.client import secret_name
 from ephemeral_endpoints.kube.store import ObjectKey
 from ephemeral_endpoints.reconcile.act import View
@@ -24,29 +24,51 @@ from ephemeral_endpoints.reconcile.run import IMAGE, Context, Run
 
 async def live(context: Context, run: Run) -> float | None:
     """Reconcile a living object; returns in how many seconds it is due again."""
-    holder = _path_holder(context, run)
+    if run.subject.endpoint.spec.suspend:
+        facts = Facts(conditions.of_suspended(), own=run.own, subject=run.subject, keep_conditions=True)
+        await context.reporter.tell(run.key, run.subject.endpoint, facts)
+        return _due_by_age(context, run)
+    place = _place(context, run)
+    if place.api not in run.others:
+        context.wake(ObjectKey(None, run.subject.klass.metadata.name))
     token = context.observer.token(run.subject, context.store.raw(run.key), run.memory)
     await asyncio.gather(_look_up_image(context, run), token)
-    await run.act(lambda: _view(context, run, owns_path=holder is None), context.clock)
+    await run.act(lambda: _view(context, run, place), context.clock)
     if context.is_leaving(run.current(context.store)):
         return 0.0
-    view = _view(context, run, owns_path=holder is None)
-    url = _url(run, view.desired)
+    view = _view(context, run, place)
+    url = _url(run, view.desired, place)
     if url and _is_in_place(run, view):
         await context.observer.answer(run.subject, url, _serving(run, url), run.memory)
     await _read_last_lines(context, run)
-    await _report(context, run, view, url, holder)
+    await _report(context, run, view, url, place)
     return _due(context, run, url)
 
 
-def _view(context: Context, run: Run, *, owns_path: bool) -> View:
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where the object's URL is: its API, and whoever else has its path."""
+
+    api: Key
+    holder: Claim | None
+
+
+def _place(context: Context, run: Run) -> _Place:
+    names, inventory = run.subject.names, run.account.inventory.all
+    api = context.placements.place(names.owner, names.base, run.subject.klass, inventory)
+    return _Place(api, _path_holder(context, run))
+
+
+def _view(context: Context, run: Run, place: _Place) -> View:
     """What the planner sees, of the object as it is at this moment: it may have been changed or deleted meanwhile."""
     subject, memory = run.current(context.store), run.memory
     if context.is_leaving(subject):
         return View(NOTHING, run.own, run.others)
+    if subject.endpoint.spec.suspend:
+        return View(AS_IT_IS, run.own, run.others)
     is_of_this_spec = memory.image_of == (subject.endpoint.spec.model.image, subject.endpoint.spec.source.revision)
     digest = memory.image.digest if memory.image and is_of_this_spec else None
-    wanted = desired(subject, Resolved(digest, memory.token_sha256, owns_path=owns_path))
+    wanted = desired(subject, Resolved(digest, memory.token_sha256, place.api, owns_path=place.holder is None))
     memory.rollout = memory.rollout.seen(run.own.get(run.endpoint_key))
     run.rolled_back = _is_rolled_back(run, wanted)
     return View(_without_serving(wanted) if run.rolled_back else wanted, run.own, run.others)
@@ -64,8 +86,9 @@ def _without_serving(wanted: Desired) -> Desired:
 
 
 def _is_in_place(run: Run, view: View) -> bool:
-    there = {**view.others, **view.own}
-    return not run.errors and not view.desired.hold and all(is_ready(want, there) for want in view.desired.wants)
+    """Whether all that is wanted is there; what is not wanted any more may resist its deletion."""
+    there, wants = {**view.others, **view.own}, view.desired.wants
+    return not view.desired.hold and all(want.key not in run.errors and is_ready(want, there) for want in wants)
 
 
 async def _look_up_image(context: Context, run: Run) -> None:
@@ -86,9 +109,11 @@ async def _read_last_lines(context: Context, run: Run) -> None:
     endpoint = run.own.get(run.endpoint_key)
     if endpoint and (endpoint.phase is Phase.FAILED or run.rolled_back):
         await context.observer.last_lines(run.subject, run.account, endpoint, run.memory)
+    else:
+        run.memory.last_lines_due = None
 
 
-async def _report(context: Context, run: Run, view: View, url: str | None, holder: Claim | None) -> None:
+async def _report(context: Context, run: Run, view: View, url: str | None, place: _Place) -> None:
     memory, subject = run.memory, run.subject
     image_failure = memory.retries.failures.get(IMAGE)
     situation = Situation(
@@ -98,7 +123,7 @@ async def _report(context: Context, run: Run, view: View, url: str | None, holde
         image=memory.image,
         errors=run.errors,
         problems=(image_failure.error,) if image_failure else (),
-        path_holder=holder.holder if holder else None,
+        path_holder=place.holder.holder if place.holder else None,
         answered=url is not None and memory.answered_by == _serving(run, url),
         answer=memory.answer,
         last_lines=memory.last_lines,
@@ -139,9 +164,9 @@ def _claim(key: ObjectKey, subject: Subject) -> Claim:
     return Claim(subject.created_at, subject.endpoint.metadata.uid, subject.path, str(key))
 
 
-def _url(run: Run, wanted: Desired) -> str | None:
+def _url(run: Run, wanted: Desired, place: _Place) -> str | None:
     """The public URL, once the route to it is there."""
-    api = run.others.get(run.subject.api_key)
+    api = run.others.get(place.api)
     routed = any(want.key.kind is Kind.ROUTE and is_ready(want, run.own) for want in wanted.wants)
     return f"{api.url.rstrip('/')}{run.subject.path}" if api and routed else None
 
@@ -155,14 +180,20 @@ def _serving(run: Run, url: str) -> tuple[str, ...]:
 
 def _due(context: Context, run: Run, url: str | None) -> float:
     memory = run.memory
-    waits = [max(0.0, (run.subject.lifetime.expires_at - context.now()) / timedelta(seconds=1))]
+    waits = [_due_by_age(context, run)]
     if (retry := context.retry_due(memory)) is not None:
         waits.append(retry)
     if memory.image and memory.image.problem:
         waits.append(max(0.0, memory.image_due - context.clock()))
+    if memory.last_lines_due is not None:
+        waits.append(max(0.0, memory.last_lines_due - context.clock()))
     if url and memory.probes:
         waits.append(probe_delay(memory))
     return min(waits)
+
+
+def _due_by_age(context: Context, run: Run) -> float:
+    return max(0.0, (run.subject.lifetime.expires_at - context.now()) / timedelta(seconds=1))
 
 
 def _note(subject: Subject) -> str:

@@ -59,6 +59,9 @@ class Memory:
     state: tuple[int, bool] = (-1, False)
     """Generation, and whether the object is deleted: what makes earlier failures stale."""
 
+    asked_at: str | None = None
+    """The value of the annotation that asks for a fresh look, as of the last one."""
+
     image_of: tuple[str, str] | None = None
     image: ImageState | None = None
     image_looks: int = 0
@@ -72,5 +75,12 @@ class Memory:
     rollout: Rollout = field(default_factory=Rollout)
     last_lines_of: str | None = None
     last_lines: tuple[str, ...] = ()
+    last_lines_looks: int = 0
+    last_lines_due: float | None = None
+    """When to look for the lines again, which arrive later than the failure; None: not by itself."""
+
+    had: set[Key] = field(default_factory=set)
+    """Everything that it was ever seen to have in AWS."""
+
     last_step_at: float = 0.0
     retries: Retries = field(default_factory=Retries)

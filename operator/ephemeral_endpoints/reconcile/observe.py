@@ -21,6 +21,8 @@ IMAGE_POLL_SECONDS: Final = (2.0, 30.0)
 PROBE_POLL_SECONDS: Final = (0.25, 10.0)
 TOKEN_KEPT_SECONDS: Final = 300.0
 LAST_LINES: Final = 5
+LINES_POLL_SECONDS: Final = (1.0, 30.0)
+LINES_LOOKS: Final = 8
 
 
 class Observer:
@@ -72,12 +74,22 @@ class Observer:
             memory.answered_by, memory.probes = serving, 0
 
     async def last_lines(self, subject: Subject, account: Account, endpoint: Have, memory: Memory) -> None:
-        """Read what the model server said last, once for every state of a failed endpoint. Raises AwsError."""
-        if memory.last_lines_of == endpoint.version:
+        """Read what the model server said last, for every state of a failed endpoint. Raises AwsError.
+
+        Logs arrive later than the failure that they explain: without any lines it is looked again, a few times.
+        """
+        if memory.last_lines_of != endpoint.version:
+            memory.last_lines_of, memory.last_lines = endpoint.version, ()
+            memory.last_lines_looks, memory.last_lines_due = 0, self._clock()
+        if memory.last_lines_due is None or self._clock() < memory.last_lines_due:
             return
         calls = account.calls.on_behalf_of(subject.names.owner, account.calls.lane)
         memory.last_lines = await last_lines(calls, account.clients.logs, subject.names.endpoint_logs, count=LAST_LINES)
-        memory.last_lines_of = endpoint.version
+        memory.last_lines_looks += 1
+        first, longest = LINES_POLL_SECONDS
+        delay = poll_delay(memory.last_lines_looks, first=first, longest=longest)
+        is_enough = memory.last_lines or memory.last_lines_looks >= LINES_LOOKS
+        memory.last_lines_due = None if is_enough else self._clock() + delay
 
 
 def probe_delay(memory: Memory) -> float:

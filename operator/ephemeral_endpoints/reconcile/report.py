@@ -1,22 +1,31 @@
 """Report: conditions, status and Events, written only when they say something new."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from ephemeral_endpoints.api.base import Condition
 from ephemeral_endpoints.api.endpoint import EphemeralEndpoint, EphemeralEndpointStatus
 from ephemeral_endpoints.core import status
 from ephemeral_endpoints.core.conditions import Type, Verdict
 from ephemeral_endpoints.core.desired import Subject
 from ephemeral_endpoints.core.resources import Haves
-from ephemeral_endpoints.kube.client import Gone, Kube
+from ephemeral_endpoints.kube.client import Kube
+from ephemeral_endpoints.kube.rest import Gone
 from ephemeral_endpoints.kube.store import ObjectKey, Store
 
 logger = logging.getLogger(__name__)
 
 _UNTOLD: Final = frozenset({Type.RECONCILING, Type.STALLED})
+
+
+@dataclass(frozen=True, slots=True)
+class _Event:
+    kind: str
+    reason: str
+    message: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +50,7 @@ class Reporter:
         self._now = now
 
     async def tell(self, key: ObjectKey, endpoint: EphemeralEndpoint, facts: Facts) -> None:
-        """Write the status and emit an Event for each transition; an object that is gone is left alone."""
+        """Write the status and tell all its transitions by one Event; an object that is gone is left alone."""
         before = endpoint.status
         after = self._status(endpoint, facts)
         raw = self._store.raw(key)
@@ -53,13 +62,11 @@ class Reporter:
         except Gone:
             return
         extra = {"namespace": key.namespace, "object_name": key.name, "uid": endpoint.metadata.uid}
-        told = {(each.reason, each.message): each for each in reversed(status.transitions(before, after))}
-        for each in reversed(told.values()):
-            is_stall = each.type == Type.STALLED and each.status == "True"
-            if is_stall or each.type not in _UNTOLD:
-                logger.info("%s is %s: %s", each.type, each.status, each.reason, extra=extra)
-                kind = "Warning" if is_stall else "Normal"
-                await self._kube.event(raw, kind=kind, reason=each.reason, message=each.message)
+        transitions = status.transitions(before, after)
+        for each in transitions:
+            logger.info("%s is %s: %s", each.type, each.status, each.reason, extra=extra)
+        if event := _event(transitions):
+            await self._kube.event(raw, kind=event.kind, reason=event.reason, message=event.message)
 
     def _status(self, endpoint: EphemeralEndpoint, facts: Facts) -> EphemeralEndpointStatus:
         before, spec = endpoint.status, endpoint.spec
@@ -80,3 +87,15 @@ class Reporter:
             expires_at=subject.lifetime.expires_at if subject else before.expires_at,
             resources=status.inventory(facts.own) if facts.own is not None else before.resources,
         )
+
+
+def _event(transitions: Collection[Condition]) -> _Event | None:
+    """One Event for what changed at once: each costs a write, and many of them say the same."""
+    stalls = [each for each in transitions if each.type == Type.STALLED and each.status == "True"]
+    told = stalls + [each for each in transitions if each.type not in _UNTOLD]
+    if not told:
+        return None
+    by_message = {each.message: each for each in reversed(told)}
+    told = list(reversed(by_message.values()))
+    first, rest = told[0], [f"{each.type}: {each.message}" for each in told[1:]]
+    return _Event("Warning" if stalls else "Normal", first.reason, "; ".join([first.message, *rest]))

@@ -7,7 +7,7 @@ from datetime import datetime
 from ephemeral_endpoints.aws.account import Account, Accounts, Identity
 from ephemeral_endpoints.core.desired import Subject
 from ephemeral_endpoints.core.errors import Problem, Unauthenticated
-from ephemeral_endpoints.core.names import api_name, owner_of
+from ephemeral_endpoints.core.names import owner_hash
 from ephemeral_endpoints.core.plan import Step, Update
 from ephemeral_endpoints.core.resources import EndpointSpec, Haves, Key, Kind
 from ephemeral_endpoints.kube.client import Kube
@@ -15,6 +15,7 @@ from ephemeral_endpoints.kube.store import ObjectKey, Store
 from ephemeral_endpoints.reconcile.act import View, converge
 from ephemeral_endpoints.reconcile.memory import Memory
 from ephemeral_endpoints.reconcile.observe import Observer
+from ephemeral_endpoints.reconcile.placements import Placements
 from ephemeral_endpoints.reconcile.report import Reporter
 
 ACCOUNT = "account"
@@ -35,6 +36,7 @@ class Context:
     kube: Kube
     observer: Observer
     reporter: Reporter
+    placements: Placements
     wake: Callable[[ObjectKey], None]
     now: Callable[[], datetime]
     clock: Callable[[], float]
@@ -78,8 +80,7 @@ class Run:
     def others(self) -> Haves:
         """What it shares with the other objects of its class."""
         klass = self.subject.klass.metadata
-        shared = owner_of(self.subject.cluster_id, api_name(self.subject.cluster_id, klass.name, klass.uid))
-        return self.account.inventory.of(shared or "")
+        return self.account.inventory.of(owner_hash(klass.uid))
 
     @property
     def endpoint_key(self) -> Key:
@@ -99,6 +100,7 @@ class Run:
         Raises Unauthenticated, which concerns more than this object.
         """
         memory = self.memory
+        memory.had.update(self.own)
         standing = memory.retries.standing(clock())
         self.errors = {what: error for what, error in standing.items() if isinstance(what, Key)}
         stood = frozenset(self.errors)
@@ -112,6 +114,7 @@ class Run:
 
     def _took(self, step: Step, at: float) -> None:
         self.memory.last_step_at = at
+        self.memory.had.add(step.key)
         self.memory.retries.clear(step.key)
         if isinstance(step, Update) and isinstance(step.want.spec, EndpointSpec):
             self.memory.rollout = self.memory.rollout.begun(step.want.spec.config, step.have.version)

@@ -1,0 +1,253 @@
+"""Wake-ups: SageMaker's events, which EventBridge puts into an SQS queue, say when a look at the endpoints is due.
+
+An event is never believed: it causes a list, and the list says what is true. Duplicates, disorder and forgeries
+therefore cost at most a list, of which there is one for all events that have come in. Without any event the polls of
+``aws.freshness`` see the same, only later.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+from typing import Any, Final, Self
+
+from ephemeral_endpoints.api.endpoint_class import EphemeralEndpointClass
+from ephemeral_endpoints.aws.account import Account, Accounts
+from ephemeral_endpoints.aws.events import endpoint_in
+from ephemeral_endpoints.aws.limits import Sleep
+from ephemeral_endpoints.aws.threads import DaemonThreads
+from ephemeral_endpoints.core.backoff import delay
+from ephemeral_endpoints.core.errors import AwsError, Problem, Transient, Unauthenticated
+from ephemeral_endpoints.core.names import owner_of
+from ephemeral_endpoints.core.resources import Kind
+
+logger = logging.getLogger(__name__)
+
+ACTIONS: Final = frozenset({"sqs:DeleteMessage", "sqs:GetQueueUrl", "sqs:ReceiveMessage"})
+"""DeleteMessageBatch is authorised as sqs:DeleteMessage."""
+
+WAIT_SECONDS: Final = 20
+"""The longest that SQS holds an empty answer back."""
+
+VISIBILITY_SECONDS: Final = 5
+"""So soon messages come again that were not deleted: an answer may be lost, or go to a process that has just ended."""
+
+BATCH: Final = 10
+"""As many messages as SQS hands out or deletes in one call."""
+
+MOST_MESSAGES: Final = 100
+PATIENCE: Final = 3
+"""So many failures in a row that pass by themselves are no trouble yet."""
+
+
+class EventsUnavailable(Problem):
+    """The queue cannot be read."""
+
+    reason = "EventsUnavailable"
+
+
+@dataclass(frozen=True, slots=True)
+class EventQueue:
+    """A queue of the operator's account, by region and name."""
+
+    region: str
+    name: str
+
+    @classmethod
+    def of(cls, klass: EphemeralEndpointClass) -> Self | None:
+        """The queue that a class names."""
+        return cls(klass.spec.region, klass.spec.events.queue_name) if klass.spec.events else None
+
+
+class Wakeups:
+    """Listens to queues. Times are seconds, of a monotonic clock.
+
+    Events cause at most one list in ``seconds`` per queue. ``on_change`` is told the name of each class whose queue's
+    trouble came, went or changed.
+    """
+
+    def __init__(
+        self,
+        accounts: Accounts,
+        *,
+        seconds: float,
+        clock: Callable[[], float],
+        on_change: Callable[[str], None],
+        sleep: Sleep = asyncio.sleep,
+    ) -> None:
+        self._accounts = accounts
+        self._seconds = seconds
+        self._clock = clock
+        self._on_change = on_change
+        self._sleep = sleep
+        self._queues: dict[str, EventQueue] = {}
+        self._listeners: dict[EventQueue, Listener] = {}
+        self._tasks: dict[EventQueue, asyncio.Task[None]] = {}
+        self._stopped = False
+
+    def follow(self, classes: Iterable[EphemeralEndpointClass]) -> None:
+        """Listen to exactly the queues that these classes name from now on; returns at once."""
+        if self._stopped:
+            return
+        self._queues = {klass.metadata.name: queue for klass in classes if (queue := EventQueue.of(klass))}
+        queues = frozenset(self._queues.values())
+        for queue in self._tasks.keys() - queues:
+            self._tasks.pop(queue).cancel()
+            del self._listeners[queue]
+        for queue in queues - self._tasks.keys():
+            self._listeners[queue] = listener = Listener(
+                queue, self._accounts, self._seconds, self._clock, self._changed, self._sleep
+            )
+            self._tasks[queue] = asyncio.create_task(listener.run(), name=f"events from {queue.name}")
+
+    def trouble(self, klass: EphemeralEndpointClass) -> Problem | None:
+        """What keeps the queue of a class from being read."""
+        queue = EventQueue.of(klass)
+        listener = self._listeners.get(queue) if queue else None
+        return listener.trouble if listener else None
+
+    def is_heard(self, account: Account) -> bool:
+        """Whether events of the account's endpoints can be expected."""
+        return any(each.is_hearing for queue, each in self._listeners.items() if queue.region == account.scope.region)
+
+    def _changed(self, queue: EventQueue) -> None:
+        for name, each in self._queues.items():
+            if each == queue:
+                self._on_change(name)
+
+    async def stop(self) -> None:
+        """Listen no more. What was received and not deleted comes again, to whoever listens next."""
+        tasks = list(self._tasks.values())
+        self.follow(())
+        self._stopped = True
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+@dataclass(slots=True)
+class Listener:
+    """Listens to one queue: ``run`` does, until cancelled."""
+
+    queue: EventQueue
+    accounts: Accounts
+    seconds: float
+    clock: Callable[[], float]
+    on_change: Callable[[EventQueue], None]
+    sleep: Sleep
+    trouble: EventsUnavailable | None = None
+    _undeletable: bool = False
+    _readable: bool = False
+    _url: str | None = None
+    _rest_until: float = 0.0
+    _threads: DaemonThreads = field(default_factory=DaemonThreads)
+
+    @property
+    def is_hearing(self) -> bool:
+        """Whether events arrive, as far as is known."""
+        return self._readable and self.trouble is None
+
+    async def run(self) -> None:
+        """Receive, look, delete; after a failure again, with growing pauses."""
+        failures = 0
+        while True:
+            try:
+                await self._turn()
+                failures = 0
+            except AwsError as error:
+                failures += 1
+                self._failed(error, failures)
+                await self.sleep(delay(error, failures))
+
+    async def _turn(self) -> None:
+        account = await self.accounts.of_region(self.queue.region)
+        try:
+            await self._hear(account)
+        except Unauthenticated:
+            self.accounts.forget(account)
+            raise
+
+    async def _hear(self, account: Account) -> None:
+        # Whether a queue can be read is to be known at once; only then is there time to wait for messages.
+        messages = await self._receive(account, WAIT_SECONDS if self._readable else 0)
+        self._readable = True
+        if messages:
+            await self._heed(account, messages)
+        # An empty queue does not prove that messages can be deleted.
+        if messages or not self._undeletable:
+            self._succeeded()
+
+    async def _heed(self, account: Account, messages: list[Any]) -> None:
+        await self.sleep(max(0.0, self._rest_until - self.clock()))
+        began = self.clock()
+        while len(messages) < MOST_MESSAGES and len(messages) % BATCH == 0:
+            more = await self._receive(account, 0)
+            if not more:
+                break
+            messages += more
+        if _concern(messages, account.scope.cluster_id):
+            try:
+                await account.refresh((Kind.ENDPOINT,), since=self.clock())
+            except Unauthenticated:
+                raise
+            except AwsError as error:
+                # The queue is not to blame. What is not deleted comes again.
+                logger.warning("AWS could not be listed", extra={"error": str(error), "region": self.queue.region})
+                return
+        self._rest_until = began + self.seconds
+        await self._delete(account, messages)
+
+    async def _receive(self, account: Account, wait: int) -> list[Any]:
+        sqs = account.clients.sqs
+        if self._url is None:
+            self._url = (await account.calls(sqs.get_queue_url, QueueName=self.queue.name))["QueueUrl"]
+        calls = replace(account.calls, pool=self._threads)
+        answer = await calls(
+            sqs.receive_message,
+            QueueUrl=self._url,
+            MaxNumberOfMessages=BATCH,
+            VisibilityTimeout=VISIBILITY_SECONDS,
+            WaitTimeSeconds=wait,
+        )
+        return list(answer.get("Messages", ()))
+
+    async def _delete(self, account: Account, messages: list[Any]) -> None:
+        for start in range(0, len(messages), BATCH):
+            batch = messages[start : start + BATCH]
+            answer = await account.calls(
+                account.clients.sqs.delete_message_batch,
+                QueueUrl=self._url or "",
+                Entries=[{"Id": str(at), "ReceiptHandle": each["ReceiptHandle"]} for at, each in enumerate(batch)],
+            )
+            if failed := answer.get("Failed"):
+                logger.warning("messages stay and come again", extra={"count": len(failed), "code": failed[0]["Code"]})
+
+    def _succeeded(self) -> None:
+        self._undeletable = False
+        if self.trouble:
+            self.trouble = None
+            logger.info("events are heard again", extra={"queue": self.queue.name})
+            self.on_change(self.queue)
+
+    def _failed(self, error: AwsError, failures: int) -> None:
+        self._readable, self._url = False, None
+        self._undeletable = self._undeletable or error.operation == "DeleteMessageBatch"
+        if isinstance(error, Transient) and failures < PATIENCE:
+            return
+        trouble = EventsUnavailable(f"queue {self.queue.name} cannot be used, endpoints are polled instead: {error}")
+        if str(trouble) == str(self.trouble):
+            return
+        self.trouble = trouble
+        logger.warning("events cannot be heard", extra={"queue": self.queue.name, "error": str(error)})
+        self.on_change(self.queue)
+
+
+def _concern(messages: list[Any], cluster_id: str) -> bool:
+    """Whether any of the messages is about an endpoint of this operator; logs what is no event."""
+    names, reasons = set(), []
+    for message in messages:
+        try:
+            names.add(endpoint_in(message["Body"]))
+        except ValueError as error:
+            reasons.append(str(error))
+    if reasons:
+        logger.warning("messages that are no events are dropped", extra={"count": len(reasons), "error": reasons[0]})
+    return any(name and owner_of(cluster_id, name) for name in names)

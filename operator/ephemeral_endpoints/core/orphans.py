@@ -1,0 +1,102 @@
+"""Orphans: what carries our names in AWS although no object or class stands behind it.
+
+A UID is never used again, so that what was without an object once stays so. What is left to be sure of is that it is
+really ours, that it is not just being told of too early, and whose it was.
+"""
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from ephemeral_endpoints.core.names import owner_hash
+from ephemeral_endpoints.core.resources import Have, Haves, Key, Kind, Phase, RouteSpec
+from ephemeral_endpoints.core.tags import CLUSTER, NAME, NAMESPACE, UID
+
+UNTAGGABLE: Final = frozenset({Kind.INTEGRATION, Kind.ROUTE})
+"""Kinds that AWS does not tag: whose they are is known by what they lead to."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """What makes a resource the same one as before: one that was made anew under its name is another."""
+
+    key: Key
+    id: str
+    owner: str | None
+
+    @classmethod
+    def of(cls, have: Have) -> "Sighting":
+        """The sighting of a resource."""
+        return cls(have.key, have.id, have.owner)
+
+
+Sightings = Mapping[Sighting, float]
+"""Since when a resource is known to be an orphan, in monotonic seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """Who had it, by its tags; empty where those do not tell, as classes have no namespace."""
+
+    namespace: str = ""
+    name: str = ""
+
+
+def live_owners(objects: Iterable[Mapping[str, Any]]) -> frozenset[str]:
+    """The owners in names that objects and classes, as the API server gives them, stand for."""
+    return frozenset(owner_hash(each["metadata"]["uid"]) for each in objects)
+
+
+def orphans(there: Haves, live: Collection[str]) -> tuple[Have, ...]:
+    """What belongs to an owner that is not live, and routes that lead to nothing."""
+    return tuple(have for have in there.values() if (have.owner or leads_to_nothing(have)) and have.owner not in live)
+
+
+def leads_to_nothing(have: Have) -> bool:
+    """Whether it is a route of an API of ours whose integration is gone, which blocks the path for everybody."""
+    return isinstance(have.spec, RouteSpec) and have.spec.integration is None
+
+
+def sightings(before: Sightings, found: Iterable[Have], now: float) -> Sightings:
+    """The sightings of what is found: known ones keep their age, and what was not found this time loses it."""
+    return {sighting: before.get(sighting, now) for sighting in map(Sighting.of, found)}
+
+
+def mature(
+    found: Iterable[Have], seen: Sightings, listed_at: Callable[[Kind], float | None], min_age: float
+) -> list[Have]:
+    """What a list still showed that began ``min_age`` seconds after it had been seen first, and is not going already.
+
+    Those come first whose tags tell whose the others are.
+    """
+    old = [
+        have
+        for have in found
+        if (listed := listed_at(have.key.kind)) is not None
+        and listed >= seen[Sighting.of(have)] + min_age
+        and have.phase is not Phase.DELETING
+    ]
+    return sorted(old, key=lambda have: (have.key.kind in UNTAGGABLE, have.key))
+
+
+def is_ours(have: Have, tags: Mapping[str, str] | None, cluster_id: str) -> bool:
+    """Whether a resource in AWS is of this operator, by its name together with its tags (None: it cannot have any).
+
+    A log group without tags is: Lambda and SageMaker make it again, by late logs, under the name that only we give.
+    Tags with ``aws:`` in front are not given by people (https://docs.aws.amazon.com/tag-editor/latest/userguide/).
+    """
+    if tags is None:
+        return have.owner is not None or leads_to_nothing(have)
+    if have.key.kind is Kind.LOG_GROUP and all(key.startswith("aws:") for key in tags):
+        return have.owner is not None
+    return tags.get(CLUSTER) == cluster_id and owner_hash(tags.get(UID, "")) == have.owner
+
+
+def holder(tags: Mapping[str, str]) -> Holder | None:
+    """Who had what carries these tags; None if they do not tell."""
+    return Holder(tags.get(NAMESPACE, ""), tags[NAME]) if NAME in tags else None
+
+
+def is_within(holder: Holder | None, namespaces: Collection[str]) -> bool:
+    """Whether its object would have been seen by an operator that watches these namespaces (empty: all)."""
+    return not namespaces or (holder is not None and holder.namespace in namespaces)

@@ -1,0 +1,153 @@
+"""The phases of an object's life: what is done in each, and how it is known to have come to its end."""
+
+import io
+import json
+import re
+import zipfile
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from botocore.exceptions import ClientError
+
+from ephemeral_endpoints.core.names import ENDPOINT_LOG_PREFIX, LAMBDA_LOG_PREFIX
+from ephemeral_endpoints.local.chaos.lane import QUIET, WATCHFUL, Lane
+from ephemeral_endpoints.local.chaos.points import Phase
+from ephemeral_endpoints.local.workbench import is_ready
+
+State = Mapping[str, Any]
+"""What is in an account."""
+
+LIVES: Final = ((Phase.CREATE, Phase.UPDATE, Phase.LEAVE), (Phase.CREATE, Phase.START, Phase.DRIFT, Phase.LEAVE))
+"""The phases that follow one another in one life: a quiet one, and one with another operator that takes snapshots."""
+
+_EXPIRES_IN_SECONDS: Final = 1
+_FOREIGN_DAYS: Final = 365
+_FOREIGN_MEMORY_MB: Final = 192
+_OWNER: Final = re.compile(r"-[a-z2-7]{10}(?![a-z0-9])")
+
+
+@dataclass
+class Life:
+    """One object on a lane, from nothing to nothing. ``reference`` is what each phase leads to, see ``normal``."""
+
+    lane: Lane
+    name: str
+    reference: Mapping[Phase, str] = field(default_factory=dict)
+    expires: bool = False
+    """Whether it ends by the end of its time to live and not by being deleted."""
+    _before: State = field(default_factory=dict)
+
+    def prepare(self, phase: Phase) -> None:
+        """Do what must have been done before a fault is laid."""
+        self._before = self.state()
+        if phase is Phase.CREATE and not self.lane.has_operator(QUIET):
+            self.lane.bench.control.reset_meter()
+            self.lane.run_operator(QUIET)
+            self.lane.wait_connected()
+        if phase is Phase.START:
+            self.lane.end_operator()
+            self._apply(1)
+
+    def act(self, phase: Phase) -> None:
+        """Do what the phase begins with."""
+        match phase:
+            case Phase.CREATE:
+                self._apply(0)
+            case Phase.UPDATE:
+                self._apply(1)
+            case Phase.START:
+                self.lane.settings = None
+                self.lane.run_operator(WATCHFUL)
+            case Phase.DRIFT:
+                self._change_by_hand()
+            case Phase.LEAVE if self.expires:
+                self._expire()
+            case Phase.LEAVE:
+                self.lane.bench.delete(self.name)
+
+    def is_over(self, phase: Phase) -> bool:
+        """Whether the object is where the phase leads: gone, or ready and with nothing more and nothing less in AWS."""
+        # What is listed may be gone before it is described.
+        with suppress(ClientError):
+            return self._has_arrived(phase)
+        return False
+
+    def _has_arrived(self, phase: Phase) -> bool:
+        found = self.lane.bench.get(self.name)
+        if phase is Phase.LEAVE:
+            return found is None and not self.lane.contents()
+        if found is None or not is_ready(found):
+            return False
+        now = self.state()
+        return now == self._before if phase is Phase.DRIFT else self._is_as_wanted(phase, now)
+
+    def told(self) -> str:
+        """What the object says and what is in the account, for people."""
+        found = self.lane.bench.get(self.name)
+        conditions = (found or {}).get("status", {}).get("conditions", [])
+        told = [f"{each['type']}={each['status']} {each['reason']}: {each['message']}" for each in conditions]
+        return f"{'; '.join(told) if found else 'the object is gone'}; in AWS: {self.lane.contents()}"
+
+    def state(self) -> State:
+        """What is in the account now and how it is set, without what AWS numbers by chance."""
+        there = self.lane.contents()
+        gateway = self.lane.aws("apigatewayv2")
+        groups = self.lane.aws("logs").describe_log_groups()["logGroups"]
+        functions = self.lane.aws("lambda").list_functions()["Functions"]
+        alarms = self.lane.aws("cloudwatch").describe_alarms()["MetricAlarms"]
+        endpoints = [
+            self.lane.aws("sagemaker").describe_endpoint(EndpointName=name) for name in there.get("Endpoint", [])
+        ]
+        stages = [gateway.get_stages(ApiId=api["ApiId"])["Items"] for api in gateway.get_apis()["Items"]]
+        return {
+            **there,
+            "Integration": [each.rpartition(" ")[0] for each in there.get("Integration", [])],
+            "Serving": [(each["EndpointConfigName"], each["EndpointStatus"]) for each in endpoints],
+            "Stage": [each["StageName"] for items in stages for each in items],
+            "Retention": {each["logGroupName"]: each.get("retentionInDays") for each in groups},
+            "Memory": {each["FunctionName"]: each["MemorySize"] for each in functions},
+            "Code": {each["FunctionName"]: each["CodeSha256"] for each in functions},
+            "Threshold": {each["AlarmName"]: each["Threshold"] for each in alarms},
+        }
+
+    def normal(self, state: State) -> str:
+        """A state in a form in which the lives of different objects on different lanes compare."""
+        text = json.dumps({kind: value for kind, value in state.items() if kind != "Code"}, sort_keys=True)
+        return _OWNER.sub("-owner", text.replace(self.name, "object").replace(self.lane.name, "lane"))
+
+    def _is_as_wanted(self, phase: Phase, now: State) -> bool:
+        wanted = self.reference.get(phase)
+        return wanted is None or wanted == self.normal(now)
+
+    def _apply(self, revision: int, **members: object) -> None:
+        self.lane.bench.apply(self.name, {**self.lane.spec(revision), **members})
+
+    def _expire(self) -> None:
+        found = self.lane.bench.get(self.name) or {}
+        age = datetime.now(UTC) - datetime.fromisoformat(found["metadata"]["creationTimestamp"])
+        self._apply(1, lifecycle={"ttl": f"{int(age.total_seconds()) + _EXPIRES_IN_SECONDS}s"})
+
+    def _change_by_hand(self) -> None:
+        """Spoil at least one thing of every kind that can be spoiled without breaking what refers to it."""
+        there, aws = self._before, self.lane.aws
+        gateway, logs, functions = aws("apigatewayv2"), aws("logs"), aws("lambda")
+        api, function = gateway.get_apis()["Items"][0]["ApiId"], there["Function"][0]
+        groups = {each[: each.index("eep-")]: each for each in there["LogGroup"]}
+        aws("cloudwatch").delete_alarms(AlarmNames=there["Alarm"][:1])
+        logs.put_retention_policy(logGroupName=groups[ENDPOINT_LOG_PREFIX], retentionInDays=_FOREIGN_DAYS)
+        logs.delete_log_group(logGroupName=groups[LAMBDA_LOG_PREFIX])
+        gateway.delete_route(ApiId=api, RouteId=gateway.get_routes(ApiId=api)["Items"][0]["RouteId"])
+        gateway.delete_stage(ApiId=api, StageName="$default")
+        functions.update_function_code(FunctionName=function, ZipFile=_zipped("handler.py", "spoiled"))
+        functions.update_function_configuration(FunctionName=function, MemorySize=_FOREIGN_MEMORY_MB)
+        aws("sagemaker").delete_endpoint(EndpointName=there["Endpoint"][0])
+
+
+def _zipped(name: str, text: str) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr(name, text)
+    return buffer.getvalue()

@@ -1,0 +1,83 @@
+"""The calls of a life as a recording shows them: where a fault can strike."""
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from ephemeral_endpoints.local.aws.ledger import Call
+
+_READING: Final = ("BatchGet", "Describe", "Filter", "Get", "List", "Receive")
+_POLLED: Final = frozenset({"DeleteMessageBatch", "ListEndpoints", "ReceiveMessage"})
+"""Called for as long as something is waited for: how often says nothing."""
+
+_MOST_OCCURRENCES: Final = 2
+_NAME: Final = re.compile(r"eep-[a-z0-9]+-[a-z0-9-]*")
+
+
+class Phase(StrEnum):
+    """The parts of a life, each of which ends at rest."""
+
+    CREATE = "create"
+    UPDATE = "update"
+    START = "start"
+    DRIFT = "drift"
+    LEAVE = "leave"
+
+
+_WITH_SNAPSHOTS: Final = frozenset({Phase.START, Phase.DRIFT})
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Point:
+    """One call of a phase: the ``nth`` of an operation whose resource's name contains ``part``."""
+
+    phase: Phase
+    service: str
+    operation: str
+    part: str = ""
+    nth: int = 1
+
+    def __str__(self) -> str:
+        part = f" {self.part}" if self.part else ""
+        return f"{self.operation}{part}{f' ({self.nth})' if self.nth > 1 else ''}"
+
+    @property
+    def is_mutating(self) -> bool:
+        """Whether the call changes something in AWS."""
+        return is_mutating(self.operation)
+
+
+def is_mutating(operation: str) -> bool:
+    """Whether an operation changes something in AWS, by its name."""
+    return not operation.startswith(_READING)
+
+
+def points(phase: Phase, log: Iterable[Call]) -> list[Point]:
+    """The calls that a phase's recording shows, sorted.
+
+    Calls of one operation are told apart by what their resources' names contain beside the object's own, and where
+    that is the same by their order, of which the first two count. Of a start only what is read counts: what it
+    changes is what an update changes.
+    """
+    forms: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for call in log:
+        forms[call.service, call.operation].append(_NAME.sub("*", call.resource or ""))
+    found = []
+    for (service, operation), seen in forms.items():
+        for part, count in _parted(seen).items():
+            most = 1 if _is_repeated(phase, operation) else min(count, _MOST_OCCURRENCES)
+            found += [Point(phase, service, operation, part, nth) for nth in range(1, most + 1)]
+    return sorted(point for point in found if point.is_mutating <= (phase is not Phase.START))
+
+
+def _is_repeated(phase: Phase, operation: str) -> bool:
+    return operation in _POLLED or (phase in _WITH_SNAPSHOTS and not is_mutating(operation))
+
+
+def _parted(forms: Sequence[str]) -> Counter[str]:
+    """How often each distinguishing part occurs; the empty one where parts tell nothing apart."""
+    parts = Counter(max(form.split("*"), key=len) if "*" in form else "" for form in forms)
+    return parts if len(parts) > 1 and "" not in parts else Counter({"": len(forms)})

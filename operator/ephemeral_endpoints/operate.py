@@ -1,0 +1,182 @@
+"""An operator that acts, put together from its parts: watch, queue, reconcilers, accounts, regular tasks."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Coroutine, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from ephemeral_endpoints.aws.account import Accounts
+from ephemeral_endpoints.aws.calls import Calls
+from ephemeral_endpoints.aws.clients import Clients, connect
+from ephemeral_endpoints.aws.fence import fence
+from ephemeral_endpoints.aws.freshness import poll, take_snapshots
+from ephemeral_endpoints.aws.limits import Limiter
+from ephemeral_endpoints.aws.wakeups import Wakeups
+from ephemeral_endpoints.kube.client import KubeClient
+from ephemeral_endpoints.kube.handlers import Watch
+from ephemeral_endpoints.kube.queue import Queue
+from ephemeral_endpoints.kube.store import ObjectKey, Store
+from ephemeral_endpoints.reconcile.endpoint import EndpointReconciler
+from ephemeral_endpoints.reconcile.klass import ClassReconciler
+from ephemeral_endpoints.reconcile.observe import Observer
+from ephemeral_endpoints.reconcile.placements import Placements
+from ephemeral_endpoints.reconcile.probe import Probe
+from ephemeral_endpoints.reconcile.report import Reporter
+from ephemeral_endpoints.reconcile.run import Context
+from ephemeral_endpoints.settings import Settings, SweepMode
+from ephemeral_endpoints.sweep import Sweep, sweep_regularly
+from ephemeral_endpoints.telemetry import Metrics
+
+logger = logging.getLogger(__name__)
+
+GRACE_SECONDS: Final = 20.0
+
+
+def now() -> datetime:
+    """The time of day in UTC."""
+    return datetime.now(UTC)
+
+
+class Operator:
+    """One acting operator. ``check`` is called before each request that could change something."""
+
+    def __init__(  # noqa: PLR0913 - the composition root hands over what it made
+        self,
+        settings: Settings,
+        cluster_id: str,
+        *,
+        kube: KubeClient,
+        probe: Probe,
+        metrics: Metrics,
+        check: Callable[[], None],
+    ) -> None:
+        self._settings = settings
+        self._kube = kube
+        self._metrics = metrics
+        self._check = check
+        self._pool = ThreadPoolExecutor(settings.aws_connections, "aws")
+        self._store = Store()
+        self._queue: Queue[ObjectKey] = Queue(self._reconcile)
+        self._watch = Watch(self._store, self._queue.wake)
+        self._accounts = Accounts(
+            cluster_id, connect=self._connect, calls=self._calls, clock=time.monotonic, on_change=self._wake_owner
+        )
+        self._wakeups = Wakeups(
+            self._accounts,
+            seconds=settings.poll_seconds,
+            clock=time.monotonic,
+            on_change=lambda name: self._queue.wake(ObjectKey(None, name)),
+        )
+        context = Context(
+            cluster_id=cluster_id,
+            store=self._store,
+            accounts=self._accounts,
+            kube=kube,
+            observer=Observer(kube, probe, time.monotonic),
+            reporter=Reporter(kube, self._store, now),
+            placements=Placements(cluster_id),
+            wake=self._queue.wake,
+            now=now,
+            clock=time.monotonic,
+        )
+        self._endpoints = EndpointReconciler(context)
+        self._classes = ClassReconciler(context, self._wakeups.trouble)
+        metrics.count_objects(self._store.count_endpoints, self._store.count_classes, self._store.count_ready)
+
+    def is_ready(self) -> bool:
+        """Whether the watch is up."""
+        return self._watch.is_up
+
+    def know(self, raw: Mapping[str, Any]) -> None:
+        """Take in an object before the watch begins: none must be judged while its class is not known yet."""
+        self._store.put(raw)
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Work until ``stop`` is set, then finish the calls in hand.
+
+        Raises what ended the watch, or one of the regular tasks, against all expectation.
+        """
+        drained = asyncio.Event()
+        draining = asyncio.create_task(self._drain(stop, drained))
+        regular = [asyncio.create_task(self._guard(task, stop)) for task in self._regular()]
+        try:
+            await self._watch.run(self._settings.namespaces, stop=drained)
+        finally:
+            stop.set()
+            for task in regular:
+                task.cancel()
+            results = await asyncio.gather(*regular, return_exceptions=True)
+            await self._wakeups.stop()
+            await draining
+            # Calls that outlasted the grace end before another replica may act.
+            await asyncio.to_thread(self._pool.shutdown, cancel_futures=True)
+        for result in results:
+            if isinstance(result, Exception):
+                raise result
+
+    def _regular(self) -> list[Coroutine[Any, Any, None]]:
+        settings, accounts = self._settings, self._accounts
+        tasks = [
+            poll(accounts, settings.poll_seconds, time.monotonic, is_woken=self._wakeups.is_heard),
+            take_snapshots(accounts, settings.snapshot_seconds, time.monotonic),
+        ]
+        if settings.sweep is not SweepMode.OFF:
+            sweep = Sweep(
+                settings,
+                accounts,
+                lambda: self._kube.objects(settings.namespaces),
+                observer=self._metrics,
+                wake=self._wake_owner,
+                clock=time.monotonic,
+            )
+            tasks.append(sweep_regularly(sweep, settings.snapshot_seconds))
+        return tasks
+
+    @staticmethod
+    async def _guard(task: Coroutine[Any, Any, None], stop: asyncio.Event) -> None:
+        """An operator without its snapshots would look healthy and be blind: better that it is started anew."""
+        try:
+            await task
+        except Exception:
+            logger.exception("a regular task ended")
+            stop.set()
+            raise
+
+    async def _drain(self, stop: asyncio.Event, drained: asyncio.Event) -> None:
+        """Finish the calls in hand before the watch ends."""
+        await stop.wait()
+        await self._queue.stop(GRACE_SECONDS)
+        drained.set()
+
+    async def _reconcile(self, key: ObjectKey) -> float | None:
+        kind = "EphemeralEndpoint" if key.namespace else "EphemeralEndpointClass"
+        outcome = "failed"
+        try:
+            due = await (self._endpoints(key) if key.namespace else self._reconcile_class(key))
+            outcome = "done"
+        finally:
+            self._metrics.reconciled(kind, outcome)
+        return due
+
+    async def _reconcile_class(self, key: ObjectKey) -> float | None:
+        classes = (self._store.named_class(name) for name in self._store.class_names())
+        self._wakeups.follow(klass for klass in classes if klass)
+        return await self._classes(key)
+
+    def _wake_owner(self, owner: str) -> None:
+        key = self._store.by_owner(owner)
+        if key is None:
+            return
+        self._queue.wake(key)
+        if key.namespace is None:
+            for user in self._store.affected_by_class(key.name):
+                self._queue.wake(user)
+
+    def _connect(self, region: str) -> Clients:
+        return fence(connect(region, connections=self._settings.aws_connections), self._check)
+
+    def _calls(self) -> Calls:
+        return Calls(Limiter(time.monotonic), self._pool, self._metrics.aws_call)

@@ -1,0 +1,48 @@
+from dataclasses import replace
+
+import pytest
+
+from ephemeral_endpoints.local.chaos.points import Phase, Point
+from ephemeral_endpoints.local.chaos.trial import Case, Seen, judge
+from ephemeral_endpoints.local.chaos.troubles import Trouble
+from ephemeral_endpoints.local.chaos.witness import Told
+
+DENIED = Case(Point(Phase.CREATE, "sagemaker", "CreateModel"), Trouble.DENIED)
+FAILED = replace(DENIED, trouble=Trouble.FAILED)
+USUAL = Told("object", "Ready", "False", "Creating", "waits for the model")
+REFERENCE = Seen(1.0, (), (USUAL,))
+
+
+def told(reason: str, *, kind: str = "object", type_: str = "Ready", message: str = "") -> Told:
+    return Told(kind, type_, "True" if type_ == "Stalled" else "False", reason, message)
+
+
+@pytest.mark.parametrize(
+    ("conditions", "reasons"),
+    [
+        pytest.param((USUAL,), (), id="what is always told"),
+        pytest.param((USUAL, told("AwsUnavailable")), ("AwsUnavailable",), id="what fits"),
+        pytest.param((told("Creating", message="CreateModel: no"),), ("Creating",), id="by its message"),
+        pytest.param(
+            (told("AwsUnavailable", kind="class", message="CreateModel: no"),), ("AwsUnavailable",), id="by the class"
+        ),
+        pytest.param((told("Throttled", kind="class", message="CreateApi: no"),), (), id="what happened to another"),
+    ],
+)
+def test_what_was_told_because_of_the_fault(conditions: tuple[Told, ...], reasons: tuple[str, ...]) -> None:
+    result = judge(FAILED, Seen(1.0, (), conditions, struck=True), REFERENCE, REFERENCE.reasons)
+    assert result.reasons == reasons
+    assert result.complaints == ()
+
+
+@pytest.mark.parametrize(
+    ("seen", "complaint"),
+    [
+        pytest.param(Seen(1.0, (), (USUAL,), struck=True), "missing permission", id="a silent refusal"),
+        pytest.param(Seen(1.0, (), (USUAL,)), "not made", id="a fault that did not strike"),
+        pytest.param(Seen(1.0, (), (told("NameConflict"),), struck=True), "NameConflict", id="another reason"),
+        pytest.param(Seen(1.0, (), (told("AccessDenied", type_="Stalled"),), struck=True), "Stalled", id="stalled"),
+    ],
+)
+def test_what_is_complained_of(seen: Seen, complaint: str) -> None:
+    assert any(complaint in each for each in judge(DENIED, seen, REFERENCE, REFERENCE.reasons).complaints)

@@ -1,0 +1,235 @@
+import json
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import numpy as np
+import pytest
+from kubernetes import client
+from model.codec import decode
+from model.hyperparameters import Hyperparameters
+from model.predictor import Predictor
+from model.train import train
+from tests.fixtures.operator import Bench, OperatorProcess, metrics
+
+from ephemeral_endpoints.core.tags import CLUSTER, EXPIRES_AT, NAME, NAMESPACE, UID
+from ephemeral_endpoints.local.aws.ledger import Call
+from ephemeral_endpoints.local.demo import NAME as OBJECT
+from ephemeral_endpoints.local.demo import REQUEST, Story
+from ephemeral_endpoints.local.platform import Platform
+from ephemeral_endpoints.local.workbench import Object
+
+MODEL = Path(__file__).parents[2] / "model"
+
+
+@dataclass
+class Witness(Story):
+    """The story, with a look at everything while it is there, and at what it cost when it is over."""
+
+    lines: list[str] = field(default_factory=list)
+    obj: Object = field(default_factory=dict)
+    alarms: list[Any] = field(default_factory=list)
+    alarm_tags: list[dict[str, str]] = field(default_factory=list)
+    log_groups: list[Any] = field(default_factory=list)
+    log_tags: list[dict[str, str]] = field(default_factory=list)
+    log_lines: dict[str, int] = field(default_factory=dict)
+    other_tags: dict[str, dict[str, str]] = field(default_factory=dict)
+    datapoints: dict[str, list[Any]] = field(default_factory=dict)
+
+    def _show_monitoring(self) -> None:
+        super()._show_monitoring()
+        assert isinstance(self.bench, Bench)
+        self.obj = self.bench.get(OBJECT) or {}
+        self._look_at_alarms(self.bench)
+        self._look_at_logs(self.bench)
+        self._look_at_tags(self.bench)
+
+    def _look_at_alarms(self, bench: Bench) -> None:
+        cloudwatch = bench.aws("cloudwatch")
+        self.alarms = cloudwatch.describe_alarms()["MetricAlarms"]
+        for alarm in self.alarms:
+            tags = cloudwatch.list_tags_for_resource(ResourceARN=alarm["AlarmArn"])["Tags"]
+            self.alarm_tags.append({tag["Key"]: tag["Value"] for tag in tags})
+            self.datapoints[alarm["MetricName"]] = cloudwatch.get_metric_statistics(
+                Namespace=alarm["Namespace"],
+                MetricName=alarm["MetricName"],
+                Dimensions=alarm["Dimensions"],
+                StartTime=self.obj["metadata"]["creationTimestamp"],
+                EndTime=self.obj["status"]["expiresAt"],
+                Period=alarm["Period"],
+                Statistics=[alarm["Statistic"]],
+            )["Datapoints"]
+
+    def _look_at_logs(self, bench: Bench) -> None:
+        logs = bench.aws("logs")
+        self.log_groups = logs.describe_log_groups()["logGroups"]
+        for group in self.log_groups:
+            name = group["logGroupName"]
+            self.log_tags.append(logs.list_tags_for_resource(resourceArn=group["logGroupArn"])["tags"])
+            self.log_lines[name] = len(logs.filter_log_events(logGroupName=name)["events"])
+
+    def _look_at_tags(self, bench: Bench) -> None:
+        sagemaker = bench.aws("sagemaker")
+        for resource in self.obj["status"]["resources"]:
+            if resource["kind"] in {"Model", "EndpointConfig", "Endpoint"}:
+                tags = sagemaker.list_tags(ResourceArn=resource["arn"])["Tags"]
+                self.other_tags[resource["kind"]] = {tag["Key"]: tag["Value"] for tag in tags}
+            elif resource["kind"] == "Function":
+                self.other_tags["Function"] = bench.aws("lambda").list_tags(Resource=resource["arn"])["Tags"]
+
+
+@dataclass(frozen=True)
+class Told:
+    """What is known when the story is over."""
+
+    witness: Witness
+    bench: Bench
+    writes: Counter[tuple[str, str, str]]
+    mutations: list[Call]
+
+
+@pytest.fixture(scope="module")
+def told(platform: Platform, operator_process: OperatorProcess) -> Iterator[Told]:
+    """The whole story of one pull request, told once."""
+    bench = Bench(platform, namespace=f"story-{uuid4().hex[:8]}")
+    bench.core.create_namespace(client.V1Namespace(metadata=client.V1ObjectMeta(name=bench.namespace)))
+    operator_process.run()
+    bench.control.reset_meter()
+    before = writes(bench)
+    lines: list[str] = []
+    witness = Witness(bench, MODEL, lines.append, lines=lines)
+    witness.tell()
+    yield Told(witness, bench, writes(bench) - before, bench.mutations())
+    bench.wait_empty()
+
+
+def test_each_revision_predicts_what_its_own_model_does(told: Told, tmp_path: Path) -> None:
+    said = [json.loads(line.partition(": ")[2]) for line in told.witness.lines if "prediction of revision" in line]
+    features = decode((MODEL / REQUEST).read_bytes(), "application/json")
+    for prediction, inverse_regularization in zip(said, (1.0, 0.05), strict=True):
+        train(Hyperparameters(inverse_regularization=inverse_regularization), tmp_path)
+        expected = Predictor.load(tmp_path, "0123abc").predict(features)
+        given = [prediction["probabilities"][label] for label in expected.classes]
+        assert given == pytest.approx(expected.probabilities[0], rel=1e-6)
+        assert prediction["label"] == expected.classes[int(np.argmax(expected.probabilities[0]))]
+
+
+def test_requests_during_the_rollout_are_never_refused(told: Told) -> None:
+    counted = next(line for line in told.witness.lines if "requests meanwhile" in line)
+    assert int(counted.split()[0]) > 0
+    assert counted.rpartition("{")[2].startswith("200:")
+    assert "," not in counted.rpartition("{")[2]
+
+
+def test_the_alarms_watch_this_endpoint_and_have_data(told: Told) -> None:
+    alarms = {alarm["MetricName"]: alarm for alarm in told.witness.alarms}
+    assert {name: alarm["Threshold"] for name, alarm in alarms.items()} == {
+        "ModelLatency": 5_000_000.0,
+        "Invocation5XXErrors": 0.05,
+    }
+    endpoint = told.witness.obj["status"]["endpointName"]
+    for name, alarm in alarms.items():
+        assert alarm["Namespace"] == "AWS/SageMaker"
+        dimensions = {each["Name"]: each["Value"] for each in alarm["Dimensions"]}
+        assert dimensions == {"EndpointName": endpoint, "VariantName": "main"}
+        assert alarm["ComparisonOperator"] == "GreaterThanThreshold"
+        assert alarm["TreatMissingData"] == "notBreaching"
+        assert told.witness.datapoints[name], "the metric that it watches has data under these very dimensions"
+        assert alarm["StateValue"] == "OK"
+    latency = told.witness.datapoints["ModelLatency"][0]["Average"]
+    assert 100 < latency < 5_000_000, "microseconds"
+
+
+def test_both_log_groups_have_an_end_and_lines(told: Told) -> None:
+    endpoint = told.witness.obj["status"]["endpointName"]
+    groups = {group["logGroupName"]: group.get("retentionInDays") for group in told.witness.log_groups}
+    assert groups == {f"/aws/lambda/{endpoint}": 7, f"/aws/sagemaker/Endpoints/{endpoint}": 7}
+    assert all(told.witness.log_lines.values())
+
+
+def test_everything_taggable_says_whose_it_is(told: Told) -> None:
+    witness, metadata = told.witness, told.witness.obj["metadata"]
+    assert set(witness.other_tags) == {"Model", "EndpointConfig", "Endpoint", "Function"}
+    everything = [*witness.alarm_tags, *witness.log_tags, *witness.other_tags.values()]
+    assert len(everything) == 8
+    for tags in everything:
+        assert tags.pop(CLUSTER)
+        assert tags == {
+            UID: metadata["uid"],
+            NAMESPACE: metadata["namespace"],
+            NAME: OBJECT,
+            EXPIRES_AT: witness.obj["status"]["expiresAt"],
+            "CreatedAt": metadata["creationTimestamp"],
+            "Environment": "Ephemeral",
+            "ManagedBy": "ephemeral-endpoints",
+            "PR_Number": "42",
+        }
+
+
+def test_no_call_that_changes_aws_is_made_twice_or_for_nothing(told: Told) -> None:
+    calls = told.mutations
+    assert [call for call in calls if call.status is None or call.status >= 400] == []
+    assert max(Counter((call.operation, call.resource) for call in calls).values()) == 1
+    assert Counter(call.operation for call in calls) == {
+        "CreateApi": 1,
+        "CreateStage": 1,
+        "DeleteApi": 1,
+        "CreateLogGroup": 2,
+        "PutRetentionPolicy": 2,
+        "DeleteLogGroup": 2,
+        "PutMetricAlarm": 2,
+        "DeleteAlarms": 1,
+        "CreateModel": 2,
+        "DeleteModel": 2,
+        "CreateEndpointConfig": 2,
+        "DeleteEndpointConfig": 2,
+        "CreateEndpoint": 1,
+        "UpdateEndpoint": 1,
+        "DeleteEndpoint": 1,
+        "CreateFunction": 1,
+        "DeleteFunction": 1,
+        "CreateIntegration": 1,
+        "DeleteIntegration": 1,
+        "CreateRoute": 1,
+        "DeleteRoute": 1,
+    }
+
+
+def test_kubernetes_is_written_to_only_where_there_is_something_to_say(told: Told) -> None:
+    assert told.writes["ephemeralendpoints", "", "PATCH"] == 2, "the finalizer on, the finalizer off"
+    assert told.writes["ephemeralendpoints", "", "DELETE"] == 1, "the end of the time to live"
+    assert told.writes["secrets", "", "POST"] == 1
+    assert told.writes["ephemeralendpoints", "status", "PATCH"] <= 12
+    assert told.writes["events", "", "POST"] <= 25
+
+
+def test_the_events_tell_the_story(told: Told) -> None:
+    events = told.bench.events(told.witness.obj)
+    assert {"Pinned", "Routed", "Watching", "InService", "Serving", "Updating", "Expired"} <= {
+        event.reason for event in events
+    }
+    assert {event.type for event in events} == {"Normal"}
+    assert all(event.message and event.first_timestamp for event in events)
+    assert max(Counter((event.reason, event.message) for event in events).values()) <= 2
+
+
+def test_the_account_is_empty_in_the_end(told: Told) -> None:
+    assert told.bench.get(OBJECT) is None
+    told.bench.wait_empty()
+
+
+def writes(bench: Bench) -> Counter[tuple[str, str, str]]:
+    """The API server's own count of writes by resource, subresource and verb."""
+    known = bench.core.api_client.configuration
+    (authorization,) = (each["value"] for each in known.auth_settings().values() if each["key"] == "authorization")
+    samples = metrics(f"{known.host}/metrics", headers={"Authorization": authorization}, verify=known.ssl_ca_cert)
+    return Counter(
+        {
+            (each.labels["resource"], each.labels["subresource"], each.labels["verb"]): int(each.value)
+            for each in samples("apiserver_request_total")
+            if each.labels["verb"] in {"POST", "PUT", "PATCH", "DELETE"}
+        }
+    )

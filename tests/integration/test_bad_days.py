@@ -1,0 +1,249 @@
+import io
+import zipfile
+from pathlib import Path
+
+import pytest
+from tests.fixtures.operator import (
+    DEFAULT_SETTINGS,
+    NEEDED_CREATIONS,
+    NEEDED_SHARED,
+    REVISION,
+    Bench,
+    OperatorProcess,
+)
+
+from ephemeral_endpoints.core.errors import Unauthenticated
+from ephemeral_endpoints.local.aws.faults import Fault, FaultError
+from ephemeral_endpoints.local.aws.ledger import Outcome
+from ephemeral_endpoints.local.controlplane import restart_apiserver
+from ephemeral_endpoints.local.processes import wait_until
+from ephemeral_endpoints.local.workbench import Object, condition, is_ready
+
+LOST_CREATIONS = (
+    ("apigatewayv2", "CreateApi"),
+    ("apigatewayv2", "CreateIntegration"),
+    ("apigatewayv2", "CreateRoute"),
+    ("apigatewayv2", "CreateStage"),
+    ("cloudwatch", "PutMetricAlarm"),
+    ("lambda", "CreateFunction"),
+    ("logs", "CreateLogGroup"),
+    ("logs", "PutRetentionPolicy"),
+    ("sagemaker", "CreateEndpoint"),
+    ("sagemaker", "CreateEndpointConfig"),
+    ("sagemaker", "CreateModel"),
+)
+LOST_DELETIONS = (
+    ("apigatewayv2", "DeleteApi"),
+    ("apigatewayv2", "DeleteIntegration"),
+    ("apigatewayv2", "DeleteRoute"),
+    ("cloudwatch", "DeleteAlarms"),
+    ("lambda", "DeleteFunction"),
+    ("logs", "DeleteLogGroup"),
+    ("sagemaker", "DeleteEndpoint"),
+    ("sagemaker", "DeleteEndpointConfig"),
+    ("sagemaker", "DeleteModel"),
+)
+
+
+def losing(operations: tuple[tuple[str, str], ...]) -> list[Fault]:
+    return [Fault(service=service, operation=name, times=1, answer_lost=True) for service, name in operations]
+
+
+def say(bench: Bench, obj: Object) -> str:
+    return bench.call(obj["status"]["url"], b"", token=bench.token(obj["metadata"]["name"])).text
+
+
+def test_when_every_answer_is_lost_once_nothing_has_a_twin_and_nothing_is_left(bench: Bench) -> None:
+    bench.control.add_faults(*losing(LOST_CREATIONS))
+    bench.apply("pr", bench.spec())
+    ready = bench.wait_ready("pr", seconds=60)
+    assert [each.fault.operation for each in bench.control.faults() if each.fired != 1] == []
+    kinds = {kind: len(names) for kind, names in bench.contents().items()}
+    assert kinds == {
+        "Alarm": 2,
+        "Endpoint": 1,
+        "EndpointConfig": 1,
+        "Function": 1,
+        "HttpApi": 1,
+        "Integration": 1,
+        "LogGroup": 2,
+        "Model": 1,
+        "Route": 1,
+    }
+    assert say(bench, ready) == "hello"
+    unrepeatable = {"CreateApi", "CreateIntegration", "CreateRoute"}
+    assert {name: count for name, count in bench.effects().items() if name in unrepeatable} == dict.fromkeys(
+        unrepeatable, 1
+    ), "what is not idempotent is looked for before it is repeated"
+
+    bench.control.clear_faults()
+    bench.control.add_faults(*losing(LOST_DELETIONS))
+    bench.delete("pr")
+    bench.wait_gone("pr", seconds=60)
+    bench.wait_empty(seconds=30)
+    assert [each.fault.operation for each in bench.control.faults() if each.fired != 1] == []
+
+
+def test_expired_credentials_are_told_and_recovered_from_by_itself(bench: Bench) -> None:
+    bench.apply("before", bench.spec())
+    bench.wait_ready("before")
+    bench.control.add_faults(Fault(service="*", error=FaultError(code="ExpiredTokenException", status=400)))
+    bench.apply("pr", bench.spec())
+    told = bench.wait_condition("pr", "Ready", reason=Unauthenticated.reason)
+    assert condition(told, "Ready")["status"] == "Unknown"
+    assert condition(told, "Stalled")["status"] == "False"
+    untouched = bench.get("before")
+    assert untouched is not None
+    assert is_ready(untouched), "what serves goes on serving"
+
+    bench.control.clear_faults()
+    bench.wait_ready("pr", seconds=30)
+
+
+def test_an_operator_that_starts_without_credentials_takes_them_when_they_come(
+    bench: Bench, operator_process: OperatorProcess, tmp_path: Path
+) -> None:
+    file = tmp_path / "credentials"
+    operator_process.run(
+        {
+            **DEFAULT_SETTINGS,
+            "AWS_ACCESS_KEY_ID": "",
+            "AWS_SECRET_ACCESS_KEY": "",
+            "AWS_SHARED_CREDENTIALS_FILE": str(file),
+            "AWS_EC2_METADATA_DISABLED": "true",
+        }
+    )
+    bench.apply("pr", bench.spec())
+    bench.wait_condition("pr", "Ready", reason=Unauthenticated.reason)
+
+    file.write_text("[default]\naws_access_key_id = local\naws_secret_access_key = local\n")
+    bench.wait_ready("pr", seconds=40)
+    operator_process.stop()
+
+
+def test_ten_objects_at_once_keep_to_the_documented_rates(bench: Bench) -> None:
+    bench.control.set_documented_limits()
+    names = [f"pr-{number}" for number in range(10)]
+    for name in names:
+        bench.apply(name, bench.spec())
+    for name in names:
+        bench.wait_ready(name, seconds=60)
+    needed = {operation: 10 * count for operation, count in NEEDED_CREATIONS.items()} | NEEDED_SHARED
+    assert bench.effects() == needed
+    throttled = sum(sum(counts.values()) for counts in bench.control.calls(Outcome.THROTTLED).values())
+    assert throttled <= 0.1 * sum(needed.values()), "the operator keeps to the rates by itself"
+
+    for name in names:
+        bench.delete(name)
+    for name in names:
+        bench.wait_gone(name, seconds=60)
+    bench.wait_empty()
+
+
+def test_refused_for_the_rate_every_call_is_made_in_the_end(bench: Bench) -> None:
+    bench.control.add_faults(
+        Fault(service="*", probability=0.3, error=FaultError(code="ThrottlingException", status=400))
+    )
+    bench.apply("pr", bench.spec())
+    bench.wait_ready("pr", seconds=60)
+    assert bench.effects() == {**NEEDED_CREATIONS, **NEEDED_SHARED}
+
+
+def test_objects_that_change_while_the_api_server_restarts_converge(bench: Bench) -> None:
+    for name in ("changed", "deleted"):
+        bench.apply(name, bench.spec(model=bench.saying("before")))
+    for name in ("changed", "deleted"):
+        bench.wait_ready(name)
+
+    bench.apply("changed", bench.spec(model=bench.saying("after")))
+    bench.apply("new", bench.spec())
+    bench.delete("deleted")
+    restart_apiserver(bench.platform.state, grace_seconds=0)
+
+    assert say(bench, bench.wait_ready("changed", seconds=60)) == "after"
+    bench.wait_ready("new", seconds=60)
+    bench.wait_gone("deleted")
+    kinds = {kind: len(names) for kind, names in bench.contents().items()}
+    assert kinds["Model"] == kinds["Endpoint"] == kinds["Route"] == 2
+
+    bench.apply("changed", bench.spec(model=bench.saying("later")))
+    assert say(bench, bench.wait_ready("changed", seconds=60)) == "later"
+
+
+def test_a_rollout_that_fails_leaves_the_old_revision_serving_until_the_next_spec(bench: Bench) -> None:
+    bench.apply("pr", bench.spec(model=bench.saying("first")))
+    first = bench.wait_ready("pr")
+    bench.control.patch_sagemaker_settings({"behaviour": {"update_failure": "the health check failed"}})
+    source = {"repository": "acme/echo", "revision": "2222222"}
+    bench.apply("pr", bench.spec(model=bench.saying("second"), source=source))
+    failed = bench.wait_condition("pr", "EndpointReady", reason="RolledBack", seconds=30)
+    assert condition(failed, "Stalled")["status"] == "True"
+    assert failed["status"]["revision"] == REVISION, "what serves is still the first"
+    assert say(bench, first) == "first"
+    assert bench.effects()["UpdateEndpoint"] == 1, "what failed is not tried again"
+
+    bench.control.patch_sagemaker_settings({"behaviour": None})
+    bench.apply("pr", bench.spec(model=bench.saying("third"), source={**source, "revision": "3333333"}))
+    ready = bench.wait_ready("pr")
+    assert ready["status"]["revision"] == "3333333"
+    assert say(bench, ready) == "third"
+    wait_until(lambda: len(bench.contents()["Model"]) == 1, seconds=10, what="the failed revision's model gone")
+
+
+@pytest.fixture
+def watchful(bench: Bench, operator_process: OperatorProcess) -> Bench:
+    """An operator that takes a snapshot of AWS every second."""
+    operator_process.run({**DEFAULT_SETTINGS, "EEP_SNAPSHOT_SECONDS": "1"})
+    return bench
+
+
+def test_what_somebody_changed_by_hand_is_repaired_by_the_next_snapshot(watchful: Bench) -> None:
+    bench = watchful
+    bench.apply("pr", bench.spec())
+    ready = bench.wait_ready("pr")
+    before = State(bench)
+    assert before.whole()
+
+    lambda_, logs, gateway = bench.aws("lambda"), bench.aws("logs"), bench.aws("apigatewayv2")
+    api = gateway.get_apis()["Items"][0]["ApiId"]
+    bench.aws("cloudwatch").delete_alarms(AlarmNames=before.contents["Alarm"][:1])
+    logs.put_retention_policy(logGroupName=before.contents["LogGroup"][0], retentionInDays=365)
+    logs.delete_retention_policy(logGroupName=before.contents["LogGroup"][1])
+    gateway.delete_route(ApiId=api, RouteId=gateway.get_routes(ApiId=api)["Items"][0]["RouteId"])
+    lambda_.update_function_code(FunctionName=before.contents["Function"][0], ZipFile=zipped("handler.py", "broken"))
+    bench.aws("sagemaker").delete_endpoint(EndpointName=before.contents["Endpoint"][0])
+
+    assert not State(bench).whole()
+    wait_until(lambda: State(bench) == before, seconds=30, what="everything repaired")
+    assert say(bench, bench.wait_ready("pr")) == "hello"
+    assert ready["status"]["url"] == bench.wait_ready("pr")["status"]["url"]
+
+
+class State:
+    """What somebody may change by hand, as it is now."""
+
+    def __init__(self, bench: Bench) -> None:
+        self.contents = bench.contents()
+        groups = bench.aws("logs").describe_log_groups()["logGroups"]
+        self.retention = {each["logGroupName"]: each.get("retentionInDays") for each in groups}
+        functions = bench.aws("lambda").list_functions()["Functions"]
+        self.code = {each["FunctionName"]: each["CodeSha256"] for each in functions}
+
+    def whole(self) -> bool:
+        """Whether nothing is missing, as far as figures tell."""
+        return len(self.contents.get("Alarm", [])) == 2 and set(self.retention.values()) == {7}
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, State) and vars(self) == {
+            **vars(other),
+            "contents": other.contents | {"Integration": self.contents.get("Integration", [])},
+        }
+
+    __hash__ = None  # type: ignore[assignment]  # compared only
+
+
+def zipped(name: str, text: str) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr(name, text)
+    return buffer.getvalue()

@@ -1,0 +1,226 @@
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+import requests
+from kubernetes import client
+from tests.fixtures.operator import REVISION, Bench
+
+from ephemeral_endpoints.kube.client import secret_name
+from ephemeral_endpoints.local.bootstrap import EXAMPLE_REPOSITORY
+from ephemeral_endpoints.local.containers import registry
+from ephemeral_endpoints.local.containers.build import build_model_image
+from ephemeral_endpoints.local.containers.image import BuiltImage
+from ephemeral_endpoints.local.paths import cache_dir
+from ephemeral_endpoints.local.workbench import Object, condition, is_ready
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="session")
+def echo() -> BuiltImage:
+    return build_model_image(ROOT / "tests" / "integration" / "echo", revision=REVISION, cache=cache_dir() / "images")
+
+
+@pytest.fixture
+def no_default(bench: Bench) -> Iterator[None]:
+    """Nobody is the default class meanwhile."""
+    bench.mark_default(None)
+    yield
+    bench.mark_default("true")
+
+
+def is_stalled(obj: Object) -> bool:
+    return condition(obj, "Stalled").get("status") == "True"
+
+
+def test_an_image_that_is_not_pushed_yet_is_waited_for_and_picked_up(bench: Bench, echo: BuiltImage) -> None:
+    tag = f"late-{bench.namespace}"
+    bench.apply("pr", bench.spec(model={"image": bench.image_uri(tag)}))
+    waiting = bench.wait_condition("pr", "ImageReady", reason="ImageNotFound")
+    assert condition(waiting, "Ready")["reason"] == "ImageNotFound"
+    assert tag in condition(waiting, "Ready")["message"]
+    assert not is_stalled(waiting), "a push helps"
+    assert "CreateModel" not in bench.effects()
+
+    digest = registry.push(echo, registry=bench.platform.registry, repository=EXAMPLE_REPOSITORY, tag=tag)
+    ready = bench.wait_ready("pr", seconds=30)
+    assert ready["status"]["image"]["digest"] == digest
+
+
+@pytest.mark.parametrize(
+    ("image", "reason", "remedy"),
+    [
+        pytest.param(
+            "000000000000.dkr.ecr.eu-west-1.amazonaws.com/models/wine:echo",
+            "ImageInOtherRegion",
+            "push it to us-east-1",
+            id="SageMaker reads only its own region's registry",
+        ),
+        pytest.param(
+            "111122223333.dkr.ecr.us-east-1.amazonaws.com/models/wine:echo",
+            "RepositoryNotAllowed",
+            "the class allows the repositories of account 000000000000",
+            id="another account's images are not trusted",
+        ),
+    ],
+)
+def test_an_image_that_can_never_be_served_stalls_the_object(
+    bench: Bench, image: str, reason: str, remedy: str
+) -> None:
+    bench.apply("pr", bench.spec(model={"image": image}))
+    refused = bench.wait_condition("pr", "Ready", reason=reason)
+    assert is_stalled(refused)
+    assert remedy in condition(refused, "Ready")["message"]
+    assert "CreateModel" not in bench.effects()
+
+
+def test_an_unknown_class_is_waited_for(bench: Bench) -> None:
+    name = f"late-{bench.namespace}"
+    bench.apply("pr", bench.spec(className=name))
+    waiting = bench.wait_condition("pr", "Ready", reason="ClassNotFound")
+    assert name in condition(waiting, "Ready")["message"]
+    assert not bench.effects()
+
+    bench.make_class(name)
+    bench.wait_ready("pr")
+    bench.delete("pr")
+    bench.wait_gone("pr")
+    bench.delete_class(name)
+    bench.wait_class_gone(name)
+
+
+@pytest.mark.usefixtures("no_default")
+def test_without_a_default_class_an_object_waits_until_there_is_one(bench: Bench) -> None:
+    bench.apply("pr", bench.spec())
+    waiting = bench.wait_condition("pr", "Ready", reason="ClassNotFound")
+    assert "marked as default" in condition(waiting, "Ready")["message"]
+
+    bench.mark_default("true")
+    bench.wait_ready("pr")
+
+
+def test_an_object_that_waits_for_its_class_can_be_deleted(bench: Bench) -> None:
+    bench.apply("pr", bench.spec(className="never"))
+    bench.wait_condition("pr", "Ready", reason="ClassNotFound")
+    bench.delete("pr")
+    bench.wait_gone("pr", seconds=5)
+
+
+def test_of_two_objects_with_one_path_the_older_serves_and_the_younger_takes_over(bench: Bench) -> None:
+    path = {"path": f"/{bench.namespace}/shared"}
+    bench.apply("older", bench.spec(api=path, model=bench.saying("older")))
+    url = bench.wait_ready("older")["status"]["url"]
+    bench.wait("older", lambda obj: age(obj) >= timedelta(seconds=1), seconds=5, what="a second old")
+    bench.apply("younger", bench.spec(api=path, model=bench.saying("younger")))
+    refused = bench.wait_condition("younger", "RouteReady", reason="PathConflict")
+    assert f"{bench.namespace}/older" in condition(refused, "RouteReady")["message"]
+    assert bench.call(url, b"", token=bench.token("older")).text == "older"
+
+    bench.delete("older")
+    bench.wait_ready("younger")
+    assert bench.call(url, b"", token=bench.token("younger")).text == "younger"
+
+
+def test_a_model_server_that_crashes_tells_why_and_a_corrected_spec_recovers(
+    bench: Bench, model_image: BuiltImage
+) -> None:
+    registry.push(model_image, registry=bench.platform.registry, repository=EXAMPLE_REPOSITORY, tag="crashing")
+    model = {"image": bench.image_uri("crashing")}
+    bench.apply("pr", bench.spec(model={**model, "environment": {"MAX_BODY_BYTES": "many"}}))
+    failed = bench.wait_condition("pr", "EndpointReady", reason="EndpointFailed", seconds=60)
+    assert is_stalled(failed)
+    told = bench.wait(
+        "pr",
+        lambda obj: "Its last lines" in condition(obj, "Ready")["message"],
+        seconds=20,
+        what="telling the last lines of the log",
+    )
+    assert "MAX_BODY_BYTES is 'many'" in condition(told, "Ready")["message"]
+
+    bench.apply("pr", bench.spec(model={**model, "environment": {}}))
+    bench.wait_ready("pr", seconds=60)
+
+
+def test_a_ttl_beyond_what_the_class_grants_is_cut_and_says_so(bench: Bench) -> None:
+    made = bench.apply("pr", bench.spec(lifecycle={"ttl": "400h"}))
+    ready = bench.wait_ready("pr")
+    longest = timedelta(hours=336)
+    assert datetime.fromisoformat(ready["status"]["expiresAt"]) == created_at(made) + longest
+    assert "maxTtl" in condition(ready, "Ready")["message"]
+
+
+def test_the_longest_names_and_any_script_are_served(bench: Bench) -> None:
+    name = f"{'a' * 63}.{'b' * 63}.{'c' * 63}.{'d' * 61}"
+    assert len(name) == 253
+    source = {"repository": "acme/echo", "revision": REVISION, "branch": "функція/機械学習"}
+    obj = bench.apply(name, bench.spec(source=source))
+    url = bench.wait_ready(name)["status"]["url"]
+    assert url.endswith(f"/{bench.namespace}/{name}")
+    assert bench.call(url, b"", token=bench.token(name)).status_code == 200
+    assert bench.events(obj), "the name of an Event is longer than that of its object"
+
+
+def test_the_door_refuses_what_is_not_a_proper_request_and_says_why(bench: Bench) -> None:
+    bench.apply("pr", bench.spec(api={"maxBodyBytes": 64}))
+    url, token = bench.wait_ready("pr")["status"]["url"], bench.token("pr")
+    headers = {"Authorization": f"Bearer {token}"}
+    answers = {
+        "no token": bench.call(url, b"", token=None),
+        "wrong token": bench.call(url, b"", token="guessed"),  # noqa: S106 - a wrong one
+        "long body": bench.call(url, b"x" * 65, token=token),
+        "method": requests.put(url, headers=headers, timeout=30),
+        "longest body": bench.call(url, b"x" * 64, token=token),
+    }
+    assert {what: answer.status_code for what, answer in answers.items()} == {
+        "no token": 401,
+        "wrong token": 401,
+        "long body": 413,
+        "method": 405,
+        "longest body": 200,
+    }
+    refusals = [answer for answer in answers.values() if not answer.ok]
+    assert {answer.headers["Content-Type"] for answer in refusals} == {"application/problem+json"}
+    assert answers["no token"].headers["WWW-Authenticate"].startswith("Bearer")
+    assert answers["method"].headers["Allow"] == "GET, POST"
+
+
+def test_a_url_without_authentication_takes_everybody(bench: Bench) -> None:
+    bench.apply("pr", bench.spec(api={"auth": {"type": "None"}}))
+    assert bench.call(bench.wait_ready("pr")["status"]["url"], b"", token=None).status_code == 200
+
+
+def test_while_the_endpoint_is_created_callers_are_asked_to_come_back(bench: Bench) -> None:
+    bench.control.patch_sagemaker_settings({"behaviour": {"stuck": True}})
+    bench.apply("pr", bench.spec())
+    routed = bench.wait("pr", lambda obj: "url" in obj.get("status", {}), seconds=20, what="routed")
+    assert not is_ready(routed)
+    assert condition(routed, "EndpointReady")["reason"] == "Creating"
+    early = bench.call(routed["status"]["url"], b"", token=bench.token("pr"))
+    assert early.status_code == 503
+    assert int(early.headers["Retry-After"]) > 0
+
+    bench.control.patch_sagemaker_settings({"behaviour": None})
+    bench.wait_ready("pr")
+
+
+def test_a_foreign_secret_of_the_tokens_name_is_left_alone(bench: Bench) -> None:
+    name = secret_name("pr")
+    foreign = client.V1Secret(metadata=client.V1ObjectMeta(name=name), string_data={"token": "somebody else's"})
+    bench.core.create_namespaced_secret(bench.namespace, foreign)
+    bench.apply("pr", bench.spec())
+    refused = bench.wait_condition("pr", "Ready", reason="SecretConflict")
+    assert name in condition(refused, "Ready")["message"]
+    assert bench.token("pr") == "somebody else's"
+
+    bench.core.delete_namespaced_secret(name, bench.namespace)
+    bench.wait_ready("pr", seconds=30)
+
+
+def created_at(obj: Object) -> datetime:
+    return datetime.fromisoformat(obj["metadata"]["creationTimestamp"])
+
+
+def age(obj: Object) -> timedelta:
+    return datetime.now(created_at(obj).tzinfo) - created_at(obj)

@@ -1,0 +1,100 @@
+from dataclasses import replace
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import pytest
+from tests.local.bench.samples import MB, measured
+
+from ephemeral_endpoints.local.bench import plots, report, targets
+from ephemeral_endpoints.local.bench.results import ADAPTER, Measured, Memory, Results
+
+
+def _render(*sizes: Measured) -> str:
+    return report.render(Results({each.objects: each for each in sizes}), "benchmarks")
+
+
+def _row(page: str, begins: str) -> list[str]:
+    line = next(line for line in page.splitlines() if line.startswith(f"| {begins}"))
+    return [cell.strip() for cell in line.strip("|").split("|")][1:]
+
+
+@pytest.mark.parametrize(
+    ("row", "expected", "why"),
+    [
+        ("Ready after AWS is done, median", ["0.52", "0.52"], "seconds have two digits"),
+        ("Burst of creations against the limits", ["", "97.5"], "the time of one object decides for few"),
+        ("At rest, AWS calls a minute", ["0.9", "0.9"], "four calls a snapshot, every 270 s"),
+        ("creation: bound", ["195.0 (PutMetricAlarm 3/s)"] * 2, "the binding limit is named"),
+        ("PutMetricAlarm", ["2.00", "2.00"], "calls are per object"),
+        ("Ready after creation", ["0.52 / 0.98"] * 2, "median and p99"),
+        ("created", ["7.0 (1.0 PATCH ephemeralendpoints, 6.0 POST events)"] * 2, "writes are per object"),
+        ("processor", ["0.17", "0.17"], "0.1 % at rest, and 0.2 s for each of the snapshots"),
+        ("MB after the burst", ["110", "110"], ""),
+    ],
+)
+def test_rows_tell_what_was_measured(row: str, expected: list[str], why: str) -> None:
+    assert _row(_render(measured(1), measured(300)), row) == expected, why
+
+
+def test_sizes_are_in_order_whatever_order_they_were_measured_in() -> None:
+    assert _render(measured(300), measured(1), measured(30)) == _render(measured(1), measured(30), measured(300))
+
+
+def test_a_target_that_is_missed_is_told() -> None:
+    heavy = replace(measured(), memory=Memory(100 * MB, 201 * MB, 108 * MB))
+    assert "missed" not in _render(measured())
+    assert _row(_render(heavy), "Memory of the operator") == ["**201** (missed)"]
+
+
+def test_what_was_lost_in_a_restart_is_told() -> None:
+    found = measured()
+    lost = replace(found, restart=replace(found.restart, ready=298, changed=1, writes={"POST events": 1}))
+    assert {target.what for target, _, _ in targets.missed(Results({300: lost}))} == {
+        "Restart, objects not Ready or changed",
+        "Restart, Kubernetes writes",
+    }
+
+
+@pytest.mark.parametrize(
+    ("kilobytes", "told"),
+    [(40, "grows by 40.0 KB"), (51, "**missed**")],
+)
+def test_memory_growth_is_fitted_over_the_sizes(kilobytes: int, told: str) -> None:
+    sizes = [replace(measured(n), memory=Memory(1, 100 * MB + n * kilobytes * 1024, 1)) for n in (1, 30, 300)]
+    assert told in _render(*sizes)
+
+
+def test_growth_is_not_told_of_one_size() -> None:
+    assert "grows" not in _render(measured())
+
+
+def test_the_naive_reconciler_is_compared_at_the_same_and_at_the_largest_size() -> None:
+    page = _render(measured(30), replace(measured(300), naive=None))
+    assert "made 60 AWS calls and 60 Kubernetes writes a minute over 30 objects" in page
+    assert "Over 300 objects that would be 600 and 600 (computed)" in page
+
+
+def test_results_survive_being_kept() -> None:
+    results = Results({1: measured(1), 300: replace(measured(300), naive=None)})
+    assert ADAPTER.validate_json(ADAPTER.dump_json(results)) == results
+
+
+def test_every_plot_that_the_page_shows_is_drawn(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    results = Results({1: measured(1), 300: measured(300)})
+    plots.draw(results, tmp_path)
+    page = report.render(results, tmp_path.name)
+    assert {f"{tmp_path.name}/{path.name}" for path in tmp_path.iterdir()} == {
+        line.partition("](")[2].rstrip(")") for line in page.splitlines() if line.startswith("![")
+    }
+    for path in tmp_path.iterdir():
+        assert ET.parse(path).getroot().tag.endswith("svg")  # noqa: S314 - just written by ourselves
+
+
+def test_plots_do_not_change_with_the_day(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        plots.draw(Results({1: measured(1), 300: measured(300)}), tmp_path / name)
+    for path in (tmp_path / "a").iterdir():
+        assert path.read_bytes() == (tmp_path / "b" / path.name).read_bytes()
