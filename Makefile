@@ -44,7 +44,7 @@ down: $(READY) ## Stop the embedded platform
 
 .PHONY: test
 test: lint ## Lint, and run the whole suite
-	$(BIN)/pytest
+	$(BIN)/pytest -m 'not chaos'
 
 .PHONY: bench
 bench: $(READY) ## Measure the operator, and write docs/benchmarks.md

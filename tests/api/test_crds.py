@@ -1,3 +1,4 @@
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
@@ -75,7 +76,9 @@ def test_every_field_says_what_it_is(crd: Body) -> None:
     for path, schema in _fields(_schema(crd)["spec"], "spec"):
         assert schema["description"].endswith("."), path
         if "default" in schema and "properties" not in schema:
-            assert f"Default {schema['default']}." in schema["description"], path
+            default = schema["default"]
+            written = json.dumps(default) if isinstance(default, bool) else default
+            assert f"Default {written}." in schema["description"], path
 
 
 @pytest.mark.parametrize("crd", [endpoint_crd(), endpoint_class_crd()], ids=lambda crd: crd["spec"]["names"]["kind"])

@@ -11,7 +11,7 @@ from ephemeral_endpoints.local.chaos.troubles import Trouble
 
 LANES = 4
 
-pytestmark = pytest.mark.timeout(900)
+pytestmark = [pytest.mark.chaos, pytest.mark.timeout(900)]
 
 
 @dataclass(frozen=True)

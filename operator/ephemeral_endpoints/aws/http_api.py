@@ -128,12 +128,12 @@ class IntegrationComponent:
     async def apply(self, calls: Calls, want: Want, have: Have | None, known: Haves) -> Have:
         """See ``Component``."""
         spec = expect(want, IntegrationSpec)
-        api = known[spec.api]
+        api = _known(spec.api, known)
         settings: dict[str, Any] = {
             "CredentialsArn": spec.role_arn,
             "Description": _description(spec.role_arn),
             "IntegrationType": "AWS_PROXY",
-            "IntegrationUri": known[spec.function].arn,
+            "IntegrationUri": _known(spec.function, known).arn,
             "PayloadFormatVersion": "2.0",
             "TimeoutInMillis": TIMEOUT_MILLIS,
         }
@@ -202,8 +202,8 @@ class RouteComponent:
         spec = expect(want, RouteSpec)
         if spec.integration is None:
             raise TypeError(f"{want.key} leads nowhere")
-        api = known[spec.api]
-        target = f"integrations/{known[spec.integration].id}"
+        api = _known(spec.api, known)
+        target = f"integrations/{_known(spec.integration, known).id}"
         if have is None:
             made: Any = await calls(self._client.create_route, ApiId=api.id, RouteKey=spec.route_key, Target=target)
         else:
@@ -233,6 +233,14 @@ class RouteComponent:
             owner=integration.owner if integration else None,
             uses=frozenset({api.key, *([integration.key] if integration else [])}),
         )
+
+
+def _known(key: Key, known: Haves) -> Have:
+    """What a step refers to; it may have gone since the step was planned."""
+    have = known.get(key)
+    if have is None:
+        raise errors.NotFound(f"{key} is gone")
+    return have
 
 
 def _apis(known: Haves) -> list[Have]:

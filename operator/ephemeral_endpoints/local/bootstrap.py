@@ -169,6 +169,5 @@ def _default_class(roles: Roles, region: str) -> dict[str, Any]:
             "executionRoleArn": roles.execution,
             "forwarderRoleArn": roles.forwarder,
             "invokeRoleArn": roles.invoke,
-            "events": {"queueName": EVENT_QUEUE},
         },
     }

@@ -40,6 +40,21 @@ async def converge(
     must not be tried; errors of this run are added to it. ``on_step`` hears of every step that succeeded.
     """
     running: dict[asyncio.Task[None], Step] = {}
+    try:
+        await _until_settled(account, identity, look, failed, on_step, running)
+    finally:
+        # Whatever ended this: a step that goes on in the background could make something behind the next run's back.
+        await asyncio.gather(*running, return_exceptions=True)
+
+
+async def _until_settled(  # noqa: PLR0913, PLR0917 - see converge
+    account: Account,
+    identity: Identity,
+    look: Callable[[], View],
+    failed: dict[Key, Problem],
+    on_step: Callable[[Step], None],
+    running: dict[asyncio.Task[None], Step],
+) -> None:
     taken: Counter[Key] = Counter()
     while True:
         view = look()

@@ -34,6 +34,8 @@ async def live(context: Context, run: Run) -> float | None:
     token = context.observer.token(run.subject, context.store.raw(run.key), run.memory)
     await asyncio.gather(_look_up_image(context, run), token)
     await run.act(lambda: _view(context, run, place), context.clock)
+    if run.is_gone(context.store):
+        return None
     if context.is_leaving(run.current(context.store)):
         return 0.0
     view = _view(context, run, place)
@@ -62,7 +64,7 @@ def _place(context: Context, run: Run) -> _Place:
 def _view(context: Context, run: Run, place: _Place) -> View:
     """What the planner sees, of the object as it is at this moment: it may have been changed or deleted meanwhile."""
     subject, memory = run.current(context.store), run.memory
-    if context.is_leaving(subject):
+    if context.is_leaving(subject) or run.is_gone(context.store):
         return View(NOTHING, run.own, run.others)
     if subject.endpoint.spec.suspend:
         return View(AS_IT_IS, run.own, run.others)

@@ -94,6 +94,11 @@ class Run:
             return self.subject
         return replace(self.subject, endpoint=newest)
 
+    def is_gone(self, store: Store) -> bool:
+        """Whether the object does not exist any more, though it should have been held by our finalizer."""
+        newest = store.endpoint(self.key)
+        return newest is None or newest.metadata.uid != self.identity.uid
+
     async def act(self, look: Callable[[], View], clock: Callable[[], float]) -> None:
         """Take all steps that can be taken, and remember what failed.
 

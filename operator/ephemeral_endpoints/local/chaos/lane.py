@@ -5,7 +5,9 @@ What goes wrong in one lane is not seen in another, so that many cases run side 
 
 import json
 import os
+import signal
 import sys
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -132,13 +134,21 @@ class Lane:
             what="the operator's connection to AWS",
         )
 
-    def end_operator(self, *, grace_seconds: float = 20.0) -> None:
-        """End the operator; without grace it is killed in the midst of whatever it does."""
-        operator.end(self.bench.platform, grace_seconds=grace_seconds)
+    def end_operator(self) -> None:
+        """End the operator as Kubernetes does, and wait until it is gone."""
+        operator.end(self.bench.platform)
+
+    def kill_operator(self) -> float:
+        """Kill the operator in the midst of whatever it does; returns when (monotonic), and only once it is gone."""
+        if process := find(operator.NAME, self.bench.platform.state):
+            os.kill(process.pid, signal.SIGKILL)
+        at = time.monotonic()
+        operator.end(self.bench.platform, grace_seconds=0)
+        return at
 
     def renew(self) -> None:
         """After a case that went wrong: take everything away by force, so that the next one begins like the first."""
-        self.end_operator(grace_seconds=0)
+        self.kill_operator()
         listing: Any = self.bench.objects.list_namespaced_custom_object(GROUP, VERSION, self.name, ENDPOINTS)
         for each in listing["items"]:
             self._tear_off(each["metadata"]["name"])

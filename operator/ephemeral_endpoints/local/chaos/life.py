@@ -20,8 +20,13 @@ from ephemeral_endpoints.local.workbench import is_ready
 State = Mapping[str, Any]
 """What is in an account."""
 
-LIVES: Final = ((Phase.CREATE, Phase.UPDATE, Phase.LEAVE), (Phase.CREATE, Phase.START, Phase.DRIFT, Phase.LEAVE))
-"""The phases that follow one another in one life: a quiet one, and one with another operator that takes snapshots."""
+Phases = tuple[Phase, ...]
+
+LIVES: Final[Mapping[Phases, Mapping[str, str]]] = {
+    (Phase.CREATE, Phase.START, Phase.DRIFT, Phase.LEAVE): WATCHFUL,
+    (Phase.CREATE, Phase.UPDATE, Phase.LEAVE): QUIET,
+}
+"""The phases that follow one another in one life, and the settings of the operator that sees it."""
 
 _EXPIRES_IN_SECONDS: Final = 1
 _FOREIGN_DAYS: Final = 365
@@ -35,6 +40,8 @@ class Life:
 
     lane: Lane
     name: str
+    settings: Mapping[str, str]
+    """Those of the operator that sees it."""
     reference: Mapping[Phase, str] = field(default_factory=dict)
     expires: bool = False
     """Whether it ends by the end of its time to live and not by being deleted."""
@@ -42,14 +49,15 @@ class Life:
 
     def prepare(self, phase: Phase) -> None:
         """Do what must have been done before a fault is laid."""
-        self._before = self.state()
-        if phase is Phase.CREATE and not self.lane.has_operator(QUIET):
+        if phase is Phase.CREATE and not self.lane.has_operator(self.settings):
             self.lane.bench.control.reset_meter()
-            self.lane.run_operator(QUIET)
+            self.lane.run_operator(self.settings)
             self.lane.wait_connected()
         if phase is Phase.START:
             self.lane.end_operator()
             self._apply(1)
+        if phase is Phase.DRIFT:
+            self._before = self.state()
 
     def act(self, phase: Phase) -> None:
         """Do what the phase begins with."""
@@ -59,8 +67,7 @@ class Life:
             case Phase.UPDATE:
                 self._apply(1)
             case Phase.START:
-                self.lane.settings = None
-                self.lane.run_operator(WATCHFUL)
+                self.lane.run_operator(self.settings)
             case Phase.DRIFT:
                 self._change_by_hand()
             case Phase.LEAVE if self.expires:

@@ -12,7 +12,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from kubernetes.client.exceptions import ApiException
 
 from ephemeral_endpoints.local.chaos.lane import Lane
-from ephemeral_endpoints.local.chaos.life import LIVES, Life
+from ephemeral_endpoints.local.chaos.life import LIVES, Life, Phases
 from ephemeral_endpoints.local.chaos.points import Phase, Point, points
 from ephemeral_endpoints.local.chaos.trial import Case, NotConvergedError, Result, Seen, judge, run
 from ephemeral_endpoints.local.chaos.troubles import Trouble
@@ -47,7 +47,7 @@ class Recording:
 class Itinerary:
     """A life as it is to be gone through: its phases, and what goes wrong in some of them."""
 
-    phases: tuple[Phase, ...]
+    phases: Phases
     cases: Mapping[Phase, Case]
     expires: bool = False
     tries: int = _TRIES
@@ -57,8 +57,8 @@ def record(lane: Lane) -> Recording:
     """Go through the lives once without faults; what occurs in both counts as in the last, the quiet one."""
     seen: dict[Phase, Seen] = {}
     states: dict[Phase, str] = {}
-    for number, phases in enumerate(reversed(LIVES)):
-        life = Life(lane, f"record-{number}")
+    for number, (phases, settings) in enumerate(LIVES.items()):
+        life = Life(lane, f"record-{number}", settings)
         with Witness(lane.bench, lane.name) as witness:
             for phase in phases:
                 seen[phase] = run(life, phase, witness, settle=True)
@@ -83,8 +83,11 @@ def itineraries(cases: Iterable[Case]) -> list[Itinerary]:
     for case in cases:
         by_phase[case.point.phase].append(case)
     found = []
-    for phases, own in ((LIVES[0], (Phase.CREATE, Phase.UPDATE, Phase.LEAVE)), (LIVES[1], (Phase.START, Phase.DRIFT))):
-        for number, row in enumerate(zip_longest(*(by_phase[phase] for phase in own))):
+    # A case is for the last life that has its phase, as is what was recorded of it.
+    life_of = {phase: phases for phases in LIVES for phase in phases}
+    for phases in LIVES:
+        own = (by_phase[phase] for phase in phases if life_of[phase] == phases)
+        for number, row in enumerate(zip_longest(*own)):
             found.append(Itinerary(phases, {each.point.phase: each for each in row if each}, expires=number % 2 == 1))
     return found
 
@@ -125,7 +128,7 @@ class Matrix:
             self._live(lane, name, itinerary)
 
     def _live(self, lane: Lane, name: str, itinerary: Itinerary) -> None:
-        life = Life(lane, name, self.recording.states, itinerary.expires)
+        life = Life(lane, name, LIVES[itinerary.phases], self.recording.states, itinerary.expires)
         undone = dict(itinerary.cases)
         with Witness(lane.bench, lane.name) as witness:
             for phase in itinerary.phases:

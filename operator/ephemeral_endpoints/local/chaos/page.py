@@ -38,12 +38,12 @@ _HEAD: Final = """\
 Whatever call to AWS goes wrong, and however, the end is the same: the object is ready with exactly what it needs in
 AWS, or it is gone and the account is empty. This page is the proof: the calls of a whole life of one object were
 recorded, and each of them was made to go wrong in each of {troubles} ways, one at a time, on real processes (operator,
-Kubernetes API server, embedded AWS).
+Kubernetes API server, embedded AWS). Only the model is not there: requests through the URL are answered by a stand-in.
 
 A case counts as converged when
 
 - the object is ready (or gone), and the account holds what it holds when nothing goes wrong: nothing more, nothing
-  less, every setting alike, the endpoint in service on the right configuration;
+  less, with the same retentions, thresholds, memory and stages, the endpoint in service on the right configuration;
 - the fault really struck, exactly once;
 - the object never was `Stalled`, no condition gave a reason that does not fit the fault, and a missing permission for
   a change was told by a condition that names the call.

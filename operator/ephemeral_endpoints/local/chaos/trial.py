@@ -13,7 +13,6 @@ from ephemeral_endpoints.local.chaos.life import Life
 from ephemeral_endpoints.local.chaos.points import Phase, Point, is_mutating
 from ephemeral_endpoints.local.chaos.troubles import HELD_SECONDS, Trouble, faults
 from ephemeral_endpoints.local.chaos.witness import Told, Witness
-from ephemeral_endpoints.local.errors import PlatformError
 
 CONVERGED_SECONDS: Final = 45.0
 _STRUCK_SECONDS: Final = 10.0
@@ -86,15 +85,16 @@ def run(life: Life, phase: Phase, witness: Witness, case: Case | None = None, *,
     if case:
         lane.bench.control.add_faults(*faults(case.point, case.trouble))
     began = time.monotonic()
+    in_time = True
     if case and case.trouble.kills:
-        _act_and_kill(life, phase)
+        in_time = _act_and_kill(life, phase)
     else:
         life.act(phase)
     _wait(life, phase)
     seconds = time.monotonic() - began
     if settle:
         _settle(lane)
-    struck = bool(case) and _has_struck(lane)
+    struck = bool(case) and in_time and _has_struck(lane)
     log = tuple(lane.bench.control.log())
     lane.bench.control.clear_faults()
     found = lane.bench.get(life.name)
@@ -132,23 +132,22 @@ def _complaints(case: Case, seen: Seen, reasons: tuple[str, ...]) -> Iterable[st
         yield f"told reasons that do not fit: {', '.join(strange)}"
 
 
-def _act_and_kill(life: Life, phase: Phase) -> None:
-    """Begin the phase, and kill the operator while the call is held; then another one takes over."""
+def _act_and_kill(life: Life, phase: Phase) -> bool:
+    """Begin the phase, kill the operator while the call is held, and have another one; whether it was so."""
     lane = life.lane
     with ThreadPoolExecutor(1) as pool:
-        # An operator that is killed while it starts makes the start fail, which is what is wanted.
         acting = pool.submit(life.act, phase)
         if not _strikes(lane):
             acting.result()
-            return
-        at = time.monotonic()
-        lane.end_operator(grace_seconds=0)
-        late = time.monotonic() - at
-        failure = acting.exception()
-    if late > HELD_SECONDS or (failure and phase is not Phase.START):
-        raise PlatformError(f"killed {late:.1f} s after the call: {failure}")
-    time.sleep(max(0.0, HELD_SECONDS - late))
+            return False
+        seen_at = time.monotonic()
+        held = lane.kill_operator() - seen_at
+        # An operator that is killed while it starts makes the start fail, which is what is wanted.
+        if (failure := acting.exception()) and phase is not Phase.START:
+            raise failure
+    time.sleep(max(0.0, seen_at + HELD_SECONDS - time.monotonic()))
     lane.run_operator()
+    return held < HELD_SECONDS / 2
 
 
 def _strikes(lane: Lane) -> bool:
