@@ -7,6 +7,7 @@ program started and could no longer record is found as well; its descendants inh
 
 import json
 import os
+import random
 import re
 import socket
 import subprocess
@@ -26,6 +27,9 @@ MARKER = "EEP_LOCAL_PROCESS"
 
 _NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _CREATED_TOLERANCE_SECONDS = 1.0  # the kernel derives the boot time from the wall clock, which is slewed
+_LASTING_PORTS = range(15000, 32000)
+"""Below the kernel's range for connections, which by default begins at 32768 (Linux) or 49152 (macOS)."""
+
 _POLL_SECONDS = 0.02
 _KILL_SECONDS = 10.0
 _LOG_TAIL_LINES = 15
@@ -144,12 +148,21 @@ def stop_all(state: Path, names: Iterable[str] | None = None, *, grace_seconds: 
 
 
 def free_ports(count: int) -> list[int]:
-    """Return `count` different TCP ports of 127.0.0.1 that nobody listens on at this moment."""
+    """Return `count` different TCP ports of 127.0.0.1 that nobody listens on at this moment.
+
+    They are not of the range from which the kernel takes ports for connections: a service that restarts on its port
+    must not find it taken by somebody's connection. Raises PlatformError if there are not that many.
+    """
     with ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
+        found: list[int] = []
+        for port in random.sample(_LASTING_PORTS, len(_LASTING_PORTS)):
+            if len(found) == count:
+                return found
+            probe = stack.enter_context(socket.socket())
+            with suppress(OSError):
+                probe.bind(("127.0.0.1", port))
+                found.append(port)
+    raise PlatformError(f"there are no {count} free ports in {_LASTING_PORTS}")
 
 
 def free_port() -> int:
