@@ -139,7 +139,7 @@ def test_a_model_server_that_crashes_tells_why_and_a_corrected_spec_recovers(
     )
     assert "MAX_BODY_BYTES is 'many'" in condition(told, "Ready")["message"]
 
-    bench.apply("pr", bench.spec(model={**model, "environment": {}}))
+    bench.apply("pr", bench.spec(model={**model, "environment": {"LOG_LEVEL": "INFO"}}))
     bench.wait_ready("pr", seconds=60)
 
 
