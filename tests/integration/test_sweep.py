@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from kubernetes.client.exceptions import ApiException
-from tests.fixtures.operator import DEFAULT_SETTINGS, NEEDED_DELETIONS, Bench, OperatorProcess, metrics
+from tests.fixtures.operator import DEFAULT_SETTINGS, NEEDED_CREATIONS, Bench, OperatorProcess, metrics
 
 from ephemeral_endpoints.api import GROUP, VERSION
 from ephemeral_endpoints.core.names import ENDPOINT_LOG_PREFIX, owner_hash
@@ -17,7 +17,7 @@ from ephemeral_endpoints.local.processes import wait_until
 from ephemeral_endpoints.local.workbench import is_ready
 
 SWEEPING = {**DEFAULT_SETTINGS, "EEP_SNAPSHOT_SECONDS": "1", "EEP_SWEEP_MIN_AGE_SECONDS": "1"}
-OWN_THINGS = sum(NEEDED_DELETIONS.values())
+OWN_THINGS = sum(count for operation, count in NEEDED_CREATIONS.items() if operation != "PutRetentionPolicy")
 """What one object has in AWS, beside the API that it shares."""
 SECONDS = 60
 MERGE_PATCH = "application/merge-patch+json"
