@@ -208,7 +208,7 @@ def test_kubernetes_is_written_to_only_where_there_is_something_to_say(told: Tol
 
 def test_the_events_tell_the_story(told: Told) -> None:
     events = told.bench.events(told.witness.obj)
-    assert {"Creating", "Serving", "Updating", "Expired"} <= {event.reason for event in events}
+    assert {"Serving", "Updating", "Expired"} <= {event.reason for event in events}
     messages = " ".join(str(event.message) for event in events)
     for stage in (
         "ImageReady: pinned",

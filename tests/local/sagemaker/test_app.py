@@ -20,6 +20,13 @@ if TYPE_CHECKING:
 OPERATOR = Path(__file__).parents[3] / "operator"
 
 
+def is_model_server(process: psutil.Process) -> bool:
+    try:
+        return "model_server" in str(process.cmdline())
+    except psutil.Error:
+        return False
+
+
 def test_its_end_ends_the_model_servers(
     short_lived_service: Callable[[], AbstractContextManager["Service"]], tmp_path: Path
 ) -> None:
@@ -27,7 +34,7 @@ def test_its_end_ends_the_model_servers(
         serving = psutil.Process(service.invoke(service.endpoint())["pid"])
         service.endpoint(service.config(service.model(MODE="never-healthy")), status="Creating")
         service.eventually(lambda: len(service.state()["containers"]) == 2, "both servers run")
-        children = [each for each in psutil.Process().children(recursive=True) if "model_server" in str(each.cmdline())]
+        children = [each for each in psutil.Process().children(recursive=True) if is_model_server(each)]
     # Until init has reaped them, the dead are still there as zombies.
     _, alive = psutil.wait_procs([serving, *children], timeout=10)
     assert alive == []
