@@ -210,13 +210,7 @@ def test_the_events_tell_the_story(told: Told) -> None:
     events = told.bench.events(told.witness.obj)
     assert {"Serving", "Updating", "Expired"} <= {event.reason for event in events}
     messages = " ".join(str(event.message) for event in events)
-    for stage in (
-        "ImageReady: pinned",
-        "RouteReady: the URL leads",
-        "Monitored: logs are kept",
-        "EndpointReady: the endpoint serves",
-    ):
-        assert stage in messages
+    assert "EndpointReady: the endpoint serves" in messages
     assert {event.type for event in events} == {"Normal"}
     assert all(event.message and event.first_timestamp for event in events)
     assert max(Counter((event.reason, event.message) for event in events).values()) <= 2

@@ -27,7 +27,7 @@ def test_stages_arguments_and_continued_lines() -> None:
     ENV A=1 \\
         # a comment between
         B="$GREETING"
-    WORKDIR /work
+    WORKDIR /app
     COPY a b ./
     RUN python -c 'print(1)'
     FROM one
@@ -37,11 +37,11 @@ def test_stages_arguments_and_continued_lines() -> None:
     one, two = parse(text, {}, {})
     assert one.base == "python:3.11"
     assert one.config.environment == two.config.environment == {"A": "1", "B": "hello world"}
-    assert one.steps[:2] == (MakeFolder("/work"), Copy(("a", "b"), "/work/", None))
+    assert one.steps[:2] == (MakeFolder("/app"), Copy(("a", "b"), "/app/", None))
     assert isinstance(one.steps[2], Run)
     assert one.steps[2].argv == ("python", "-c", "1")
     assert one.steps[2].environment == {"GREETING": "hello world", "A": "1", "B": "hello world"}
-    assert two.steps == (MakeFolder("/work/sub"), Copy(("/x",), "/y", "one"))
+    assert two.steps == (MakeFolder("/app/sub"), Copy(("/x",), "/y", "one"))
 
 
 @pytest.mark.parametrize(
