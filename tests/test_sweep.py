@@ -282,6 +282,18 @@ async def test_too_many_orphans_at_once_are_told_of_and_left(
     assert sweeping.metric("eep_sweep_held") == 0
 
 
+async def test_too_many_orphans_are_too_many_before_all_of_them_have_come_of_age(world: Household) -> None:
+    await world.make(world.wants[Kind.ALARM])
+    sweeping = Sweeping(world, EEP_SWEEP_MOST_DELETIONS="1")
+    await sweeping.round(1)
+    await world.make(world.wants[Kind.LOG_GROUP])
+    await sweeping.snapshot(MIN_AGE + 1)
+    world.aws.control.reset_meter()
+    await sweeping.sweep()
+    assert sweeping.changes() == []
+    assert sweeping.metric("eep_sweep_held") == 1
+
+
 async def test_a_dry_run_tells_and_changes_nothing(world: Household, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     await world.make_all()

@@ -10,7 +10,7 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, Protocol
 
 import aiohttp
@@ -27,12 +27,13 @@ from ephemeral_endpoints.core.orphans import (
     Sighting,
     Sightings,
     holder,
+    is_mature,
     is_ours,
     is_within,
     live_owners,
-    mature,
     orphans,
     sightings,
+    standing,
 )
 from ephemeral_endpoints.core.plan import Step
 from ephemeral_endpoints.core.resources import Have, Haves, IntegrationSpec, Key, Kind, RouteSpec
@@ -64,6 +65,7 @@ class Orphan:
     account: Account
     have: Have
     holder: Holder | None
+    is_mature: bool
 
 
 class Sweep:
@@ -104,14 +106,17 @@ class Sweep:
             return
         await self._act(await self._proven(self._candidates(there, live)))
 
-    async def _act(self, found: list[Orphan]) -> None:
+    async def _act(self, proven: list[Orphan]) -> None:
         most = self._settings.sweep_most_deletions
-        self._observer.orphans(Counter(each.have.key.kind.value for each in found), too_many=len(found) > most)
-        if len(found) > most:
+        found = [each for each in proven if each.is_mature]
+        # The young ones count too: else a flood would begin to be swept before all of it has come of age.
+        is_too_much = len(proven) > most
+        self._observer.orphans(Counter(each.have.key.kind.value for each in found), too_many=is_too_much)
+        if is_too_much:
             logger.error(
                 "nothing is swept: so many orphans at once may mean that objects are missing which should not be;"
                 " if they are rightly gone, raise EEP_SWEEP_MOST_DELETIONS",
-                extra={"at_least": len(found), "most": most},
+                extra={"at_least": len(proven), "most": most},
             )
         elif self._settings.sweep is SweepMode.DRY_RUN:
             for each in found:
@@ -120,42 +125,46 @@ class Sweep:
             for account in {each.account for each in found}:
                 await self._delete(account, [each for each in found if each.account is account])
 
-    def _candidates(self, there: Mapping[Account, Haves], live: frozenset[str]) -> list[tuple[Account, Have]]:
-        """What has been an orphan for long enough."""
+    def _candidates(self, there: Mapping[Account, Haves], live: frozenset[str]) -> list[Orphan]:
+        """What may be an orphan, and whether it has been one for long enough."""
         now, before, self._seen = self._clock(), self._seen, {}
-        old: list[tuple[Account, Have]] = []
+        candidates: list[Orphan] = []
         owners: set[str | None] = set()
         for account, haves in there.items():
             found = orphans(haves, live)
             owners |= {have.owner for have in found}
             seen = self._seen[account.scope] = sightings(before.get(account.scope, {}), found, now)
-            listed_at = account.inventory.listed_at
-            old += [(account, have) for have in mature(found, seen, listed_at, self._settings.sweep_min_age_seconds)]
+            listed_at, min_age = account.inventory.listed_at, self._settings.sweep_min_age_seconds
+            candidates += [
+                Orphan(account, have, None, is_mature=is_mature(have, seen, listed_at, min_age))
+                for have in standing(found)
+            ]
         self._holders = {owner: each for owner, each in self._holders.items() if owner in owners}
-        return old
+        return candidates
 
-    async def _proven(self, candidates: list[tuple[Account, Have]]) -> list[Orphan]:
+    async def _proven(self, candidates: list[Orphan]) -> list[Orphan]:
         """Those that are ours and in our namespaces; ends early when there are too many."""
         usable = {
-            account for account in {account for account, _ in candidates} if await self._update(account, candidates)
+            account for account in {each.account for each in candidates} if await self._update(account, candidates)
         }
         self._our_apis.clear()
         found: list[Orphan] = []
-        for account, have in candidates:
+        for each in candidates:
             if len(found) > self._settings.sweep_most_deletions:
                 break
+            account, have = each.account, each.have
             if account not in usable or self._is_elsewhere(have) or not await self._is_proven(account, have):
                 continue
             owner = self._holders.get(have.owner or "")
             if is_within(owner, self._settings.namespaces):
-                found.append(Orphan(account, have, owner))
+                found.append(replace(each, holder=owner))
         return found
 
-    async def _update(self, account: Account, candidates: list[tuple[Account, Have]]) -> bool:
+    async def _update(self, account: Account, candidates: list[Orphan]) -> bool:
         """Look again at what failed before, and at what cannot be described one by one at reasonable cost."""
         try:
             await account.settle(ORPHANS.owner)
-            if any(of is account and have.key.kind in UNTAGGABLE for of, have in candidates):
+            if any(each.account is account and each.have.key.kind in UNTAGGABLE for each in candidates):
                 await account.refresh(_APIS, since=self._clock())
         except AwsError as error:
             extra = {"region": account.scope.region, "error": str(error)}

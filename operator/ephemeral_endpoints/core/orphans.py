@@ -62,21 +62,16 @@ def sightings(before: Sightings, found: Iterable[Have], now: float) -> Sightings
     return {sighting: before.get(sighting, now) for sighting in map(Sighting.of, found)}
 
 
-def mature(
-    found: Iterable[Have], seen: Sightings, listed_at: Callable[[Kind], float | None], min_age: float
-) -> list[Have]:
-    """What a list still showed that began ``min_age`` seconds after it had been seen first, and is not going already.
+def standing(found: Iterable[Have]) -> list[Have]:
+    """What is not going already; those come first whose tags tell whose the others are."""
+    left = (have for have in found if have.phase is not Phase.DELETING)
+    return sorted(left, key=lambda have: (have.key.kind in UNTAGGABLE, have.key))
 
-    Those come first whose tags tell whose the others are.
-    """
-    old = [
-        have
-        for have in found
-        if (listed := listed_at(have.key.kind)) is not None
-        and listed >= seen[Sighting.of(have)] + min_age
-        and have.phase is not Phase.DELETING
-    ]
-    return sorted(old, key=lambda have: (have.key.kind in UNTAGGABLE, have.key))
+
+def is_mature(have: Have, seen: Sightings, listed_at: Callable[[Kind], float | None], min_age: float) -> bool:
+    """Whether a list still showed it that began ``min_age`` seconds after it had been seen first."""
+    listed = listed_at(have.key.kind)
+    return listed is not None and listed >= seen[Sighting.of(have)] + min_age
 
 
 def is_ours(have: Have, tags: Mapping[str, str] | None, cluster_id: str) -> bool:
