@@ -1,4 +1,4 @@
-"""What a platform team would have set up before the first endpoint: roles, a repository, a queue, CRDs, a class.
+"""What a platform team would have set up before the first endpoint: roles, a repository, CRDs, a class.
 
 Every step is idempotent and brings an existing thing to the wanted state.
 """
@@ -41,14 +41,13 @@ class Roles:
 
 
 def aws(session: boto3.Session, endpoint: str, *, account: str, region: str) -> Roles:
-    """Make the roles, the event queue and the example's image repository.
+    """Make the roles and the example's image repository.
 
     Blocks for some calls, raises what boto3 raises.
     """
     ecr = session.client("ecr", endpoint_url=endpoint)
     with suppress(ecr.exceptions.RepositoryAlreadyExistsException):
         ecr.create_repository(repositoryName=EXAMPLE_REPOSITORY)
-    event_queue(session.client("sqs", endpoint_url=endpoint), session.client("events", endpoint_url=endpoint))
     iam = session.client("iam", endpoint_url=endpoint)
     here = f"{region}:{account}"
     return Roles(
@@ -57,13 +56,14 @@ def aws(session: boto3.Session, endpoint: str, *, account: str, region: str) -> 
             "execution",
             "sagemaker.amazonaws.com",
             [
-                _allow("*", "ecr:GetAuthorizationToken", "cloudwatch:PutMetricData"),
+                _allow("*", "ecr:GetAuthorizationToken", "cloudwatch:DescribeAlarms", "cloudwatch:PutMetricData"),
                 _allow(
                     f"arn:aws:ecr:{here}:repository/*",
                     *("ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"),
                 ),
                 _allow(f"arn:aws:logs:{here}:log-group:/aws/sagemaker/Endpoints/*", *_LOG_WRITES),
-                _allow("arn:aws:s3:::*", "s3:GetObject", "s3:ListBucket"),
+                _allow("arn:aws:s3:::*", "s3:GetObject", "s3:ListBucket", "s3:PutObject"),
+                _allow(f"arn:aws:sns:{here}:*", "sns:Publish"),
             ],
         ),
         forwarder=_role(
@@ -71,7 +71,10 @@ def aws(session: boto3.Session, endpoint: str, *, account: str, region: str) -> 
             "forwarder",
             "lambda.amazonaws.com",
             [
-                _allow(f"arn:aws:sagemaker:{here}:endpoint/*", "sagemaker:InvokeEndpoint"),
+                _allow(
+                    f"arn:aws:sagemaker:{here}:endpoint/*", "sagemaker:InvokeEndpoint", "sagemaker:InvokeEndpointAsync"
+                ),
+                _allow("arn:aws:s3:::*", "s3:GetObject", "s3:ListBucket", "s3:PutObject"),
                 _allow(f"arn:aws:logs:{here}:log-group:/aws/lambda/*", "logs:CreateLogStream", "logs:PutLogEvents"),
             ],
         ),

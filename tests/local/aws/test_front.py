@@ -37,6 +37,13 @@ def handler(event, context):
 # One harmless call of each service that the operator uses, and how that service says that it was called too often.
 CALLS: list[tuple[str, str, dict[str, Any], str, int]] = [
     ("apigatewayv2", "GetApis", {}, "TooManyRequestsException", 429),
+    (
+        "application-autoscaling",
+        "DescribeScalableTargets",
+        {"ServiceNamespace": "sagemaker"},
+        "ThrottlingException",
+        400,
+    ),
     ("cloudwatch", "DescribeAlarms", {}, "Throttling", 400),
     ("ecr", "DescribeRepositories", {}, "ThrottlingException", 400),
     ("events", "ListRules", {}, "ThrottlingException", 400),

@@ -61,6 +61,18 @@ def on_the_wire() -> Callable[..., Request]:
         ),
         ("sagemaker", "ListEndpoints", {}, None, "a list names nothing"),
         ("sagemaker-runtime", "InvokeEndpoint", {"EndpointName": "e", "Body": b"\xff"}, "e", "shares a scope"),
+        ("sagemaker-runtime", "InvokeEndpointAsync", {"EndpointName": "e", "InputLocation": "s3://b/k"}, "e", ""),
+        (
+            "application-autoscaling",
+            "DeregisterScalableTarget",
+            {
+                "ServiceNamespace": "sagemaker",
+                "ResourceId": "endpoint/e/variant/V",
+                "ScalableDimension": "sagemaker:variant:DesiredInstanceCount",
+            },
+            "endpoint/e/variant/V",
+            "the first required name is a choice among words",
+        ),
         ("apigatewayv2", "CreateApi", {"Name": "n", "ProtocolType": "HTTP"}, "n", "shares a scope with version 1"),
         ("apigatewayv2", "CreateRoute", {"ApiId": "a1", "RouteKey": "ANY /x"}, "a1", "labels of the path first"),
         ("apigatewayv2", "DeleteRoute", {"ApiId": "a1", "RouteId": "r1"}, "a1/r1", "several labels"),

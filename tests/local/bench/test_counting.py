@@ -4,7 +4,7 @@ from unittest.mock import create_autospec
 
 import pytest
 
-from ephemeral_endpoints.core.names import Names
+from ephemeral_endpoints.core.names import Names, endpoint_logs
 from ephemeral_endpoints.local.aws.client import ControlClient
 from ephemeral_endpoints.local.aws.ledger import Call, Outcome
 from ephemeral_endpoints.local.bench.counting import CallTimes, Cost, writes
@@ -78,7 +78,11 @@ def _call(number: int, operation: str, resource: str | None, *, status: int | No
         ([_call(1, "CreateModel", NAMES.model("01234567"))], 1001, "models carry the owner in their names"),
         ([_call(1, "PutMetricAlarm", NAMES.alarm("latency"))], 1001, "so do alarms"),
         ([_call(1, "DeleteAlarms", f"x,{NAMES.alarm('errors')}")], 1001, "of several alarms each counts"),
-        ([_call(1, "DeleteLogGroup", NAMES.endpoint_logs), _call(2, "DeleteModel", NAMES.base)], 1002, "the latest"),
+        (
+            [_call(1, "DeleteLogGroup", endpoint_logs(NAMES.base)), _call(2, "DeleteModel", NAMES.base)],
+            1002,
+            "the latest",
+        ),
         ([_call(1, "DeleteModel", NAMES.base), _call(2, "ListModels", NAMES.base)], 1001, "reading changes nothing"),
         ([_call(1, "DeleteModel", NAMES.base), _call(2, "InvokeEndpoint", NAMES.base)], 1001, "nor does asking"),
         ([_call(1, "DeleteModel", NAMES.base), _call(2, "DeleteModel", NAMES.base, status=400)], 1001, "nor a refusal"),

@@ -134,6 +134,10 @@ class Service:
     def aws(self, service: str) -> Any:  # noqa: ANN401 - as typed as JSON and boto3 are
         return client(service, self.aws_url)
 
+    def client(self, name: str) -> Any:  # noqa: ANN401 - as typed as JSON and boto3 are
+        """A client of another service that is served here."""
+        return client(name, self.url)
+
     def settings(self, **patch: object) -> None:
         answer = requests.patch(f"{self.url}/_sagemaker/settings", json=patch, timeout=10)
         assert answer.status_code == 200, answer.text
@@ -164,6 +168,16 @@ class Service:
         )
         variant: Any = {"VariantName": "AllTraffic", "ModelName": model or self.model(), **capacity}
         self.sagemaker.create_endpoint_config(EndpointConfigName=name, ProductionVariants=[variant])
+        return name
+
+    def instances(self, model: str | None = None, *, variant: str = "AllTraffic", count: int = 1, **more: Any) -> Any:  # noqa: ANN401 - as typed as JSON and boto3 are
+        """A variant on instances."""
+        shape = {"InstanceType": "ml.m5.large", "InitialInstanceCount": count}
+        return {"VariantName": variant, "ModelName": model or self.model(), **shape, **more}
+
+    def config_of(self, *variants: Any, **more: Any) -> str:  # noqa: ANN401 - as typed as JSON and boto3 are
+        name = self.name()
+        self.sagemaker.create_endpoint_config(EndpointConfigName=name, ProductionVariants=list(variants), **more)
         return name
 
     def endpoint(self, config: str | None = None, *, status: str = "InService") -> str:

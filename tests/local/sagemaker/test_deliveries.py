@@ -60,6 +60,29 @@ def test_metric_data_keep_every_latency(latencies: list[int]) -> None:
     assert (invocations["Values"], invocations["Counts"], invocations["Unit"]) == ([1.0], [len(latencies)], "Count")
 
 
+def test_metrics_on_instances_tell_the_old_fleet_from_the_new_one() -> None:
+    pairs = [("old", 500), ("new", 200), ("new", 200)]
+    invocations = [Invocation("e", "v", status, 1, 1, instances=2, config_name=config) for config, status in pairs]
+    errors = {
+        tuple(dimension["Value"] for dimension in datum["Dimensions"]): dict(
+            zip(datum["Values"], datum["Counts"], strict=True)
+        )
+        for datum in metric_data(invocations)
+        if datum["MetricName"] == "Invocation5XXErrors"
+    }
+    assert errors == {("e", "v"): {1.0: 1, 0.0: 2}, ("e", "v", "old"): {1.0: 1}, ("e", "v", "new"): {0.0: 2}}
+
+
+def test_metrics_per_instance_are_divided_by_the_instances() -> None:
+    data = metric_data([Invocation("e", "v", 200, 1, 1, instances=4)])
+    assert [datum["Values"] for datum in data if datum["MetricName"] == "InvocationsPerInstance"] == [[0.25]] * 2
+
+
+def test_asynchronous_endpoints_have_no_metrics_of_requests_that_wait() -> None:
+    names = {datum["MetricName"] for datum in metric_data([Invocation("e", "v", 200, 1, 1, instances=1, queued=True)])}
+    assert names == {"Invocation4XXErrors", "Invocation5XXErrors", "InvocationModelErrors", "ModelLatency"}
+
+
 def test_the_event_of_a_state_has_the_documented_detail() -> None:
     config = {"ProductionVariants": [{"VariantName": "V", "ModelName": "m", "InitialInstanceCount": 1}]}
     endpoint = creating("E", "arn", deployment("c", config, NOW), {}).failed("why", NOW)

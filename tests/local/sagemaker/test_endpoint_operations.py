@@ -190,6 +190,23 @@ def test_an_update_shows_the_old_configuration_until_it_is_done(service: "Servic
     assert service.sagemaker.describe_endpoint(EndpointName=name)["EndpointConfigName"] == new
 
 
+def test_a_change_of_size_shows_what_is_wanted_and_what_is(service: "Service") -> None:
+    service.settings(containers="off")
+    name = service.endpoint(service.config_of(service.instances(count=2)))
+    service.settings(behaviour={"stuck": True})
+    change: Any = {"VariantName": "AllTraffic", "DesiredInstanceCount": 5, "DesiredWeight": 0.5}
+    service.sagemaker.update_endpoint_weights_and_capacities(EndpointName=name, DesiredWeightsAndCapacities=[change])
+    updating: Any = service.sagemaker.describe_endpoint(EndpointName=name)
+    [variant] = updating["ProductionVariants"]
+    assert (variant["CurrentInstanceCount"], variant["DesiredInstanceCount"]) == (2, 5)
+    assert (variant["CurrentWeight"], variant["DesiredWeight"]) == (1.0, 0.5)
+    assert "PendingDeploymentSummary" not in updating
+    service.settings(behaviour={"stuck": False})
+    service.wait(name, "InService")
+    [variant] = service.sagemaker.describe_endpoint(EndpointName=name)["ProductionVariants"]
+    assert (variant["CurrentInstanceCount"], variant["CurrentWeight"]) == (5, 0.5)
+
+
 @pytest.mark.parametrize(
     ("environment", "behaviour", "reason", "ends"),
     [

@@ -213,3 +213,22 @@ def _shares(service: "Service", name: str) -> dict[str, int]:
     for answer in answers:
         answer["Body"].read()
     return {variant: variants.count(variant) for variant in set(variants)}
+
+
+def test_provisioned_concurrency_keeps_a_serverless_server_warm(service: "Service") -> None:
+    serverless: Any = {"MemorySizeInMB": 1024, "MaxConcurrency": 2, "ProvisionedConcurrency": 1}
+    variant: Any = {"VariantName": "AllTraffic", "ModelName": service.model(), "ServerlessConfig": serverless}
+    name = service.endpoint(service.config_of(variant))
+    [shown] = service.sagemaker.describe_endpoint(EndpointName=name)["ProductionVariants"]
+    assert shown["CurrentServerlessConfig"] == serverless
+    process = psutil.Process(service.invoke(name)["pid"])
+    idle = psutil.Process(service.invoke(service.endpoint())["pid"])
+    service.settings(scale_to_zero_seconds=0.05)
+    service.eventually(lambda: not idle.is_running(), "the other endpoint scaled to zero")
+    assert process.is_running()
+    change: Any = {"VariantName": "AllTraffic", "ServerlessUpdateConfig": {"MaxConcurrency": 3}}
+    service.sagemaker.update_endpoint_weights_and_capacities(EndpointName=name, DesiredWeightsAndCapacities=[change])
+    service.wait(name, "InService")
+    [shown] = service.sagemaker.describe_endpoint(EndpointName=name)["ProductionVariants"]
+    assert shown["CurrentServerlessConfig"] == serverless | {"MaxConcurrency": 3}
+    assert service.invoke(name)["pid"] == process.pid

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -21,6 +22,10 @@ def instances(count: int) -> Deployment:
     return deployment("c", {"ProductionVariants": [config]}, NOW)
 
 
+def rolling(count: int, surge: int) -> Deployment:
+    return replace(instances(count), surge=surge)
+
+
 def endpoint(held: Deployment) -> Endpoint:
     return creating("e", "arn", held, {}).deployed(NOW)
 
@@ -39,6 +44,14 @@ def endpoint(held: Deployment) -> Endpoint:
             {"serverless_concurrency": 5}, [serverless(4)], 0, serverless(6), "delta of 2 ", id="the difference"
         ),
         pytest.param({"instances": {"ml.m5.large": 2}}, [], None, instances(3), "is 2 Instances", id="by type"),
+        pytest.param(
+            {"instances": {"ml.m5.large": 3}}, [instances(2)], 0, instances(2), "delta of 2 ", id="both fleets at once"
+        ),
+        pytest.param({"instances": {"ml.m5.large": 4}}, [instances(2)], 0, instances(2), None, id="room for both"),
+        pytest.param({"instances": {"ml.m5.large": 5}}, [instances(4)], 0, rolling(4, 1), None, id="a batch more"),
+        pytest.param({"instances": {"ml.m5.large": 5}}, [instances(4)], 0, rolling(4, 2), "delta of 2 ", id="too many"),
+        pytest.param({"instances": {"ml.m5.large": 4}}, [instances(2)], 0, rolling(4, 0), None, id="scaled in place"),
+        pytest.param({"instances": {"ml.m5.large": 4}}, [instances(2)], 0, rolling(5, 0), "delta of 3 ", id="too far"),
         pytest.param({"instances_of_any_other_type": 0}, [], None, instances(1), "is 0 Instances", id="any other type"),
         pytest.param({"endpoints": 1}, [instances(1)], None, serverless(1), "Number of endpoints", id="all endpoints"),
         pytest.param({"endpoints": 1}, [instances(1)], 0, instances(1), None, id="an update is no new endpoint"),

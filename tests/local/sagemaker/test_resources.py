@@ -107,6 +107,30 @@ def test_create_model_can_check_image_and_data_as_aws_mostly_does(service: "Serv
             "DataCaptureConfig is not supported for serverless",
             id="serverless captures no data",
         ),
+        pytest.param(
+            [SERVERLESS],
+            {"AsyncInferenceConfig": {"OutputConfig": {"S3OutputPath": "s3://b/k"}}},
+            "AsyncInferenceConfig is not supported for serverless",
+            id="serverless has no queue",
+        ),
+        pytest.param(
+            [INSTANCES],
+            {"AsyncInferenceConfig": {"OutputConfig": {}}},
+            "S3OutputPath is needed",
+            id="results must go somewhere",
+        ),
+        pytest.param(
+            [INSTANCES],
+            {"AsyncInferenceConfig": {"OutputConfig": {"S3OutputPath": "https://b.s3.amazonaws.com/k"}}},
+            "Write S3OutputPath as s3://bucket/prefix",
+            id="and be named in one way",
+        ),
+        pytest.param(
+            [{"ServerlessConfig": {"MemorySizeInMB": 1024, "MaxConcurrency": 1, "ProvisionedConcurrency": 2}}],
+            {},
+            "must not exceed its MaxConcurrency",
+            id="more kept warm than are served",
+        ),
         pytest.param([INSTANCES, INSTANCES | {"VariantName": "V1"}], {}, "must be unique", id="variant names"),
         pytest.param(
             [INSTANCES | {"InstanceType": "ml.none"}],

@@ -7,6 +7,7 @@ from botocore.validate import ParamValidator
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ephemeral_endpoints.local.autoscaling import requests
 from ephemeral_endpoints.local.sagemaker.app import OPERATIONS
 from ephemeral_endpoints.local.sagemaker.errors import ServiceError
 from ephemeral_endpoints.local.sagemaker.patterns import compiled
@@ -36,7 +37,12 @@ def patterns(shape: Shape, seen: set[str]) -> set[str]:
 
 @pytest.mark.parametrize(
     ("service", "operation"),
-    [*(("sagemaker", operation) for operation in OPERATIONS), ("sagemaker-runtime", "InvokeEndpoint")],
+    [
+        *(("sagemaker", operation) for operation in OPERATIONS),
+        *(("application-autoscaling", operation) for operation in requests.OPERATIONS),
+        ("sagemaker-runtime", "InvokeEndpoint"),
+        ("sagemaker-runtime", "InvokeEndpointAsync"),
+    ],
 )
 def test_every_pattern_of_the_service_model_is_understood(service: str, operation: str) -> None:
     for pattern in patterns(input_shape(service, operation), set()):
@@ -51,6 +57,8 @@ def test_every_pattern_of_the_service_model_is_understood(service: str, operatio
         pytest.param(r"\p{ASCII}*", "plain", True, id="a category outside a class"),
         pytest.param(r"\p{ASCII}*", "grün", False, id="not ASCII"),
         pytest.param(r"\A\S[\p{Print}]*\z", "id-1", True, id="Java's end of input"),
+        pytest.param(r"[\uE000-\uFFFD\uD800\uDC00-\uDBFF\uDFFF]*", "\U0001f642", True, id="a surrogate pair"),
+        pytest.param(r"[\uE000-\uFFFD\uD800\uDC00-\uDBFF\uDFFF]*", "a", False, id="and nothing below it"),
         pytest.param(r"[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}", "a" * 64, False, id="the whole value counts"),
     ],
 )

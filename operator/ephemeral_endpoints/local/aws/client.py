@@ -78,7 +78,7 @@ class ControlClient:
         return state
 
     def flush_sagemaker(self) -> None:
-        """Deliver SageMaker's logs, metrics and events that wait, now."""
+        """Deliver SageMaker's logs, metrics, events and captured data that wait, now."""
         self._call("POST", "/_sagemaker/flush")
 
     def reset(self) -> None:

@@ -21,6 +21,8 @@ def contents(session: boto3.Session, endpoint: str) -> Contents:
     gateway = session.client("apigatewayv2", endpoint_url=endpoint)
     groups = session.client("logs", endpoint_url=endpoint).get_paginator("describe_log_groups")
     alarms = session.client("cloudwatch", endpoint_url=endpoint).get_paginator("describe_alarms")
+    scaling = session.client("application-autoscaling", endpoint_url=endpoint)
+    targets = scaling.get_paginator("describe_scalable_targets")
     found = {
         "Endpoint": [
             each["EndpointName"]
@@ -34,6 +36,11 @@ def contents(session: boto3.Session, endpoint: str) -> Contents:
         ],
         "Model": [
             each["ModelName"] for page in sagemaker.get_paginator("list_models").paginate() for each in page["Models"]
+        ],
+        "ScalableTarget": [
+            each["ResourceId"]
+            for page in targets.paginate(ServiceNamespace="sagemaker")
+            for each in page["ScalableTargets"]
         ],
         "Function": [each["FunctionName"] for page in functions.paginate() for each in page["Functions"]],
         "LogGroup": [each["logGroupName"] for page in groups.paginate() for each in page["logGroups"]],

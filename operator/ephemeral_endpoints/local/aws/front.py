@@ -2,10 +2,11 @@
 
     python -m ephemeral_endpoints.local.aws.front --port P --upstream URL --sagemaker URL
 
-Control calls are routed by their signature's credential scope: SageMaker and its runtime to `--sagemaker`, all others
-to `--upstream`, the emulator. Beside them it serves, unmetered, the image registry (`/v2/`) and the control interfaces
-of all three (`/_meter/`, `/_sagemaker/`, `/_ministack/`), and below `/_api/<id>` the HTTP APIs, counted as
-`execute-api`. Signatures are not checked and not renewed: the emulator does not ask for them.
+Control calls are routed by their signature's credential scope: SageMaker, its runtime and the automatic scaling of its
+endpoints to `--sagemaker`, all others to `--upstream`, the emulator. Beside them it serves, unmetered, the image
+registry (`/v2/`) and the control interfaces of all three (`/_meter/`, `/_sagemaker/`, `/_ministack/`), and below
+`/_api/<id>` the HTTP APIs, counted as `execute-api`. Signatures are not checked and not renewed: the emulator does not
+ask for them.
 """
 
 import argparse
@@ -32,7 +33,7 @@ from ephemeral_endpoints.local.aws.relay import (
 from ephemeral_endpoints.local.aws.wire import Request, data_plane_call, error_response, identify, is_registry
 
 _HOST = "127.0.0.1"
-_SAGEMAKER = frozenset({"sagemaker", "sagemaker-runtime"})
+_SAGEMAKER = frozenset({"application-autoscaling", "sagemaker", "sagemaker-runtime"})
 _READ_BODY_UP_TO_BYTES = 4 * 1024 * 1024
 """A larger body is streamed unseen: its operation is known by path or header, its resource maybe not."""
 
@@ -144,8 +145,8 @@ async def serve(front: Front, port: int, *, until: asyncio.Event) -> None:
 async def _main() -> None:
     parser = argparse.ArgumentParser(prog="python -m ephemeral_endpoints.local.aws.front", description=__doc__)
     parser.add_argument("--port", type=int, required=True)
-    parser.add_argument("--upstream", required=True, help="URL of the emulator of all services but SageMaker")
-    parser.add_argument("--sagemaker", required=True, help="URL of SageMaker and its runtime")
+    parser.add_argument("--upstream", required=True, help="URL of the emulator of all other services")
+    parser.add_argument("--sagemaker", required=True, help="URL of SageMaker, its runtime and its automatic scaling")
     arguments = parser.parse_args()
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()

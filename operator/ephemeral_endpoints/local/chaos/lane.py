@@ -36,6 +36,8 @@ WATCHFUL: Final = {**QUIET, "EEP_SNAPSHOT_SECONDS": "1"}
 """Takes a snapshot of AWS every second."""
 
 _TAG: Final = "chaos"
+_INSTANCE_TYPES: Final = ("ml.m5.large", "ml.m5.xlarge")
+_NIGHT: Final = {"name": "night", "schedule": "cron(0 20 ? * * *)", "minCount": 1, "maxCount": 1}
 _NOT_FOUND: Final = 404
 _READY_SECONDS: Final = 60
 _LISTENS: Final = "ReceiveMessage"
@@ -94,13 +96,14 @@ class Lane:
         """Make what the account is to have before the first object; returns its roles, the same in every lane."""
         platform = self.bench.platform
         roles = bootstrap.aws(self.bench.session, self.side_door, account=platform.account, region=platform.region)
+        bootstrap.event_queue(self.aws("sqs"), self.aws("events"))
         manifest = json.dumps(_MANIFEST)
         self.aws("ecr").put_image(repositoryName=EXAMPLE_REPOSITORY, imageManifest=manifest, imageTag=_TAG)
         self.bench.control.patch_sagemaker_settings(_SAGEMAKER)
         return roles
 
     def settle_in(self) -> None:
-        """Make the namespace, and a class like the default one."""
+        """Make the namespace, and a class like the default one that listens to events."""
         self.bench.core.create_namespace(client.V1Namespace(metadata=client.V1ObjectMeta(name=self.name)))
         objects = self.bench.objects
         default: Any = objects.get_cluster_custom_object(GROUP, VERSION, CLASSES, bootstrap.DEFAULT_CLASS)
@@ -108,7 +111,7 @@ class Lane:
             "apiVersion": API_VERSION,
             "kind": default["kind"],
             "metadata": {"name": self.name},
-            "spec": default["spec"],
+            "spec": default["spec"] | {"events": {"queueName": bootstrap.EVENT_QUEUE}},
         }
         objects.create_cluster_custom_object(GROUP, VERSION, CLASSES, body)
 
@@ -167,11 +170,13 @@ class Lane:
         return self._clients[service]
 
     def spec(self, revision: int) -> dict[str, Any]:
-        """The spec of an object at one of its revisions."""
+        """The spec of an object at one of its revisions, which differ in all that has an order of its own."""
+        scaling = {"maxCount": 2, "invocationsPerInstance": 100, "schedule": [_NIGHT]}
         return {
             "className": self.name,
             "source": {"repository": "acme/chaos", "pullRequest": 7, "revision": f"{revision:07x}"},
             "model": {"image": self.bench.image_uri(_TAG), "environment": {"REVISION": str(revision)}},
+            "serving": {"instances": {"type": _INSTANCE_TYPES[revision], "autoscaling": scaling}},
         }
 
     def _tear_off(self, name: str) -> None:

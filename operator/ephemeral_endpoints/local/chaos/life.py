@@ -31,6 +31,9 @@ LIVES: Final[Mapping[Phases, Mapping[str, str]]] = {
 _EXPIRES_IN_SECONDS: Final = 1
 _FOREIGN_DAYS: Final = 365
 _FOREIGN_MEMORY_MB: Final = 192
+_OURS: Final = "eep-"
+_OF_SAGEMAKER: Final = {"ServiceNamespace": "sagemaker"}
+_NAMES_OF_A_POLICY: Final = ("PolicyName", "ServiceNamespace", "ResourceId", "ScalableDimension")
 _OWNER: Final = re.compile(r"-[a-z2-7]{10}(?![a-z0-9])")
 
 
@@ -104,13 +107,19 @@ class Life:
         gateway = self.lane.aws("apigatewayv2")
         groups = self.lane.aws("logs").describe_log_groups()["logGroups"]
         functions = self.lane.aws("lambda").list_functions()["Functions"]
-        alarms = self.lane.aws("cloudwatch").describe_alarms()["MetricAlarms"]
+        # Automatic scaling makes alarms of its own, under names of chance.
+        alarms = self.lane.aws("cloudwatch").describe_alarms(AlarmNamePrefix=_OURS)["MetricAlarms"]
+        scaling = self.lane.aws("application-autoscaling")
+        policies = scaling.describe_scaling_policies(**_OF_SAGEMAKER)["ScalingPolicies"]
+        actions = scaling.describe_scheduled_actions(**_OF_SAGEMAKER)["ScheduledActions"]
         endpoints = [
             self.lane.aws("sagemaker").describe_endpoint(EndpointName=name) for name in there.get("Endpoint", [])
         ]
         stages = [gateway.get_stages(ApiId=api["ApiId"])["Items"] for api in gateway.get_apis()["Items"]]
         return {
             **there,
+            "Alarm": [each["AlarmName"] for each in alarms],
+            "Scaling": [each["PolicyName"] for each in policies] + [each["ScheduledActionName"] for each in actions],
             "Integration": [each.rpartition(" ")[0] for each in there.get("Integration", [])],
             "Serving": [(each["EndpointConfigName"], each["EndpointStatus"]) for each in endpoints],
             "Stage": [each["StageName"] for items in stages for each in items],
@@ -146,6 +155,8 @@ class Life:
         aws("cloudwatch").delete_alarms(AlarmNames=there["Alarm"][:1])
         logs.put_retention_policy(logGroupName=groups[ENDPOINT_LOG_PREFIX], retentionInDays=_FOREIGN_DAYS)
         logs.delete_log_group(logGroupName=groups[LAMBDA_LOG_PREFIX])
+        [policy] = aws("application-autoscaling").describe_scaling_policies(**_OF_SAGEMAKER)["ScalingPolicies"]
+        aws("application-autoscaling").delete_scaling_policy(**{name: policy[name] for name in _NAMES_OF_A_POLICY})
         gateway.delete_route(ApiId=api, RouteId=gateway.get_routes(ApiId=api)["Items"][0]["RouteId"])
         gateway.delete_stage(ApiId=api, StageName="$default")
         functions.update_function_code(FunctionName=function, ZipFile=_zipped("handler.py", "spoiled"))

@@ -132,6 +132,19 @@ def restart_apiserver(state: Path, *, grace_seconds: float = _APISERVER_GRACE_SE
     start_apiserver(state)
 
 
+def restart_etcd(state: Path) -> None:
+    """Kill the etcd of `state` and start it again with its data; blocks until it listens.
+
+    Meanwhile the API server fails.
+
+    Raises:
+        PlatformError: there is no control plane of our own in `state`, or it does not come up.
+    """
+    settings = _known_settings(state)
+    stop_all(state, [ETCD], grace_seconds=0)
+    _ensure_etcd(state, settings)
+
+
 def _settings(state: Path, binaries: Binaries) -> _Settings:
     """Settings of the platform, new ones where there are none; the port is a new one where a stranger has the old."""
     place = _Folder(state)
@@ -178,6 +191,10 @@ def _ensure_apiserver(state: Path, settings: _Settings) -> None:
     if not key.exists():
         certificate.unlink(missing_ok=True)  # of a start killed between the two: half a pair would be refused
     arguments = flags.apiserver(settings.port, certificates=place.certificates, tokens=place.tokens)
+    if find(APISERVER, state) is None:
+        # Of a predecessor that was killed, threads may live a little longer, and with them its socket.
+        what = f"waiting for port {settings.port}"
+        wait_until(lambda: _can_listen(settings.port), seconds=_START_SECONDS, what=what)
     process = _ensure(APISERVER, arguments, state, settings)
     what = "waiting for the API server"
     wait_until(key.exists, seconds=_START_SECONDS, what=f"{what}'s certificate", process=process)

@@ -20,7 +20,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m ephemeral_endpoints.local.sagemaker", description=__doc__)
     parser.add_argument("--port", type=int, required=True, help="port of 127.0.0.1 to serve on")
     parser.add_argument(
-        "--aws-endpoint", required=True, help="URL of the AWS that has ECR, S3, CloudWatch and EventBridge"
+        "--aws-endpoint", required=True, help="URL of the AWS that has ECR, S3, SNS, CloudWatch and EventBridge"
     )
     parser.add_argument("--state", type=Path, required=True, help="folder of the platform's state")
     parser.add_argument("--region", default="us-east-1")

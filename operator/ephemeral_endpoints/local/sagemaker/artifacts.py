@@ -13,15 +13,15 @@ from ephemeral_endpoints.local.sagemaker.errors import (
     model_data_unreadable,
     validation_exception,
 )
+from ephemeral_endpoints.local.sagemaker.s3 import location
 
 
 async def refuse_missing(url: str | None, aws: Aws) -> None:
     """Raise CreateModel's refusal if there is no object at the URL; None is no model data and fine."""
     if url is None:
         return
-    bucket, key = _location(url)
     try:
-        await aws.call("s3", "head_object", Bucket=bucket, Key=key)
+        await aws.call("s3", "head_object", **_object(url))
     except ClientError as error:
         raise validation_exception(f"Could not find model data at {url}.") from error
 
@@ -34,9 +34,8 @@ async def unpacked(url: str, folder: Path, aws: Aws) -> Path:
     Raises:
         DeploymentFailedError: There is no such object, or it is no sound tar.gz archive.
     """
-    bucket, key = _location(url)
     try:
-        answer = await aws.call("s3", "get_object", Bucket=bucket, Key=key)
+        answer = await aws.call("s3", "get_object", **_object(url))
         await aws.thread(lambda: _unpack(answer["Body"], folder))
     except (ClientError, BotoCoreError) as error:
         raise model_data_missing(url) from error
@@ -52,6 +51,6 @@ def _unpack(body: Any, folder: Path) -> None:  # noqa: ANN401 - botocore's strea
         archive.extractall(folder, filter="data")
 
 
-def _location(url: str) -> tuple[str, str]:
-    bucket, _, key = url.partition("://")[2].partition("/")
-    return bucket, key or "/"
+def _object(url: str) -> dict[str, str]:
+    bucket, key = location(url)
+    return {"Bucket": bucket, "Key": key or "/"}

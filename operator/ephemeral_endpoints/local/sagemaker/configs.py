@@ -7,6 +7,7 @@ from ephemeral_endpoints.local.sagemaker.endpoints import Status
 from ephemeral_endpoints.local.sagemaker.errors import validation_exception
 from ephemeral_endpoints.local.sagemaker.listing import Fields, listed
 from ephemeral_endpoints.local.sagemaker.quotas import refuse_memory
+from ephemeral_endpoints.local.sagemaker.s3 import refuse_elsewhere
 from ephemeral_endpoints.local.sagemaker.store import Body, Record, Store
 from ephemeral_endpoints.local.sagemaker.tags import tags_of
 from ephemeral_endpoints.local.sagemaker.validation import Violation, refuse_violations
@@ -32,6 +33,7 @@ def refuse_unservable(config: Mapping[str, Any]) -> None:
         raise validation_exception("Variant names of an endpoint configuration must be unique.")
     if any("ServerlessConfig" in variant for variant in variants):
         _refuse_with_serverless(config)
+    _refuse_destinations(config)
     refuse_violations(_memory_violations(variants))
     for variant in variants:
         _refuse_variant(variant)
@@ -68,8 +70,28 @@ def _refuse_variant(variant: Mapping[str, Any]) -> None:
     for member in _ON_INSTANCES:
         if member in variant:
             raise validation_exception(f"Variant {name} can have ServerlessConfig or {member}, not both.")
+    refuse_provisioned_excess(variant)
+
+
+def refuse_provisioned_excess(variant: Mapping[str, Any]) -> None:
+    """Raise `ValidationException` if a serverless variant is to be kept warm for more requests than it takes."""
+    serverless = variant["ServerlessConfig"]
     if serverless.get("ProvisionedConcurrency", 0) > serverless["MaxConcurrency"]:
-        raise validation_exception(f"ProvisionedConcurrency of variant {name} must not exceed its MaxConcurrency.")
+        raise validation_exception(
+            f"ProvisionedConcurrency of variant {variant['VariantName']} must not exceed its MaxConcurrency."
+        )
+
+
+def _refuse_destinations(config: Mapping[str, Any]) -> None:
+    capture, queued = config.get("DataCaptureConfig"), config.get("AsyncInferenceConfig")
+    if capture:
+        refuse_elsewhere("DestinationS3Uri", capture["DestinationS3Uri"])
+    if queued:
+        output = queued["OutputConfig"]
+        if not output.get("S3OutputPath"):
+            raise validation_exception("S3OutputPath is needed: answers by notification alone are not served here.")
+        refuse_elsewhere("S3OutputPath", output["S3OutputPath"])
+        refuse_elsewhere("S3FailurePath", output.get("S3FailurePath"))
 
 
 class ConfigOperations:

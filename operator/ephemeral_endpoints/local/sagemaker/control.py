@@ -1,14 +1,14 @@
 """The control API under /_sagemaker/: settings, state, and what on AWS only the service can do to an endpoint."""
 
 import json
+from collections.abc import Awaitable, Callable
 from dataclasses import asdict
 from typing import Any
 
 from aiohttp import web
 from pydantic import ValidationError
 
-from ephemeral_endpoints.local.sagemaker.endpoint_operations import described
-from ephemeral_endpoints.local.sagemaker.hosting import Hosting
+from ephemeral_endpoints.local.sagemaker.describing import described
 from ephemeral_endpoints.local.sagemaker.lifecycle import Lifecycle
 from ephemeral_endpoints.local.sagemaker.outbox import Outbox
 from ephemeral_endpoints.local.sagemaker.servers import Host
@@ -22,13 +22,18 @@ class Control:
     """The handlers of the control API."""
 
     def __init__(
-        self, store: Store, hosting: Hosting, lifecycle: Lifecycle, host: Host, outboxes: list[Outbox[Any]]
+        self,
+        store: Store,
+        lifecycle: Lifecycle,
+        host: Host,
+        outboxes: list[Outbox[Any]],
+        end_all: Callable[[], Awaitable[None]],
     ) -> None:
         self._store = store
-        self._hosting = hosting
         self._lifecycle = lifecycle
         self._host = host
         self._outboxes = outboxes
+        self._end_all = end_all
 
     def routes(self) -> list[web.RouteDef]:
         """The routes to serve."""
@@ -85,9 +90,7 @@ class Control:
 
     async def reset(self, _: web.Request) -> web.Response:
         """End everything that runs and forget all resources, violations and settings: as just started."""
-        await self._lifecycle.close()
-        await self._hosting.close()
-        self._store.clear()
+        await self._end_all()
         self._store.settings.replace(Settings())
         return web.Response(status=204)
 

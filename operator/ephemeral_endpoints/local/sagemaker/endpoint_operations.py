@@ -4,19 +4,17 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from ephemeral_endpoints.local.sagemaker.endpoints import (
-    IN_PROGRESS,
-    Deployment,
-    Endpoint,
-    Status,
-    Variant,
-    creating,
-    deployment,
-)
+from ephemeral_endpoints.local.sagemaker.alarms import refuse_missing
+from ephemeral_endpoints.local.sagemaker.aws import Aws
+from ephemeral_endpoints.local.sagemaker.configs import refuse_provisioned_excess
+from ephemeral_endpoints.local.sagemaker.describing import described, summary
+from ephemeral_endpoints.local.sagemaker.endpoints import Deployment, Endpoint, Variant, creating, deployment
 from ephemeral_endpoints.local.sagemaker.errors import validation_exception
+from ephemeral_endpoints.local.sagemaker.guardrails import rollout
 from ephemeral_endpoints.local.sagemaker.lifecycle import EndpointRecord, Lifecycle
 from ephemeral_endpoints.local.sagemaker.listing import Fields, listed
 from ephemeral_endpoints.local.sagemaker.quotas import refuse_excess
+from ephemeral_endpoints.local.sagemaker.scaling import Scaling
 from ephemeral_endpoints.local.sagemaker.store import Store
 from ephemeral_endpoints.local.sagemaker.tags import tags_of
 
@@ -34,9 +32,11 @@ _FIELDS: Fields[EndpointRecord] = Fields(
 class EndpointOperations:
     """The operations on endpoints."""
 
-    def __init__(self, store: Store, lifecycle: Lifecycle) -> None:
+    def __init__(self, store: Store, lifecycle: Lifecycle, aws: Aws, scaling: Scaling) -> None:
         self._store = store
         self._lifecycle = lifecycle
+        self._aws = aws
+        self._scaling = scaling
 
     async def create_endpoint(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """CreateEndpoint."""
@@ -44,8 +44,10 @@ class EndpointOperations:
         tags = tags_of(request)
         store.endpoints.refuse_duplicate(name)
         pending = self._deployment(request["EndpointConfigName"])
+        config = request.get("DeploymentConfig", {})
+        await refuse_missing(self._aws, rollout(config, None, pending).alarms)
         self._refuse_excess(None, pending)
-        endpoint = creating(name, store.endpoints.arn(name), pending, request.get("DeploymentConfig", {}))
+        endpoint = creating(name, store.endpoints.arn(name), pending, config)
         record = store.endpoints.add(name, endpoint, tags)
         self._lifecycle.begin(record, endpoint, self._lifecycle.create(record))
         return {"EndpointArn": record.arn}
@@ -59,23 +61,18 @@ class EndpointOperations:
         wanted = request.get("StatusEquals")
         found = (record for record in self._store.endpoints.visible() if wanted in {None, record.value.status})
         records, token = listed(found, request, _FIELDS)
-        return {"Endpoints": [_summary(record.value) for record in records], "NextToken": token}
+        return {"Endpoints": [summary(record.value) for record in records], "NextToken": token}
 
     async def update_endpoint(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """UpdateEndpoint."""
         record = self._store.endpoints.get(request["EndpointName"])
-        record.value.refuse_change()
-        self._refuse_lost_config(record)
-        pending = self._deployment(request["EndpointConfigName"])
-        if request.get("RetainAllVariantProperties"):
-            excluded = {kind["VariantPropertyType"] for kind in request.get("ExcludeRetainedVariantProperties", ())}
-            pending = retaining(pending, record.value.shown, excluded)
-        _refuse_way_back(record.value.shown, pending)
+        pending, config = self._asked(record, request)
+        plan = rollout(config, record.value.shown, pending)
+        await refuse_missing(self._aws, plan.alarms)
+        pending = replace(pending, surge=plan.surge)
         self._refuse_excess(record.value, pending)
-        retained = record.value.deployment_config if request.get("RetainDeploymentConfig") else {}
-        config = request.get("DeploymentConfig", retained)
         endpoint = record.value.update(pending, config, self._store.clock())
-        self._lifecycle.begin(record, endpoint, self._lifecycle.update(record))
+        self._lifecycle.begin(record, endpoint, self._lifecycle.update(record, plan))
         return {"EndpointArn": record.arn}
 
     async def update_endpoint_weights_and_capacities(self, request: Mapping[str, Any]) -> dict[str, Any]:
@@ -84,7 +81,7 @@ class EndpointOperations:
         record.value.refuse_change()
         self._refuse_lost_config(record)
         pending = rescaled(record.value.shown, request["DesiredWeightsAndCapacities"])
-        pending = replace(pending, started=self._store.clock())
+        pending = replace(pending, started=self._store.clock(), surge=0)
         self._refuse_excess(record.value, pending)
         endpoint = record.value.update(pending, record.value.deployment_config, self._store.clock())
         self._lifecycle.begin(record, endpoint, self._lifecycle.rescale(record))
@@ -95,7 +92,22 @@ class EndpointOperations:
         record = self._store.endpoints.get(request["EndpointName"])
         endpoint = record.value.delete(self._store.clock())
         self._lifecycle.begin(record, endpoint, self._lifecycle.delete(record))
+        await self._scaling.forget(record.name)
         return {}
+
+    def _asked(self, record: EndpointRecord, request: Mapping[str, Any]) -> tuple[Deployment, Mapping[str, Any]]:
+        """The deployment that an update asks for, with the configuration of its rollout; raises its refusals."""
+        present = record.value.shown
+        record.value.refuse_change()
+        self._refuse_lost_config(record)
+        pending = self._deployment(request["EndpointConfigName"])
+        if request.get("RetainAllVariantProperties"):
+            excluded = {kind["VariantPropertyType"] for kind in request.get("ExcludeRetainedVariantProperties", ())}
+            pending = retaining(pending, present, excluded)
+        _refuse_way_back(present, pending)
+        self._scaling.refuse_update(record.name, present, pending)
+        retained = record.value.deployment_config if request.get("RetainDeploymentConfig") else {}
+        return pending, request.get("DeploymentConfig", retained)
 
     def _deployment(self, config_name: str) -> Deployment:
         config = self._store.configs.get(config_name)
@@ -112,47 +124,23 @@ class EndpointOperations:
         refuse_excess(self._store.settings.now.quotas, existing, before, after)
 
 
-def described(endpoint: Endpoint) -> dict[str, Any]:
-    """DescribeEndpoint's answer; pure. `EndpointConfigName` is the one that serves until an update has succeeded."""
-    started = endpoint.status not in {Status.CREATING, Status.FAILED}
-    answer = _summary(endpoint) | {
-        "EndpointConfigName": endpoint.shown.config_name,
-        "ProductionVariants": [_variant(endpoint, variant, started=started) for variant in endpoint.shown.variants],
-        "FailureReason": endpoint.failure_reason or None,
-        "LastDeploymentConfig": endpoint.deployment_config or None,
-    }
-    if endpoint.status is Status.UPDATING and endpoint.pending:
-        answer["PendingDeploymentSummary"] = {
-            "EndpointConfigName": endpoint.pending.config_name,
-            "ProductionVariants": [_variant(endpoint, variant, started=False) for variant in endpoint.pending.variants],
-            "StartTime": endpoint.pending.started,
-        }
-    return answer
-
-
 def rescaled(present: Deployment, desired: list[Mapping[str, Any]]) -> Deployment:
     """The deployment with the weights and instance counts asked for; pure.
 
     Raises:
         ServiceError: A variant is not there, or is serverless and asked for instances.
     """
-    changes = {change["VariantName"]: change for change in desired}
     variants = {variant.name: variant for variant in present.variants}
-    for name, change in changes.items():
+    for change in desired:
+        name = change["VariantName"]
         if name not in variants:
             raise validation_exception(f'Could not find variant "{name}".')
-        if variants[name].serverless and "DesiredInstanceCount" in change:
-            raise validation_exception(f"Variant {name} is serverless and has no instances.")
-        variants[name] = replace(
-            variants[name],
-            weight=float(change.get("DesiredWeight", variants[name].weight)),
-            instance_count=int(change.get("DesiredInstanceCount", variants[name].instance_count)),
-        )
+        variants[name] = _changed(variants[name], change)
     return replace(present, variants=tuple(variants.values()))
 
 
 def retaining(pending: Deployment, present: Deployment, excluded: set[str]) -> Deployment:
-    """The deployment with the weights and counts of same-named variants kept, but for the `excluded`; pure."""
+    """The deployment with what same-named variants and the endpoint have kept, but for the `excluded`; pure."""
     old = {variant.name: variant for variant in present.variants}
 
     def kept(variant: Variant) -> Variant:
@@ -163,37 +151,29 @@ def retaining(pending: Deployment, present: Deployment, excluded: set[str]) -> D
             instance_count=variant.instance_count if "DesiredInstanceCount" in excluded else before.instance_count,
         )
 
-    return replace(pending, variants=tuple(map(kept, pending.variants)))
+    capture = pending.data_capture if "DataCaptureConfig" in excluded else present.data_capture
+    return replace(pending, variants=tuple(map(kept, pending.variants)), data_capture=capture)
+
+
+def _changed(variant: Variant, change: Mapping[str, Any]) -> Variant:
+    update = change.get("ServerlessUpdateConfig")
+    if variant.serverless is None and update:
+        raise validation_exception(f"Variant {variant.name} is on instances and has no ServerlessConfig.")
+    if variant.serverless and "DesiredInstanceCount" in change:
+        raise validation_exception(f"Variant {variant.name} is serverless and has no instances.")
+    body = variant.body
+    if variant.serverless and update:
+        body = {**body, "ServerlessConfig": {**variant.serverless, **update}}
+        refuse_provisioned_excess(body)
+    return replace(
+        variant,
+        body=body,
+        weight=float(change.get("DesiredWeight", variant.weight)),
+        instance_count=int(change.get("DesiredInstanceCount", variant.instance_count)),
+    )
 
 
 def _refuse_way_back(present: Deployment, pending: Deployment) -> None:
     on_instances = any(variant.serverless is None for variant in present.variants)
     if on_instances and any(variant.serverless for variant in pending.variants):
         raise validation_exception("An endpoint on instances cannot be updated to a serverless one.")
-
-
-def _summary(endpoint: Endpoint) -> dict[str, Any]:
-    return {
-        "EndpointName": endpoint.name,
-        "EndpointArn": endpoint.arn,
-        "EndpointStatus": endpoint.status,
-        "CreationTime": endpoint.created,
-        "LastModifiedTime": endpoint.modified,
-    }
-
-
-def _variant(endpoint: Endpoint, variant: Variant, *, started: bool) -> dict[str, Any]:
-    status = "Creating" if not started else "Updating"
-    in_progress = endpoint.status in IN_PROGRESS
-    return {
-        "VariantName": variant.name,
-        "DeployedImages": list(variant.images) or None,
-        "CurrentWeight": variant.weight if started else 0.0,
-        "DesiredWeight": variant.weight,
-        "CurrentInstanceCount": variant.instance_count if started else 0,
-        "DesiredInstanceCount": None if variant.serverless else variant.instance_count,
-        "InstanceType": variant.body.get("InstanceType"),
-        "CurrentServerlessConfig": variant.serverless if started else None,
-        "DesiredServerlessConfig": None if started else variant.serverless,
-        "VariantStatus": [{"Status": status, "StartTime": endpoint.modified}] if in_progress else None,
-    }

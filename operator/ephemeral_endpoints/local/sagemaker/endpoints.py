@@ -40,6 +40,14 @@ SERVING = frozenset(
 )
 
 
+class Stage(StrEnum):
+    """How far a deployment has come: values of `VariantStatus`."""
+
+    CREATING = "Creating"
+    ACTIVATING_TRAFFIC = "ActivatingTraffic"
+    BAKING = "Baking"
+
+
 @dataclass(frozen=True, slots=True)
 class Variant:
     """A production variant of a deployment: `body` is the configuration's, the rest is what changes while it lives."""
@@ -63,11 +71,27 @@ class Variant:
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """What an endpoint serves, or is about to serve: a configuration as it was when it was asked for."""
+    """What an endpoint serves, or is about to serve: a configuration as it was when it was asked for.
+
+    `surge` is how many instances run, while it replaces another deployment, beyond those that the larger of the two
+    needs: none if that one only changes its size; None if there is a whole second fleet.
+    """
 
     config_name: str
     variants: tuple[Variant, ...]
     started: datetime
+    data_capture: Mapping[str, Any] | None = None
+    async_inference: Mapping[str, Any] | None = None
+    surge: int | None = None
+
+    @property
+    def in_place(self) -> bool:
+        """Whether it is the deployment that it replaces in another size, with no second fleet."""
+        return self.surge == 0
+
+    def variant(self, name: str) -> Variant | None:
+        """The variant of this name, if there is one."""
+        return next((variant for variant in self.variants if variant.name == name), None)
 
 
 def deployment(config_name: str, config: Mapping[str, Any], now: datetime) -> Deployment:
@@ -76,14 +100,15 @@ def deployment(config_name: str, config: Mapping[str, Any], now: datetime) -> De
         Variant(body, float(body.get("InitialVariantWeight", 1.0)), int(body.get("InitialInstanceCount", 0)))
         for body in config["ProductionVariants"]
     )
-    return Deployment(config_name, variants, now)
+    return Deployment(config_name, variants, now, config.get("DataCaptureConfig"), config.get("AsyncInferenceConfig"))
 
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
     """One endpoint at one moment; each transition returns the next.
 
-    `current` is what serves (None until it was first in service), `pending` what is being deployed.
+    `current` is what serves (None until it was first in service), `pending` what is being deployed and `stage` how far
+    that has come.
     """
 
     name: str
@@ -95,6 +120,8 @@ class Endpoint:
     pending: Deployment | None
     failure_reason: str = ""
     deployment_config: Mapping[str, Any] = field(default_factory=dict)
+    stage: Stage = Stage.CREATING
+    stage_since: datetime | None = None
 
     @property
     def shown(self) -> Deployment:
@@ -125,6 +152,8 @@ class Endpoint:
             pending=pending,
             failure_reason="",
             deployment_config=deployment_config,
+            stage=Stage.CREATING,
+            stage_since=now,
             modified=now,
         )
 
@@ -140,6 +169,10 @@ class Endpoint:
     def with_pending(self, pending: Deployment) -> "Endpoint":
         """The same state, with the pending deployment known better: its images resolved."""
         return replace(self, pending=pending)
+
+    def with_stage(self, stage: Stage, now: datetime) -> "Endpoint":
+        """The same state, with the pending deployment come further."""
+        return replace(self, stage=stage, stage_since=now)
 
     def failed(self, reason: str, now: datetime) -> "Endpoint":
         """Creating or Deleting -> Failed, from where only deletion leads on."""

@@ -1,24 +1,18 @@
 """The servers behind an endpoint, and which of them takes a request."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from typing import Protocol
 
+from ephemeral_endpoints.local.sagemaker.endpoints import Deployment
 from ephemeral_endpoints.local.sagemaker.errors import service_unavailable, validation_error
 from ephemeral_endpoints.local.sagemaker.servers import VariantServer
 
+_ROUNDING = 1e-9
 
-class Fleet:
-    """The servers of one deployment by variant name, with the share of requests that each is to get."""
 
-    def __init__(self, servers: Mapping[str, VariantServer], weights: Mapping[str, float]) -> None:
-        self.servers = dict(servers)
-        self._weights = dict(weights)
-        self._served: Counter[str] = Counter()
-
-    def weigh(self, weights: Mapping[str, float]) -> None:
-        """Change the shares from now on."""
-        self._weights = dict(weights)
-        self._served.clear()
+class Router(Protocol):
+    """What takes an endpoint's requests."""
 
     def choose(self, target: str | None) -> VariantServer:
         """The server for the next request: of variant `target`, else by weight, which is exact over time.
@@ -26,6 +20,34 @@ class Fleet:
         Raises:
             ServiceError: There is no such variant, or no variant has a weight.
         """
+
+    def every(self) -> Iterable[VariantServer]:
+        """All servers that may get requests."""
+
+
+class Fleet:
+    """The servers of one deployment by variant name, with the share of requests that each is to get."""
+
+    def __init__(self, servers: Mapping[str, VariantServer], deployment: Deployment) -> None:
+        self.servers = dict(servers)
+        self._weights: dict[str, float] = {}
+        self._served: Counter[str] = Counter()
+        self.resize(deployment)
+
+    def resize(self, deployment: Deployment) -> None:
+        """Serve from now on with the weights and the concurrency of a deployment of the same variants."""
+        self._weights = {variant.name: variant.weight for variant in deployment.variants}
+        self._served.clear()
+        for variant in deployment.variants:
+            if variant.serverless:
+                self.servers[variant.name].allow(variant.serverless)
+
+    def every(self) -> Iterable[VariantServer]:
+        """All servers."""
+        return list(self.servers.values())
+
+    def choose(self, target: str | None) -> VariantServer:
+        """See `Router.choose`."""
         if target is not None:
             if target not in self.servers:
                 raise validation_error(f"Variant {target} is not a variant of the endpoint.")
@@ -36,3 +58,24 @@ class Fleet:
         name = min(weighted, key=lambda variant: (self._served[variant] + 1) / self._weights[variant])
         self._served[name] += 1
         return self.servers[name]
+
+
+class Shift:
+    """Two fleets while traffic moves from one to the other: the new one gets `share` of it, exact over time."""
+
+    def __init__(self, old: Fleet, new: Fleet, share: float) -> None:
+        self._old = old
+        self._new = new
+        self._share = share
+        self._due = 0.0
+
+    def every(self) -> Iterable[VariantServer]:
+        """The servers of both fleets."""
+        return [*self._old.every(), *self._new.every()]
+
+    def choose(self, target: str | None) -> VariantServer:
+        """See `Router.choose`."""
+        due = self._due + self._share
+        to_new = due >= 1.0 - _ROUNDING
+        self._due = due - 1.0 if to_new else due
+        return (self._new if to_new else self._old).choose(target)

@@ -11,7 +11,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from ephemeral_endpoints.local.sagemaker.endpoints import Deployment, Variant
 from ephemeral_endpoints.local.sagemaker.errors import DeploymentFailedError, image_missing
-from ephemeral_endpoints.local.sagemaker.fleets import Fleet
+from ephemeral_endpoints.local.sagemaker.fleets import Fleet, Router, Shift
 from ephemeral_endpoints.local.sagemaker.images import image_name, resolved_digest
 from ephemeral_endpoints.local.sagemaker.models import primary_container
 from ephemeral_endpoints.local.sagemaker.servers import Host, ServerSpec, VariantServer, stop_all
@@ -22,13 +22,21 @@ _WATCH_SECONDS = 0.25
 
 
 class Hosting:
-    """The fleets that serve, by endpoint ARN, and those that are on their way in or out."""
+    """The fleets that serve, by endpoint ARN, and those that are on their way in or out.
+
+    `shifting` are the endpoints whose traffic is on its way from the fleet that serves to another.
+    """
 
     def __init__(self, host: Host, account: Account) -> None:
         self.serving: dict[str, Fleet] = {}
+        self.shifting: dict[str, Shift] = {}
         self._host = host
         self._account = account
         self._registry = urlsplit(host.aws.endpoint_url).netloc
+
+    def router(self, arn: str) -> Router | None:
+        """What takes the requests of an endpoint now."""
+        return self.shifting.get(arn) or self.serving.get(arn)
 
     async def resolved(self, deployment: Deployment, models: Mapping[str, Mapping[str, Any]]) -> Deployment:
         """The deployment with each variant's image resolved to a digest.
@@ -46,7 +54,9 @@ class Hosting:
             DeploymentFailedError: One of them does not; all are stopped again.
         """
         servers = {
-            variant.name: VariantServer(self._spec(endpoint_name, variant, models[variant.name]), self._host)
+            variant.name: VariantServer(
+                self._spec(endpoint_name, deployment, variant, models[variant.name]), self._host
+            )
             for variant in deployment.variants
         }
         try:
@@ -62,7 +72,7 @@ class Hosting:
         except asyncio.CancelledError:
             await self.retire(servers.values(), seconds=0)
             raise
-        return Fleet(servers, {variant.name: variant.weight for variant in deployment.variants})
+        return Fleet(servers, deployment)
 
     async def retire(self, servers: Iterable[VariantServer], seconds: float) -> None:
         """Stop servers after their requests in flight, or after `seconds`."""
@@ -72,21 +82,21 @@ class Hosting:
         """Stop every server now."""
         fleets = list(self.serving.values())
         self.serving.clear()
-        await self.retire([server for fleet in fleets for server in fleet.servers.values()], seconds=0)
+        await self.retire([server for fleet in fleets for server in fleet.every()], seconds=0)
         await stop_all(self._host)
 
     async def watch(self) -> None:
-        """Restart what ended on instances, and stop what is idle where scaling to zero is set; until cancelled."""
+        """Restart what ended and is kept up, and stop what is idle where scaling to zero is set; until cancelled."""
         while True:
             await asyncio.sleep(_WATCH_SECONDS)
-            for fleet in list(self.serving.values()):
-                for server in fleet.servers.values():
-                    await self._tend(server)
+            routers: dict[str, Router] = {**self.serving, **self.shifting}
+            for server in [server for router in routers.values() for server in router.every()]:
+                await self._tend(server)
 
     async def _tend(self, server: VariantServer) -> None:
         if server.retired:
             return
-        if not server.serverless:
+        if server.spec.always_up:
             if not server.is_up():
                 _log.warning("restarting the server of %s", server.spec.endpoint_name)
                 server.begin()
@@ -111,7 +121,9 @@ class Hosting:
         }
         return replace(variant, images=(deployed,))
 
-    def _spec(self, endpoint_name: str, variant: Variant, model: Mapping[str, Any]) -> ServerSpec:
+    def _spec(
+        self, endpoint_name: str, deployment: Deployment, variant: Variant, model: Mapping[str, Any]
+    ) -> ServerSpec:
         container = primary_container(model)
         name = image_name(container["Image"], self._account.region)
         digest = str(variant.images[0]["ResolvedImage"]).rpartition("@")[2]
@@ -124,6 +136,8 @@ class Hosting:
             environment=service | container.get("Environment", {}),
             model_data_url=container.get("ModelDataUrl"),
             max_concurrency=variant.serverless["MaxConcurrency"] if variant.serverless else None,
+            config_name=deployment.config_name,
+            data_capture=deployment.data_capture,
         )
 
 

@@ -10,8 +10,10 @@ from ephemeral_endpoints.local.sagemaker.endpoints import Deployment, Endpoint
 from ephemeral_endpoints.local.sagemaker.errors import DeploymentFailedError
 from ephemeral_endpoints.local.sagemaker.events import state_change
 from ephemeral_endpoints.local.sagemaker.fleets import Fleet
+from ephemeral_endpoints.local.sagemaker.guardrails import Rollout
 from ephemeral_endpoints.local.sagemaker.hosting import Hosting
 from ephemeral_endpoints.local.sagemaker.outbox import Outbox
+from ephemeral_endpoints.local.sagemaker.rollouts import Rollouts
 from ephemeral_endpoints.local.sagemaker.settings import Behaviour
 from ephemeral_endpoints.local.sagemaker.store import Record, Store
 
@@ -22,9 +24,10 @@ EndpointRecord = Record[Endpoint]
 class Lifecycle:
     """Drives endpoints through their states and announces each."""
 
-    def __init__(self, store: Store, hosting: Hosting, events: Outbox[dict[str, Any]]) -> None:
+    def __init__(self, store: Store, hosting: Hosting, rollouts: Rollouts, events: Outbox[dict[str, Any]]) -> None:
         self._store = store
         self._hosting = hosting
+        self._rollouts = rollouts
         self._events = events
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -51,16 +54,19 @@ class Lifecycle:
             self._serve(record, fleet)
             self.enter(record, record.value.deployed(self._store.clock()))
 
-    async def update(self, record: EndpointRecord) -> None:
+    async def update(self, record: EndpointRecord, rollout: Rollout) -> None:
         """Updating -> InService on the new configuration, or RollingBack -> InService on the old one."""
         behaviour = self._store.settings.behaviour(record.name)
+        began = self._store.clock()
+        fleet = None
         try:
+            await self._rollouts.refuse_ringing(rollout.alarms)
             fleet = await self._deploy(record, behaviour.update_seconds, lambda now: now.update_failure)
-        except DeploymentFailedError as failure:
-            await self._roll_back(record, str(failure))
-        else:
             replaced = self._hosting.serving.get(record.arn)
-            self._serve(record, fleet)
+            await self._rollouts.shift(record, fleet, rollout, (self._store.clock() - began).total_seconds())
+        except DeploymentFailedError as failure:
+            await self._roll_back(record, str(failure), fleet)
+        else:
             self.enter(record, record.value.deployed(self._store.clock()))
             await self._retire(replaced)
 
@@ -69,7 +75,7 @@ class Lifecycle:
         await self._pass(record, self._store.settings.behaviour(record.name).update_seconds)
         fleet = self._hosting.serving.get(record.arn)
         if fleet and record.value.pending:
-            fleet.weigh({variant.name: variant.weight for variant in record.value.pending.variants})
+            fleet.resize(record.value.pending)
         self.enter(record, record.value.deployed(self._store.clock()))
 
     async def system_update(self, record: EndpointRecord) -> None:
@@ -84,7 +90,7 @@ class Lifecycle:
         await asyncio.gather(self._retire(fleet), self._pass(record, behaviour.delete_seconds))
         failure = self._store.settings.behaviour(record.name).delete_failure
         if failure is None:
-            self._store.endpoints.remove(record.name)
+            self._store.remove_endpoint(record)
         else:
             self.enter(record, record.value.failed(failure, self._store.clock()))
 
@@ -148,10 +154,10 @@ class Lifecycle:
         if fleet is not None:
             self._hosting.serving[record.arn] = fleet
 
-    async def _roll_back(self, record: EndpointRecord, reason: str) -> None:
+    async def _roll_back(self, record: EndpointRecord, reason: str, fleet: Fleet | None) -> None:
         self.enter(record, record.value.roll_back(reason, self._store.clock()))
         behaviour = self._store.settings.behaviour(record.name)
-        await self._pass(record, behaviour.rollback_seconds)
+        await asyncio.gather(self._retire(fleet), self._pass(record, behaviour.rollback_seconds))
         now = self._store.clock()
         ended = record.value.rollback_failed(now) if behaviour.rollback_fails else record.value.rolled_back(now)
         self.enter(record, ended)
@@ -159,7 +165,7 @@ class Lifecycle:
     async def _retire(self, fleet: Fleet | None) -> None:
         if fleet is not None:
             limit = self._store.settings.now.invocation_timeout_seconds
-            await self._hosting.retire(fleet.servers.values(), limit)
+            await self._hosting.retire(fleet.every(), limit)
 
     async def _pass(self, record: EndpointRecord, seconds: float) -> None:
         await self._pass_until(record, self._store.clock() + timedelta(seconds=seconds))

@@ -1,13 +1,15 @@
-"""The CloudWatch metrics of invocations.
+"""The CloudWatch metrics of endpoints.
 
-Source: "SageMaker AI endpoint invocation metrics" in the SageMaker developer guide. Latencies are in microseconds.
+Sources: "SageMaker AI endpoint invocation metrics", "Alarms and logs for tracking metrics from asynchronous endpoints"
+and, for the dimension `EndpointConfigName`, "Auto-Rollback Configuration and Monitoring" in the SageMaker developer
+guide. Latencies are in microseconds.
 """
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import islice
-from typing import Any, TypeVar
+from itertools import islice, product
+from typing import Any, Protocol, TypeVar
 
 from ephemeral_endpoints.local.sagemaker.aws import Aws
 
@@ -15,56 +17,122 @@ NAMESPACE = "AWS/SageMaker"
 Item = TypeVar("Item")
 _MOST_VALUES = 150
 _MOST_DATA = 500
+_CLIENT, _SERVER, _SUCCESS = 400, 500, 200
+
+
+Dimensions = dict[str, str]
+
+
+class Measurement(Protocol):
+    """Something measured: values of several metrics that share their dimensions."""
+
+    def dimensions(self) -> Iterator[Dimensions]:
+        """The sets of dimensions that each metric is published with."""
+
+    def samples(self) -> Iterator[tuple[str, str, float]]:
+        """The metrics: name, unit, value."""
 
 
 @dataclass(frozen=True, slots=True)
 class Invocation:
-    """One invocation that reached a variant; `model_status` is 0 if the container gave no answer."""
+    """One invocation that reached a variant; `model_status` is 0 if the container gave no answer.
+
+    `instances` is how many the variant has, 0 for a serverless one; on instances `config_name` tells the old fleet from
+    the new one. An asynchronous endpoint, whose invocations are `queued`, has fewer metrics.
+    """
 
     endpoint_name: str
     variant_name: str
     model_status: int
     model_microseconds: float
     overhead_microseconds: float
+    instances: int = 0
+    config_name: str = ""
+    queued: bool = False
+
+    def dimensions(self) -> Iterator[Dimensions]:
+        """Endpoint and variant, and the same with the endpoint's configuration."""
+        variant = {"EndpointName": self.endpoint_name, "VariantName": self.variant_name}
+        yield variant
+        if self.instances:
+            yield variant | {"EndpointConfigName": self.config_name}
 
     def samples(self) -> Iterator[tuple[str, str, float]]:
         """Its metrics: name, unit, value. An error metric gets 0 from invocations without the error."""
-        client, server, success = 400, 500, 200
-        succeeded = success <= self.model_status < success + 100
-        yield "Invocations", "Count", 1
-        yield "Invocation4XXErrors", "Count", client <= self.model_status < server
-        yield "Invocation5XXErrors", "Count", self.model_status >= server or self.model_status == 0
+        succeeded = _SUCCESS <= self.model_status < _SUCCESS + 100
+        yield "Invocation4XXErrors", "Count", _CLIENT <= self.model_status < _SERVER
+        yield "Invocation5XXErrors", "Count", self.model_status >= _SERVER or self.model_status == 0
         yield "InvocationModelErrors", "Count", not succeeded
         yield "ModelLatency", "Microseconds", self.model_microseconds
+        if self.queued:
+            return
+        yield "Invocations", "Count", 1
         yield "OverheadLatency", "Microseconds", self.overhead_microseconds
+        if self.instances:
+            yield "InvocationsPerInstance", "None", 1 / self.instances
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """How many requests an asynchronous endpoint has, waiting and under way, at one moment."""
+
+    endpoint_name: str
+    size: int
+    instances: int
+
+    def dimensions(self) -> Iterator[Dimensions]:
+        """The endpoint."""
+        yield {"EndpointName": self.endpoint_name}
+
+    def samples(self) -> Iterator[tuple[str, str, float]]:
+        """Its metrics."""
+        yield "ApproximateBacklogSize", "Count", self.size
+        yield "ApproximateBacklogSizePerInstance", "Count", self.size / max(1, self.instances)
+        yield "HasBacklogWithoutCapacity", "Count", self.size > 0 and not self.instances
+
+
+@dataclass(frozen=True, slots=True)
+class Processed:
+    """A request that an asynchronous endpoint is done with."""
+
+    endpoint_name: str
+    failed: bool
+    backlog_seconds: float
+
+    def dimensions(self) -> Iterator[Dimensions]:
+        """The endpoint."""
+        yield {"EndpointName": self.endpoint_name}
+
+    def samples(self) -> Iterator[tuple[str, str, float]]:
+        """Its metrics."""
+        yield "InvocationsProcessed", "Count", 1
+        yield "InvocationFailures", "Count", self.failed
+        yield "TimeInBacklog", "Milliseconds", round(self.backlog_seconds * 1000)
 
 
 @dataclass(slots=True)
 class MetricDelivery:
-    """Sends the metrics of invocations to CloudWatch."""
+    """Sends metrics to CloudWatch."""
 
     aws: Aws
 
-    async def __call__(self, invocations: list[Invocation]) -> None:
-        """Send what the invocations amount to; raises botocore's errors."""
-        for data in _batches(metric_data(invocations), _MOST_DATA):
+    async def __call__(self, measurements: list[Measurement]) -> None:
+        """Send what the measurements amount to; raises botocore's errors."""
+        for data in _batches(metric_data(measurements), _MOST_DATA):
             await self.aws.call("cloudwatch", "put_metric_data", Namespace=NAMESPACE, MetricData=list(data))
 
 
-def metric_data(invocations: list[Invocation]) -> Iterator[dict[str, Any]]:
+def metric_data(measurements: Iterable[Measurement]) -> Iterator[dict[str, Any]]:
     """The data of PutMetricData: every value kept, with its count, so that percentiles are right."""
-    values: defaultdict[tuple[str, str, str, str], Counter[float]] = defaultdict(Counter)
-    for invocation in invocations:
-        for name, unit, value in invocation.samples():
-            values[invocation.endpoint_name, invocation.variant_name, name, unit][float(value)] += 1
-    for (endpoint, variant, name, unit), counts in values.items():
+    values: defaultdict[tuple[tuple[tuple[str, str], ...], str, str], Counter[float]] = defaultdict(Counter)
+    for measurement in measurements:
+        for dimensions, (name, unit, value) in product(measurement.dimensions(), measurement.samples()):
+            values[tuple(dimensions.items()), name, unit][float(value)] += 1
+    for (pairs, name, unit), counts in values.items():
         for part in _batches(counts.items(), _MOST_VALUES):
             yield {
                 "MetricName": name,
-                "Dimensions": [
-                    {"Name": "EndpointName", "Value": endpoint},
-                    {"Name": "VariantName", "Value": variant},
-                ],
+                "Dimensions": [{"Name": dimension, "Value": value} for dimension, value in pairs],
                 "Unit": unit,
                 "Values": [value for value, _ in part],
                 "Counts": [float(count) for _, count in part],

@@ -1,6 +1,7 @@
 r"""The regular expressions of AWS service models, which are Java's, as Python's.
 
-Python's `re` has no Unicode categories (`\p{L}`), so they are written out as ranges.
+Python's `re` has no Unicode categories (`\p{L}`), so they are written out as ranges, and takes the two halves of a
+surrogate pair for two characters, so they are written as the one that they mean.
 """
 
 import re
@@ -10,7 +11,12 @@ from collections.abc import Iterator
 from functools import cache
 from itertools import groupby
 
-_TOKEN = re.compile(r"\\p\{(?P<property>\w+)\}|(?P<escape>\\.)|(?P<open>\[\^?)|(?P<close>\])|(?P<other>.)", re.DOTALL)
+_TOKEN = re.compile(
+    r"\\p\{(?P<property>\w+)\}"
+    r"|\\u(?P<high>[Dd][89ABab]\w\w)\\u(?P<low>[Dd][C-Fc-f]\w\w)"
+    r"|(?P<escape>\\.)|(?P<open>\[\^?)|(?P<close>\])|(?P<other>.)",
+    re.DOTALL,
+)
 _NAMED = {"ASCII": r"\x00-\x7f", "Print": r"\x20-\x7e"}
 
 
@@ -30,6 +36,9 @@ def _translated(pattern: str) -> Iterator[str]:
         if token["property"]:
             ranges = _ranges(token["property"])
             yield ranges if in_class else f"[{ranges}]"
+        elif token["high"]:
+            pair = bytes.fromhex(token["high"] + token["low"])
+            yield f"\\U{ord(pair.decode('utf-16-be')):08x}"
         elif token["escape"] == r"\z":
             yield r"\Z"
         else:

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable
 
-from ephemeral_endpoints.local.sagemaker.endpoints import Deployment, Endpoint
+from ephemeral_endpoints.local.sagemaker.endpoints import Deployment, Endpoint, Variant
 from ephemeral_endpoints.local.sagemaker.errors import limit_exceeded
 from ephemeral_endpoints.local.sagemaker.settings import Limit, Quotas
 
@@ -21,7 +21,7 @@ def demand(deployment: Deployment | None) -> Counter[str]:
             taken[_SERVERLESS] = 1
             taken[_CONCURRENCY] += variant.serverless["MaxConcurrency"]
         else:
-            taken[f"{variant.body['InstanceType']} for endpoint usage"] += variant.instance_count
+            taken[_instances(variant)] += variant.instance_count
     return taken
 
 
@@ -29,8 +29,10 @@ def refuse_excess(quotas: Quotas, existing: Iterable[Endpoint], before: Endpoint
     """Raise `ResourceLimitExceeded` if a deployment does not fit; `before` is the endpoint that it would change."""
     endpoints = list(existing)
     used = sum((_held(endpoint) for endpoint in endpoints), Counter({_ENDPOINTS: len(endpoints)}))
-    asked = demand(after)
-    delta = asked + Counter({_ENDPOINTS: 1}) if before is None else asked - _held(before)
+    if before is None:
+        delta = demand(after) + Counter({_ENDPOINTS: 1})
+    else:
+        delta = _together(demand(before.current), after) - _held(before)
     for limit, more in sorted(delta.items()):
         allowed = _allowed(quotas, limit)
         if allowed != "unlimited" and used[limit] + more > allowed:
@@ -45,8 +47,29 @@ def refuse_memory(quotas: Quotas, megabytes: int) -> None:
 
 
 def _held(endpoint: Endpoint) -> Counter[str]:
-    # While one deployment replaces another the larger of both counts, for AWS lets the old one go only afterwards.
-    return demand(endpoint.current) | demand(endpoint.pending)
+    return _together(demand(endpoint.current), endpoint.pending)
+
+
+def _together(before: Counter[str], after: Deployment | None) -> Counter[str]:
+    """What two deployments take while one replaces the other.
+
+    Of instances a second fleet, or the surge of a rolling deployment, runs beside the first ("Blue/Green Deployments"
+    and "Use rolling deployments" in the SageMaker developer guide); of serverless endpoints and their concurrency the
+    larger of both counts.
+    """
+    asked = demand(after)
+    taken = before | asked
+    if after is None:
+        return taken
+    for variant in after.variants:
+        if variant.serverless is None:
+            limit = _instances(variant)
+            taken[limit] = before[limit] + asked[limit] if after.surge is None else taken[limit] + after.surge
+    return taken
+
+
+def _instances(variant: Variant) -> str:
+    return f"{variant.body['InstanceType']} for endpoint usage"
 
 
 def _allowed(quotas: Quotas, limit: str) -> Limit:

@@ -8,9 +8,9 @@ import logging
 import shutil
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import uuid4
 
 import aiohttp
@@ -45,6 +45,17 @@ class ServerSpec:
     model_data_url: str | None
     max_concurrency: int | None
     """None on instances, which have no such limit."""
+    provisioned_concurrency: int = 0
+    """How many requests a serverless variant is kept warm for."""
+    config_name: str = ""
+    """The endpoint configuration that it belongs to."""
+    data_capture: Mapping[str, Any] | None = None
+    """`DataCaptureConfig`, where requests are to be captured."""
+
+    @property
+    def always_up(self) -> bool:
+        """Whether the server is kept running without requests."""
+        return self.max_concurrency is None or self.provisioned_concurrency > 0
 
 
 @dataclass(slots=True)
@@ -80,6 +91,14 @@ class VariantServer:
     def serverless(self) -> bool:
         """Whether the server is started on demand."""
         return self.spec.max_concurrency is not None
+
+    def allow(self, serverless: Mapping[str, int]) -> None:
+        """Take requests from now on as a `ServerlessConfig` has it."""
+        self.spec = replace(
+            self.spec,
+            max_concurrency=serverless["MaxConcurrency"],
+            provisioned_concurrency=serverless.get("ProvisionedConcurrency", 0),
+        )
 
     async def ensure(self) -> str:
         """Return the server's base URL, after starting it if it is down; several callers share one start.

@@ -76,8 +76,12 @@ class Settings(_Frozen):
     scale_to_zero_seconds: PositiveFloat | None = None
     """After how long without an invocation a serverless endpoint's server is stopped; None keeps it."""
     side_channel_seconds: PositiveFloat = 1.0
-    """How often logs, metrics and events are delivered."""
+    """How often logs, metrics, events and captured data are delivered."""
     server_starts_at_once: PositiveInt = 4
+    guardrail_seconds_per_second: PositiveFloat = 1.0
+    """How many seconds of the waits and limits of deployment guardrails pass in one second."""
+    autoscaling_seconds_per_second: PositiveFloat = 1.0
+    """How many seconds of automatic scaling's periods and cooldowns pass in one second."""
 
 
 def behaviour_of(settings: Settings, endpoint_name: str) -> Behaviour:

@@ -3,6 +3,7 @@
 All of it is in memory and used from one event loop, so nothing here locks.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -129,6 +130,8 @@ class Store:
     configs: Collection[Body] = field(init=False)
     endpoints: Collection[Endpoint] = field(init=False)
     violations: list[Violation] = field(default_factory=list)
+    invocations: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """How often each variant was invoked, by the endpoint's ARN and the variant's name."""
 
     def __post_init__(self) -> None:
         shared = (self.account, self.clock, self.settings)
@@ -141,6 +144,13 @@ class Store:
         for collection in (self.models, self.configs, self.endpoints):
             collection.clear()
         self.violations.clear()
+        self.invocations.clear()
+
+    def remove_endpoint(self, record: Record[Endpoint]) -> None:
+        """Forget an endpoint and how often it was invoked."""
+        self.endpoints.remove(record.name)
+        for variant in record.value.shown.variants:
+            del self.invocations[record.arn, variant.name]
 
     def note(self, rule: str, resource: str, detail: str) -> None:
         """Record a violation."""
