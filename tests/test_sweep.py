@@ -9,23 +9,26 @@ from typing import Any
 import pytest
 from kubernetes.aio.client.exceptions import ApiException
 from tests.aws import conftest as aws_fixtures
+from tests.aws.connectors import HOME, Same
 from tests.aws.world import World
 from tests.fixtures.platform import Aws
 
-from ephemeral_endpoints.aws.account import ORPHANS, Account, Accounts
+from ephemeral_endpoints.aws.account import ORPHANS, Account
+from ephemeral_endpoints.aws.accounts import Accounts
 from ephemeral_endpoints.aws.calls import Calls
-from ephemeral_endpoints.aws.clients import Clients
+from ephemeral_endpoints.aws.clients import Clients, Role
 from ephemeral_endpoints.aws.component import Scope
 from ephemeral_endpoints.aws.limits import Lane
 from ephemeral_endpoints.core import errors
-from ephemeral_endpoints.core.names import ENDPOINT_LOG_PREFIX, owner_hash, owner_of
+from ephemeral_endpoints.core.names import ENDPOINT_LOG_PREFIX, endpoint_logs, owner_hash, owner_of
+from ephemeral_endpoints.core.orphans import UNTAGGABLE
 from ephemeral_endpoints.core.plan import Delete
 from ephemeral_endpoints.core.resources import Have, HttpApiSpec, IntegrationSpec, Key, Kind, RouteSpec, Want
-from ephemeral_endpoints.core.tags import CLUSTER, NAME, NAMESPACE, UID, Tags
+from ephemeral_endpoints.core.tags import CLUSTER, NAME, NAMESPACE, RETAIN, RETAINED_MARKS, UID, Tags
 from ephemeral_endpoints.local.aws import ministack
 from ephemeral_endpoints.local.aws.faults import Fault, FaultError
 from ephemeral_endpoints.settings import Settings
-from ephemeral_endpoints.sweep import Sweep, sweep_regularly
+from ephemeral_endpoints.sweep import RETAINED_SECONDS, Sweep, sweep_regularly
 from ephemeral_endpoints.telemetry import Metrics
 
 clients, pool, told, calls = aws_fixtures.clients, aws_fixtures.pool, aws_fixtures.told, aws_fixtures.calls
@@ -84,8 +87,8 @@ class Sweeping:
         self.metrics = Metrics()
         self.accounts = Accounts(
             world.scope.cluster_id,
-            connect=lambda _: world.clients,
-            calls=lambda: world.calls,
+            connector=Same(world.clients),
+            calls=lambda _: world.calls,
             clock=self.clock,
             on_change=lambda _: None,
         )
@@ -100,7 +103,7 @@ class Sweeping:
         )
 
     async def account(self) -> Account:
-        return await self.accounts.of_region(self.world.scope.region)
+        return await self.accounts.by(HOME)
 
     async def snapshot(self, seconds: float) -> None:
         """Let time pass and list AWS again."""
@@ -269,7 +272,7 @@ async def test_too_many_orphans_at_once_are_told_of_and_left(
     world: Household, caplog: pytest.LogCaptureFixture
 ) -> None:
     await world.make_all()
-    sweeping = Sweeping(world, EEP_SWEEP_MOST_DELETIONS="8")
+    sweeping = Sweeping(world, EEP_SWEEP_MOST_DELETIONS=str(len(Kind) - 1))
     await sweeping.until_old()
     await sweeping.sweep()
     assert sweeping.changes() == []
@@ -324,7 +327,7 @@ async def test_an_operator_of_its_namespace_takes_all_but_what_classes_share_and
     await world.make_all()
     stranger = ENDPOINT_LOG_PREFIX + replace(world.names, uid="uid-2").base
     world.clients.logs.create_log_group(logGroupName=stranger)
-    world.clients.logs.create_log_group(logGroupName=world.names.endpoint_logs)
+    world.clients.logs.create_log_group(logGroupName=endpoint_logs(world.names.base))
     sweeping = Sweeping(world, EEP_NAMESPACES="nlp")
     await sweeping.until_old()
     await sweeping.finish()
@@ -446,3 +449,82 @@ async def test_a_deletion_whose_answer_was_lost_is_looked_at_in_the_next_round(w
     await sweeping.sweep()
     await sweeping.sweep()
     assert world.key(Kind.ALARM) not in (await sweeping.account()).inventory.all
+
+
+async def retain(world: Household, *kinds: Kind) -> None:
+    """Put the tag that keeps them on things of the object."""
+    for kind in kinds:
+        await world.components[kind].mark(world.calls, world.have(kind), RETAINED_MARKS)
+
+
+OWN_TAGGABLE = [kind for kind in Kind if kind not in UNTAGGABLE | {Kind.HTTP_API}]
+
+
+async def test_what_was_retained_stays_with_all_that_cannot_say_so_and_is_no_orphan(world: Household) -> None:
+    await world.make_all()
+    await retain(world, *OWN_TAGGABLE)
+    world.clients.logs.create_log_group(logGroupName=endpoint_logs(world.names.base))
+    sweeping = Sweeping(world, EEP_SWEEP_MOST_DELETIONS="1")
+    sweeping.uids = [CLASS_UID]
+    await sweeping.until_old()
+    await sweeping.sweep()
+    assert sweeping.changes() == []
+    assert sum(sweeping.metric("eep_orphans", kind=kind) for kind in Kind) == 0
+    assert sweeping.metric("eep_sweep_held") == 0
+
+
+async def test_what_was_retained_is_asked_about_again_after_an_hour_only(world: Household) -> None:
+    await world.make_all()
+    await retain(world, *OWN_TAGGABLE)
+    sweeping = Sweeping(world)
+    sweeping.uids = [CLASS_UID]
+    await sweeping.until_old()
+    await sweeping.round(1)
+    world.aws.control.reset_meter()
+    await sweeping.sweep()
+    assert world.aws.control.calls() == {}
+    model = world.have(Kind.MODEL)
+    world.clients.sagemaker.delete_tags(ResourceArn=model.arn, TagKeys=[RETAIN])
+    world.aws.control.reset_meter()
+    await sweeping.round(RETAINED_SECONDS - 10)
+    assert sweeping.changes() == []
+    await sweeping.round(20)
+    assert sweeping.metric("eep_orphans", kind=Kind.MODEL) == 1, "whoever takes the tag off gives it to the sweep"
+
+
+async def test_of_what_was_retained_the_rest_goes_when_all_that_says_so_is_gone(world: Household) -> None:
+    for kind in (Kind.HTTP_API, Kind.FUNCTION, Kind.INTEGRATION, Kind.ROUTE):
+        await world.make(world.wants[kind])
+    await retain(world, Kind.FUNCTION)
+    sweeping = Sweeping(world)
+    sweeping.uids = [CLASS_UID]
+    await sweeping.until_old()
+    await sweeping.sweep()
+    assert sweeping.changes() == []
+    world.clients.lambda_.delete_function(FunctionName=world.key(Kind.FUNCTION).name)
+    await sweeping.snapshot(RETAINED_SECONDS)
+    await sweeping.sweep()
+    assert await world.all_observed() == {world.key(Kind.HTTP_API)}
+
+
+async def test_two_roles_that_lead_to_one_account_do_not_make_two_orphans_of_one(world: Household) -> None:
+    await world.make(world.wants[Kind.ALARM])
+    sweeping = Sweeping(world, EEP_SWEEP_MOST_DELETIONS="1")
+    role = Role(f"arn:aws:iam::{HOME.account}:role/one")
+    other = await sweeping.accounts.by(replace(HOME, role=role))
+    await sweeping.until_old()
+    await other.refresh(other.kinds, since=sweeping.clock.now)
+    await sweeping.sweep()
+    assert sweeping.metric("eep_sweep_held") == 0
+    assert sweeping.changes() == ["DeleteAlarms"]
+    assert sweeping.metric("eep_swept_total", kind=Kind.ALARM, outcome="deleted") == 1
+
+
+async def test_of_two_roles_that_lead_to_one_account_the_one_that_sees_it_serves_the_sweep(world: Household) -> None:
+    await world.make(world.wants[Kind.ALARM])
+    sweeping = Sweeping(world)
+    blind = await sweeping.accounts.by(replace(HOME, role=Role(f"arn:aws:iam::{HOME.account}:role/one")))
+    await sweeping.until_old()
+    blind.inventory.replace(Kind.ALARM, [], began=sweeping.clock.now - MIN_AGE)
+    await sweeping.sweep()
+    assert sweeping.changes() == ["DeleteAlarms"]

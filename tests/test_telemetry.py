@@ -168,3 +168,18 @@ async def test_metrics_tell_whether_this_replica_leads(client: Client, metrics: 
     assert "eep_leader 1.0" in (await read(client, "/metrics"))[1], "who is alone leads"
     metrics.leads(lambda: False)
     assert "eep_leader 0.0" in (await read(client, "/metrics"))[1]
+
+
+async def test_the_age_of_what_is_known_of_each_account_is_read_when_it_is_scraped(
+    client: Client, metrics: Metrics
+) -> None:
+    ages = {("123456789012", "us-east-1", ""): 7.5}
+    metrics.watch_ages(lambda: ages)
+    ages["210987654321", "eu-central-1", "arn:aws:iam::210987654321:role/eep"] = 900.0
+    _, text = await read(client, "/metrics")
+    lines = [line for line in text.splitlines() if line.startswith("eep_inventory_age_seconds{")]
+    role = "arn:aws:iam::210987654321:role/eep"
+    assert lines == [
+        'eep_inventory_age_seconds{account="123456789012",region="us-east-1",role=""} 7.5',
+        f'eep_inventory_age_seconds{{account="210987654321",region="eu-central-1",role="{role}"}} 900.0',
+    ]

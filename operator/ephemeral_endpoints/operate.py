@@ -8,13 +8,13 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from ephemeral_endpoints.aws.account import Accounts
+from ephemeral_endpoints.aws.accounts import Accounts
 from ephemeral_endpoints.aws.calls import Calls
-from ephemeral_endpoints.aws.clients import Clients, connect
-from ephemeral_endpoints.aws.fence import fence
+from ephemeral_endpoints.aws.clients import Access, Sessions
 from ephemeral_endpoints.aws.freshness import poll, take_snapshots
 from ephemeral_endpoints.aws.limits import Limiter
 from ephemeral_endpoints.aws.wakeups import Wakeups
+from ephemeral_endpoints.core.names import owner_hash
 from ephemeral_endpoints.kube.client import KubeClient
 from ephemeral_endpoints.kube.handlers import Watch
 from ephemeral_endpoints.kube.queue import Queue
@@ -24,6 +24,7 @@ from ephemeral_endpoints.reconcile.klass import ClassReconciler
 from ephemeral_endpoints.reconcile.observe import Observer
 from ephemeral_endpoints.reconcile.placements import Placements
 from ephemeral_endpoints.reconcile.probe import Probe
+from ephemeral_endpoints.reconcile.quotas import Quotas
 from ephemeral_endpoints.reconcile.report import Reporter
 from ephemeral_endpoints.reconcile.run import Context
 from ephemeral_endpoints.settings import Settings, SweepMode
@@ -56,13 +57,16 @@ class Operator:
         self._settings = settings
         self._kube = kube
         self._metrics = metrics
-        self._check = check
-        self._pool = ThreadPoolExecutor(settings.aws_connections, "aws")
+        self._pools: dict[Access, ThreadPoolExecutor] = {}
         self._store = Store()
         self._queue: Queue[ObjectKey] = Queue(self._reconcile)
         self._watch = Watch(self._store, self._queue.wake)
         self._accounts = Accounts(
-            cluster_id, connect=self._connect, calls=self._calls, clock=time.monotonic, on_change=self._wake_owner
+            cluster_id,
+            connector=Sessions(connections=settings.aws_connections, check=check),
+            calls=self._calls,
+            clock=time.monotonic,
+            on_change=self._wake_owner,
         )
         self._wakeups = Wakeups(
             self._accounts,
@@ -78,12 +82,14 @@ class Operator:
             observer=Observer(kube, probe, time.monotonic),
             reporter=Reporter(kube, self._store, now),
             placements=Placements(cluster_id),
+            quotas=Quotas(lambda uid: self._store.by_owner(owner_hash(uid)), self._queue.wake, time.monotonic),
             wake=self._queue.wake,
             now=now,
             clock=time.monotonic,
         )
         self._endpoints = EndpointReconciler(context)
         self._classes = ClassReconciler(context, self._wakeups.trouble)
+        metrics.watch_ages(self._ages)
         metrics.count_objects(self._store.count_endpoints, self._store.count_classes, self._store.count_ready)
 
     def is_ready(self) -> bool:
@@ -112,7 +118,8 @@ class Operator:
             await self._wakeups.stop()
             await draining
             # Calls that outlasted the grace end before another replica may act.
-            await asyncio.to_thread(self._pool.shutdown, cancel_futures=True)
+            for pool in self._pools.values():
+                await asyncio.to_thread(pool.shutdown, cancel_futures=True)
         for result in results:
             if isinstance(result, Exception):
                 raise result
@@ -162,9 +169,17 @@ class Operator:
         return due
 
     async def _reconcile_class(self, key: ObjectKey) -> float | None:
-        classes = (self._store.named_class(name) for name in self._store.class_names())
-        self._wakeups.follow(klass for klass in classes if klass)
+        known = (self._store.named_class(name) for name in self._store.class_names())
+        classes = [klass for klass in known if klass]
+        self._wakeups.follow(classes)
+        self._accounts.keep_only(frozenset(map(Access.of, classes)))
         return await self._classes(key)
+
+    def _ages(self) -> dict[tuple[str, str, str], float]:
+        return {
+            (access.account, access.region, access.role.arn if access.role else ""): age
+            for access, age in self._accounts.ages().items()
+        }
 
     def _wake_owner(self, owner: str) -> None:
         key = self._store.by_owner(owner)
@@ -175,8 +190,8 @@ class Operator:
             for user in self._store.affected_by_class(key.name):
                 self._queue.wake(user)
 
-    def _connect(self, region: str) -> Clients:
-        return fence(connect(region, connections=self._settings.aws_connections), self._check)
-
-    def _calls(self) -> Calls:
-        return Calls(Limiter(time.monotonic), self._pool, self._metrics.aws_call)
+    def _calls(self, access: Access) -> Calls:
+        """The door for an access, with threads of its own: an account that does not answer uses up no one else's."""
+        if access not in self._pools:
+            self._pools[access] = ThreadPoolExecutor(self._settings.aws_connections, "aws")
+        return Calls(Limiter(time.monotonic), self._pools[access], self._metrics.aws_call)

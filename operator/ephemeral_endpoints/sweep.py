@@ -9,14 +9,15 @@ a sign that something else is wrong.
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final, Protocol
 
 import aiohttp
 from kubernetes.aio.client.exceptions import ApiException
 
-from ephemeral_endpoints.aws.account import ORPHANS, Account, Accounts
+from ephemeral_endpoints.aws.account import ORPHANS, Account
+from ephemeral_endpoints.aws.accounts import Accounts
 from ephemeral_endpoints.aws.component import Scope
 from ephemeral_endpoints.aws.limits import Sleep
 from ephemeral_endpoints.core.desired import NOTHING
@@ -27,6 +28,7 @@ from ephemeral_endpoints.core.orphans import (
     Sighting,
     Sightings,
     holder,
+    is_kept_by,
     is_mature,
     is_ours,
     is_within,
@@ -37,6 +39,7 @@ from ephemeral_endpoints.core.orphans import (
 )
 from ephemeral_endpoints.core.plan import Step
 from ephemeral_endpoints.core.resources import Have, Haves, IntegrationSpec, Key, Kind, RouteSpec
+from ephemeral_endpoints.core.tags import is_retained
 from ephemeral_endpoints.reconcile.act import View, converge
 from ephemeral_endpoints.settings import Settings, SweepMode
 
@@ -44,6 +47,9 @@ logger = logging.getLogger(__name__)
 
 _APIS: Final = (Kind.HTTP_API, Kind.INTEGRATION, Kind.ROUTE)
 _ERROR_LENGTH: Final = 300
+
+RETAINED_SECONDS: Final = 3600.0
+"""For so long it is believed that what was retained still is: whoever takes its tag off can wait."""
 
 
 class Observer(Protocol):
@@ -94,11 +100,12 @@ class Sweep:
         self._seen: dict[Scope, Sightings] = {}
         self._holders: dict[str, Holder] = {}
         self._our_apis: set[str] = set()
+        self._retained: dict[tuple[Scope, Sighting], float] = {}
 
     async def __call__(self) -> None:
         """Make one round. Does nothing if the objects cannot be listed: a failed list is not an empty one."""
         # AWS before Kubernetes: whatever is known to be in AWS now was made for an object that exists already.
-        there = {account: dict(account.inventory.all) for account in self._accounts.connected}
+        there = {account: dict(account.inventory.all) for account in _one_a_scope(self._accounts.connected)}
         try:
             live = live_owners(await self._objects())
         except (ApiException, aiohttp.ClientError, TimeoutError) as error:
@@ -128,6 +135,7 @@ class Sweep:
     def _candidates(self, there: Mapping[Account, Haves], live: frozenset[str]) -> list[Orphan]:
         """What may be an orphan, and whether it has been one for long enough."""
         now, before, self._seen = self._clock(), self._seen, {}
+        self._retained = {each: at for each, at in self._retained.items() if now - at < RETAINED_SECONDS}
         candidates: list[Orphan] = []
         owners: set[str | None] = set()
         for account, haves in there.items():
@@ -138,6 +146,7 @@ class Sweep:
             candidates += [
                 Orphan(account, have, None, is_mature=is_mature(have, seen, listed_at, min_age))
                 for have in standing(found)
+                if not self._stays(account, have)
             ]
         self._holders = {owner: each for owner, each in self._holders.items() if owner in owners}
         return candidates
@@ -153,7 +162,9 @@ class Sweep:
             if len(found) > self._settings.sweep_most_deletions:
                 break
             account, have = each.account, each.have
-            if account not in usable or self._is_elsewhere(have) or not await self._is_proven(account, have):
+            if account not in usable or self._is_elsewhere(have) or self._stays(account, have):
+                continue
+            if not await self._is_proven(account, have):
                 continue
             owner = self._holders.get(have.owner or "")
             if is_within(owner, self._settings.namespaces):
@@ -171,6 +182,16 @@ class Sweep:
             logger.warning("not swept: AWS could not be listed again", extra=extra)
             return False
         return True
+
+    def _stays(self, account: Account, have: Have) -> bool:
+        """Whether it is known to be retained, which needs no call for a while."""
+        if have.key.kind in UNTAGGABLE:
+            return is_kept_by(have, None, self._retaining(account))
+        return (account.scope, Sighting.of(have)) in self._retained
+
+    def _retaining(self, account: Account) -> frozenset[str | None]:
+        """The owners of which anything is retained there."""
+        return frozenset(sighting.owner for scope, sighting in self._retained if scope == account.scope)
 
     def _is_elsewhere(self, have: Have) -> bool:
         """Whether its object is known to be another operator's, which needs no call then."""
@@ -191,10 +212,15 @@ class Sweep:
         except AwsError as error:
             self._failed(have, error)
             return False
-        if not is_ours(known, tags, account.scope.cluster_id):
+        return is_ours(known, tags, account.scope.cluster_id) and self._may_go(account, known, tags)
+
+    def _may_go(self, account: Account, have: Have, tags: Mapping[str, str] | None) -> bool:
+        """Take note of what the tags tell: that it stays, or who had it."""
+        if is_retained(tags or {}) or is_kept_by(have, tags, self._retaining(account)):
+            self._retained[account.scope, Sighting.of(have)] = self._clock()
             return False
         if told := holder(tags or {}):
-            self._holders[known.owner or ""] = told
+            self._holders[have.owner or ""] = told
         return True
 
     async def _is_in_our_api(self, account: Account, have: Have) -> bool:
@@ -233,6 +259,12 @@ class Sweep:
         self._observer.swept(have.key.kind, "failed")
         extra = _described(have, self._holders.get(have.owner or ""))
         logger.warning("could not be swept; tried again", extra={**extra, "error": str(problem)})
+
+
+def _one_a_scope(accounts: Iterable[Account]) -> list[Account]:
+    """One connection for each account and region, which several roles may lead to: the one that saw it whole last."""
+    newest_last = sorted(accounts, key=lambda account: account.seen_at)
+    return list({account.scope: account for account in newest_last}.values())
 
 
 async def sweep_regularly(sweep: Sweep, seconds: float, sleep: Sleep = asyncio.sleep) -> None:

@@ -3,13 +3,15 @@
 import json
 import logging
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Final
 
 from aiohttp import web
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
+from prometheus_client.registry import Collector
 
 from ephemeral_endpoints.core.resources import Kind
 
@@ -71,11 +73,36 @@ class Metrics:
         """Count a deletion of an orphan."""
         self._swept.labels(kind, outcome).inc()
 
+    def watch_ages(self, ages: Callable[[], Mapping[tuple[str, str, str], float]]) -> None:
+        """Have read when metrics are scraped how old what is known of AWS is.
+
+        ``ages`` gives seconds by account, region and the assumed role.
+        """
+        self.registry.register(_Ages(ages))
+
     def count_objects(self, endpoints: Callable[[], int], classes: Callable[[], int], ready: Callable[[], int]) -> None:
         """Have the numbers of objects read when metrics are scraped."""
         self._objects.labels("EphemeralEndpoint").set_function(endpoints)
         self._objects.labels("EphemeralEndpointClass").set_function(classes)
         self._ready.set_function(ready)
+
+
+class _Ages(Collector):
+    """An operator that may not list what it keeps up sees nothing and says nothing: this grows then."""
+
+    def __init__(self, ages: Callable[[], Mapping[tuple[str, str, str], float]]) -> None:
+        self._ages = ages
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        """See ``Collector``."""
+        family = GaugeMetricFamily(
+            "eep_inventory_age_seconds",
+            "Time since the oldest list of what there is in AWS began; without any, since the first failure",
+            labels=("account", "region", "role"),
+        )
+        for labels, age in self._ages().items():
+            family.add_metric(labels, age)
+        yield family
 
 
 def http_app(metrics: Metrics, is_ready: Callable[[], bool]) -> web.Application:

@@ -21,11 +21,13 @@ NOT_ECR = "must be an image in Amazon ECR: <account>.dkr.ecr.<region>.amazonaws.
 NO_TAG = "must end with a tag (such as :1f0c2a9) or a digest (@sha256: and 64 hexadecimal digits), one of them"
 NOT_ARCHIVE = "must be the S3 URL of a gzip-compressed tar archive: s3://<bucket>/<key>.tar.gz"
 BAD_NAMES = "must have names of letters, digits and '_' that do not begin with a digit"
+BAD_PRICE = "must give instance types a price in USD an hour, in quotes"
 BAD_PATH = "must be a path such as /pr-42 or /nlp/sentiment"
 NOT_A_LABEL = "must be a DNS label: at most 63 lowercase letters, digits and '-', with a letter or digit at both ends"
 NOT_A_COMMIT = "must be the SHA of a Git commit: 7 to 64 lowercase hexadecimal digits"
 NOT_A_QUEUE = "must be the name of a standard queue of Amazon SQS, such as eep-events"
 NOT_A_REPOSITORY = "must be a repository of Amazon ECR without tag, in which * stands for any characters and ? for one"
+NOT_AN_INSTANCE_TYPE = "must be an instance type of SageMaker in which * stands for any characters and ? for one"
 NOT_OWNER_AND_NAME = "must be the repository's owner and name, such as acme/sentiment"
 
 
@@ -140,7 +142,7 @@ ENDPOINT_REFUSED = [
     Case("api.path", "/ping", "API Gateway's own", "must not be /ping or /sping"),
     Case("api.path", "/" + "a" * 256, "too long"),
     Case("api.auth.type", "Basic", "unknown"),
-    Case("api.maxBodyBytes", 4194305, "more than a serverless endpoint takes"),
+    Case("api.maxBodyBytes", 6291457, "more than a function takes"),
     Case("api.maxBodyBytes", 0, "nothing could be sent"),
     Case("monitoring.logRetentionDays", 8, "CloudWatch does not know it"),
     Case("monitoring.alarms.latencyMs", 0, "always alarm"),
@@ -188,15 +190,30 @@ CLASS_REFUSED = [
     Case("executionRoleArn", "model", "a name", "must be the ARN of an IAM role: arn:aws:iam::<account>:role/<name>"),
     Case("forwarderRoleArn", "arn:aws:iam::123456789012:user/model", "a user", "must be the ARN of an IAM role"),
     Case("invokeRoleArn", ROLE + "x" * 65, "a name too long", "must be the ARN of an IAM role"),
+    Case("assumeRole.roleArn", "operator", "a name", "must be the ARN of an IAM role"),
+    Case("assumeRole", {"roleArn": ROLE + "a", "externalId": "x"}, "too short an ID"),
+    Case("assumeRole", {"roleArn": ROLE + "a", "externalId": "two words"}, "a blank", "must be an external ID"),
+    Case("assumeRole", {"externalId": "eep"}, "no role"),
     Case("images.allowedRepositories", ["models/*"], "no registry", NOT_A_REPOSITORY),
     Case("images.allowedRepositories", [f"{REGISTRY}/models:1"], "with a tag", NOT_A_REPOSITORY),
     Case("images.allowedRepositories", [f"{REGISTRY}/m"] * 101, "too many"),
     Case("lifecycle.maxTtl", "71h", "shorter than the default", "defaultTtl must not be longer than maxTtl"),
+    Case("endpoints.creationTimeout", "0s", "none at all", DURATION),
+    Case("endpoints.creationAttempts", 0, "it is made at least once"),
+    Case("endpoints.creationAttempts", 21, "too many"),
+    Case("endpoints.retryAfter", "61m", "too long", "must be at most 1h"),
+    Case("prices", {"m5.large": "0.115"}, "no type of SageMaker", BAD_PRICE),
+    Case("prices", {"ml.m5.large": "0,115"}, "a comma", BAD_PRICE),
+    Case("prices", {"ml.m5.large": "-1"}, "nobody is paid", BAD_PRICE),
+    Case("prices", {"ml.m5.large": 0.115}, "a float is not what was written"),
+    Case("prices", {f"ml.m{number}.large": "1" for number in range(201)}, "too many"),
     Case("lifecycle.defaultTtl", "337h", "longer than the maximum", "defaultTtl must not be longer than maxTtl"),
     Case("lifecycle.defaultTtl", "0s", "gone at once", DURATION),
     Case("events.queueName", "https://sqs.us-east-1.amazonaws.com/123456789012/eep", "a URL", NOT_A_QUEUE),
     Case("events.queueName", "arn:aws:sqs:us-east-1:123456789012:eep", "an ARN", NOT_A_QUEUE),
     Case("events.queueName", "eep.fifo", "no standard queue", NOT_A_QUEUE),
+    Case("instances.allowedTypes", ["m5.*"], "EC2 types", NOT_AN_INSTANCE_TYPE),
+    Case("instances.maxCount", -1, "fewer than none"),
     Case("events.queueName", "", "empty", NOT_A_QUEUE),
     Case("events.queueName", "eep\n", "a line break at the end", NOT_A_QUEUE),
     Case("events.queueName", "e" * 81, "too long"),
@@ -206,9 +223,17 @@ CLASS_ACCEPTED = [
     Case("region", "us-gov-west-1", "three words"),
     Case("region", "ap-southeast-4", "two words"),
     Case("executionRoleArn", ROLE + "a/b/c+=,.@-_", "with a path and all characters"),
+    Case("assumeRole", {"roleArn": ROLE + "a"}, "a role of the same account"),
+    Case("assumeRole", {"roleArn": ROLE + "a", "externalId": "A1_+=,.@:/-"}, "an ID with all characters"),
+    Case("assumeRole", None, "the operator's own credentials"),
     Case("images.allowedRepositories", ["*.dkr.ecr.*.amazonaws.com/team-?/*"], "everywhere"),
     Case("images.allowedRepositories", [], "only the own account and region"),
+    Case("instances.allowedTypes", ["ml.m5.*", "ml.g4dn.xlarge"], "a family and a type"),
+    Case("instances.maxCount", 0, "serverless only"),
     Case("lifecycle.maxTtl", "72h", "as long as the default"),
+    Case("endpoints", {"creationTimeout": "1h", "creationAttempts": 1, "retryAfter": "1s"}, "no patience"),
+    Case("prices", {"ml.m5.large": "0.115", "ml.p5.48xlarge": "9999"}, "with and without decimals"),
+    Case("prices", {f"ml.m{number}.large": "1234.123456" for number in range(200)}, "as many as can be"),
     Case("events.queueName", "Eep_events-" + "1" * 69, "all characters; the longest"),
     Case("events", None, "no events"),
 ]
@@ -331,6 +356,26 @@ def test_the_roles_of_a_class_are_of_one_account(role: str, endpoint_class: Body
         EphemeralEndpointClass.model_validate(body)
     with pytest.raises(ValueError, match="must be roles of one account"):
         create(body)
+
+
+def test_the_role_to_assume_is_of_the_account_that_the_class_lives_in(
+    endpoint_class: Body,
+    create: Callable[..., Body],
+    stored: Callable[[Body], Body],
+    patch: Callable[[Body, Body], Body],
+) -> None:
+    refusal = "assumeRole.roleArn must be a role of the same account"
+    body = Case("assumeRole", {"roleArn": OTHER_ACCOUNT["executionRoleArn"]}, "").applied_to(endpoint_class)
+    with pytest.raises(ValueError, match=refusal):
+        EphemeralEndpointClass.model_validate(body)
+    with pytest.raises(ValueError, match=refusal):
+        create(body)
+    own = stored(Case("assumeRole", {"roleArn": ROLE + "a"}, "").applied_to(endpoint_class))
+    with pytest.raises(ValueError, match=refusal):
+        patch(own, {"spec": {"assumeRole": {"roleArn": OTHER_ACCOUNT["executionRoleArn"]}}})
+    other = {"roleArn": ROLE + "b", "externalId": "eep"}
+    assert patch(own, {"spec": {"assumeRole": other}})["spec"]["assumeRole"] == other
+    assert "assumeRole" not in patch(own, {"spec": {"assumeRole": None}})["spec"]
 
 
 @pytest.mark.parametrize("name", ["a.b", "x" * 64])

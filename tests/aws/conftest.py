@@ -8,7 +8,7 @@ from tests.aws.world import World
 from tests.fixtures.platform import Aws
 
 from ephemeral_endpoints.aws.calls import Calls
-from ephemeral_endpoints.aws.clients import Clients, connect
+from ephemeral_endpoints.aws.clients import Clients, Sessions
 from ephemeral_endpoints.aws.component import Scope
 from ephemeral_endpoints.aws.limits import Limiter
 from ephemeral_endpoints.local.aws import ministack
@@ -36,7 +36,7 @@ def clients(aws: Aws) -> Iterator[Clients]:
             patch.delenv(name)
         for name, value in settings.items():
             patch.setenv(name, value)
-        yield connect(ministack.REGION, connections=16)
+        yield Sessions(connections=16).connect(ministack.REGION)
 
 
 @pytest.fixture(scope="session")

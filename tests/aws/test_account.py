@@ -1,14 +1,12 @@
 import asyncio
 import time
 from dataclasses import replace
+from typing import Any
 
 import pytest
-from tests.aws.conftest import CLUSTER
 from tests.aws.world import World, eventually
 
-from ephemeral_endpoints.aws.account import Account, Accounts, Identity
-from ephemeral_endpoints.aws.calls import Calls
-from ephemeral_endpoints.aws.clients import Clients
+from ephemeral_endpoints.aws.account import Account, Identity
 from ephemeral_endpoints.core import errors
 from ephemeral_endpoints.core.names import owner_of
 from ephemeral_endpoints.core.plan import Create, Delete, Desired, Update, plan
@@ -25,6 +23,7 @@ CREATIONS = {
     Kind.INTEGRATION: ("apigatewayv2", "CreateIntegration"),
     Kind.ROUTE: ("apigatewayv2", "CreateRoute"),
     Kind.ALARM: ("cloudwatch", "PutMetricAlarm"),
+    Kind.SCALABLE_TARGET: ("application-autoscaling", "RegisterScalableTarget"),
 }
 DELETIONS = {
     Kind.LOG_GROUP: ("logs", "DeleteLogGroup"),
@@ -34,6 +33,7 @@ DELETIONS = {
     Kind.INTEGRATION: ("apigatewayv2", "DeleteIntegration"),
     Kind.HTTP_API: ("apigatewayv2", "DeleteApi"),
     Kind.ALARM: ("cloudwatch", "DeleteAlarms"),
+    Kind.SCALABLE_TARGET: ("application-autoscaling", "DeregisterScalableTarget"),
 }
 
 
@@ -203,15 +203,35 @@ async def test_what_an_earlier_attempt_of_ours_made_is_adopted(subject: Subject,
 
 async def test_a_path_that_leads_elsewhere_is_a_conflict(subject: Subject) -> None:
     await subject.prepare(Kind.ROUTE)
-    api = subject.world.have(Kind.HTTP_API)
-    subject.world.clients.apigateway.create_route(ApiId=api.id, RouteKey="ANY /pr-42", Target="integrations/elsewhere")
-    # The emulator would make a twin of the route; AWS refuses so.
-    taken = FaultError(code="ConflictException", message="Route with key ANY /pr-42 already exists", status=409)
-    subject.world.aws.control.add_faults(Fault(service="apigatewayv2", operation="CreateRoute", error=taken))
+    gateway, api = subject.world.clients.apigateway, subject.world.have(Kind.HTTP_API)
+    site: Any = {"IntegrationType": "HTTP_PROXY", "IntegrationUri": "https://example.com/", "IntegrationMethod": "GET"}
+    made = gateway.create_integration(ApiId=api.id, PayloadFormatVersion="1.0", **site)
+    gateway.create_route(ApiId=api.id, RouteKey="ANY /pr-42", Target=f"integrations/{made['IntegrationId']}")
+    subject.world.known |= await subject.world.observed(Kind.INTEGRATION)
+    refuse_twins(subject)
     with pytest.raises(errors.NameConflict):
         await subject.create(Kind.ROUTE)
     [route] = (await subject.world.observed(Kind.ROUTE)).values()
-    assert route.spec == RouteSpec(api.key, "ANY /pr-42", None)
+    assert isinstance(route.spec, RouteSpec)
+    assert "example.com" in str(route.spec.integration)
+
+
+async def test_a_path_that_leads_to_nothing_is_nobodys_and_taken_over(subject: Subject) -> None:
+    await subject.prepare(Kind.ROUTE)
+    gateway, api = subject.world.clients.apigateway, subject.world.have(Kind.HTTP_API)
+    gateway.create_route(ApiId=api.id, RouteKey="ANY /pr-42", Target="integrations/gone")
+    refuse_twins(subject)
+    await subject.create(Kind.ROUTE)
+    want = subject.world.wants[Kind.ROUTE]
+    await subject.account.take(Update(want, subject.inventory[want.key]), subject.identity(want.key))
+    [route] = (await subject.world.observed(Kind.ROUTE)).values()
+    assert route.spec == want.spec
+
+
+def refuse_twins(subject: Subject) -> None:
+    """The emulator would make a twin of the route; AWS refuses so."""
+    taken = FaultError(code="ConflictException", message="Route with key ANY /pr-42 already exists", status=409)
+    subject.world.aws.control.add_faults(Fault(service="apigatewayv2", operation="CreateRoute", error=taken))
 
 
 async def test_a_path_that_another_object_still_has_is_waited_for_without_a_call(subject: Subject) -> None:
@@ -303,6 +323,7 @@ async def test_callers_share_one_list_of_each_kind(subject: Subject) -> None:
     await asyncio.gather(*(subject.account.refresh(subject.account.kinds, since=now) for _ in range(20)))
     assert subject.counted() == {
         "DescribeAlarms": 1,
+        "DescribeScalableTargets": 1,
         "DescribeLogGroups": 2,  # one prefix for Lambda's, one for SageMaker's
         "GetApis": 1,
         "GetIntegrations": 1,
@@ -346,55 +367,3 @@ async def test_a_list_that_fails_fails_for_all_and_leaves_what_is_known(subject:
     subject.world.aws.control.clear_faults()
     await subject.refresh()
     assert subject.inventory == before
-
-
-@pytest.fixture
-def connected() -> list[str]:
-    """The regions that were connected to."""
-    return []
-
-
-@pytest.fixture
-def accounts(world: World, connected: list[str], calls: Calls) -> Accounts:
-    def note(region: str) -> Clients:
-        connected.append(region)
-        return world.clients
-
-    return Accounts(CLUSTER, connect=note, calls=lambda: calls, clock=time.monotonic, on_change=lambda _: None)
-
-
-async def test_an_account_is_connected_once_for_all_and_complete_when_it_is_handed_out(
-    world: World, accounts: Accounts, connected: list[str]
-) -> None:
-    await world.make(world.wants[Kind.ALARM])
-    world.aws.control.reset_meter()
-    found = await asyncio.gather(*(accounts.of_region("us-east-1") for _ in range(5)))
-    assert connected == ["us-east-1"]
-    assert world.aws.control.calls()["sts"] == {"GetCallerIdentity": 1}
-    assert world.aws.control.calls()["sagemaker"]["ListEndpoints"] == 1
-    assert {id(account) for account in found} == {id(accounts.connected[0])}
-    assert found[0].scope == world.scope
-    assert world.key(Kind.ALARM) in found[0].inventory.all
-
-
-async def test_an_account_that_cannot_be_listed_is_not_handed_out(
-    world: World, accounts: Accounts, connected: list[str]
-) -> None:
-    denied = FaultError(code="AccessDeniedException", status=400)
-    world.aws.control.add_faults(Fault(service="logs", operation="DescribeLogGroups", error=denied))
-    with pytest.raises(errors.Denied):
-        await accounts.of_region("us-east-1")
-    assert not accounts.connected
-    world.aws.control.clear_faults()
-    account = await accounts.of_region("us-east-1")
-    assert list(accounts.connected) == [account]
-    assert len(connected) == 2
-
-
-async def test_a_forgotten_account_is_connected_anew(accounts: Accounts, connected: list[str]) -> None:
-    first = await accounts.of_region("us-east-1")
-    accounts.forget(first)
-    assert accounts.connected == ()
-    second = await accounts.of_region("us-east-1")
-    assert second is not first
-    assert len(connected) == 2

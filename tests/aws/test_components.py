@@ -2,14 +2,13 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from tests.aws.world import IMAGE, ROLE, World, eventually
+from tests.aws.world import IMAGE, INSTANCE_TYPE, ROLE, VARIANT, World, eventually
 
 from ephemeral_endpoints.core import errors
-from ephemeral_endpoints.core.names import model_of_config
 from ephemeral_endpoints.core.resources import (
     EndpointSpec,
     Have,
@@ -22,8 +21,10 @@ from ephemeral_endpoints.core.resources import (
     RouteSpec,
     Want,
 )
+from ephemeral_endpoints.core.tags import RETAIN, UID
 
 REFUSES_A_NAME_TWICE = {Kind.LOG_GROUP, Kind.MODEL, Kind.ENDPOINT_CONFIG, Kind.ENDPOINT, Kind.FUNCTION}
+PUT_ONLY = {Kind.ALARM, Kind.SCALABLE_TARGET}
 UNTAGGED = {Kind.INTEGRATION, Kind.ROUTE}
 IMMUTABLE = {Kind.MODEL, Kind.ENDPOINT_CONFIG}
 
@@ -44,6 +45,11 @@ async def endpoint_life(world: World, *, config: str, changing: Phase) -> list[P
     await eventually(rests, f"the endpoint leaves {changing}")
     assert world.known[key].spec == EndpointSpec(config)
     return phases
+
+
+def other_config_name(name: str) -> str:
+    """The name of another configuration of the same model."""
+    return f"{name.rpartition('-')[0]}-{'2' * 8}"
 
 
 def operations(world: World, service: str) -> dict[str, int]:
@@ -76,7 +82,8 @@ async def test_what_apply_returns_is_what_is_there(world: World, kind: Kind) -> 
     want = await world.prepare(kind)
     returned = await world.components[kind].apply(world.calls, want, None, world.known)
     seen = (await world.observed(kind))[want.key]
-    assert replace(seen, phase=returned.phase, version="", status=returned.status) == returned
+    same: dict[str, Any] = {"phase": returned.phase, "version": "", "status": returned.status, "since": returned.since}
+    assert replace(seen, **same) == returned
 
 
 @kinds
@@ -94,11 +101,39 @@ async def test_making_it_again_is_refused_or_changes_nothing(world: World, kind:
     assert {have.id for have in found.values()} == {made.id, again.id}
     # Of what AWS makes twice, one carries a key of its own, which nobody wants, and can be deleted by it.
     del found[want.key]
-    assert [key.name for key in found] == ([] if kind is Kind.ALARM else [f"{want.key.name}#{twin_id(found)}"])
+    assert [key.name for key in found] == ([] if kind in PUT_ONLY else [f"{want.key.name}#{twin_id(found)}"])
     for have in found.values():
         assert have.owner == made.owner
         await component.delete(world.calls, have, world.known)
     assert list(await world.observed(kind)) == [want.key]
+
+
+@kinds
+async def test_tags_are_added_and_changed_and_the_others_stay(world: World, kind: Kind) -> None:
+    await world.prepare(kind)
+    have = await world.make(world.wants[kind])
+    component = world.components[kind]
+    for value in ("false", "true", "true"):
+        await component.mark(world.calls, have, ((RETAIN, value),))
+    if kind in UNTAGGED:
+        assert await component.tags(world.calls, have) is None
+    elif kind is Kind.HTTP_API:
+        # The emulator shows tags that are added later only here.
+        tags = world.clients.apigateway.get_tags(ResourceArn=have.arn)["Tags"]
+        assert {key: tags[key] for key in (RETAIN, UID)} == {RETAIN: "true", UID: world.uid}
+    else:
+        assert await component.tags(world.calls, have) == {**dict(world.tags), RETAIN: "true"}
+
+
+@kinds
+async def test_what_is_not_there_cannot_be_tagged(world: World, kind: Kind) -> None:
+    await world.prepare(kind)
+    have = await world.make(world.wants[kind])
+    await world.remove(kind)
+    if kind in UNTAGGED:
+        return
+    with pytest.raises(errors.NotFound):
+        await world.components[kind].mark(world.calls, have, ((RETAIN, "true"),))
 
 
 def twin_id(found: Mapping[Key, Have]) -> str:
@@ -117,11 +152,8 @@ def no_retention(world: World, name: str) -> None:
 def other_config(world: World, name: str) -> None:
     sagemaker: Any = world.clients.sagemaker
     model = world.key(Kind.MODEL).name
-    serverless = {"MemorySizeInMB": 1024, "MaxConcurrency": 5}
-    sagemaker.create_endpoint_config(
-        EndpointConfigName="by-hand",
-        ProductionVariants=[{"VariantName": "main", "ModelName": model, "ServerlessConfig": serverless}],
-    )
+    variant = {"VariantName": VARIANT, "ModelName": model, "InstanceType": INSTANCE_TYPE, "InitialInstanceCount": 2}
+    sagemaker.create_endpoint_config(EndpointConfigName="by-hand", ProductionVariants=[variant])
     sagemaker.update_endpoint(EndpointName=name, EndpointConfigName="by-hand")
 
 
@@ -131,6 +163,25 @@ def other_memory(world: World, name: str) -> None:
 
 def other_code(world: World, name: str) -> None:
     world.clients.lambda_.update_function_code(FunctionName=name, ZipFile=world.function_spec("0" * 64).code)
+
+
+def other_target_value(world: World, name: str) -> None:
+    scaling: Any = world.clients.autoscaling
+    [policy] = scaling.describe_scaling_policies(ServiceNamespace="sagemaker", ResourceId=name)["ScalingPolicies"]
+    wanted = policy["TargetTrackingScalingPolicyConfiguration"] | {"TargetValue": 7.0}
+    names = ("PolicyName", "ServiceNamespace", "ResourceId", "ScalableDimension", "PolicyType")
+    scaling.put_scaling_policy(
+        **{each: policy[each] for each in names}, TargetTrackingScalingPolicyConfiguration=wanted
+    )
+
+
+def other_bounds(world: World, name: str) -> None:
+    world.clients.autoscaling.register_scalable_target(
+        ServiceNamespace="sagemaker",
+        ResourceId=name,
+        ScalableDimension="sagemaker:variant:DesiredInstanceCount",
+        MaxCapacity=3,
+    )
 
 
 def no_stage(world: World, _: str) -> None:
@@ -163,6 +214,8 @@ def other_threshold(world: World, name: str) -> None:
         (Kind.LOG_GROUP, other_retention),
         (Kind.LOG_GROUP, no_retention),
         (Kind.ENDPOINT, other_config),
+        (Kind.SCALABLE_TARGET, other_target_value),
+        (Kind.SCALABLE_TARGET, other_bounds),
         (Kind.FUNCTION, other_memory),
         (Kind.FUNCTION, other_code),
         (Kind.HTTP_API, no_stage),
@@ -185,7 +238,8 @@ async def test_a_change_by_hand_is_seen_and_undone(
 
     await eventually(is_seen, "the change shows")
     repaired = await world.make(want)
-    assert replace(repaired, version="", status="") == replace(made, version="", status="")
+    moved: dict[str, Any] = {"version": "", "status": "", "since": None}
+    assert replace(repaired, **moved) == replace(made, **moved)
     assert {key: have.spec for key, have in (await world.observed(kind)).items()} == {want.key: made.spec}
 
 
@@ -211,8 +265,7 @@ async def test_a_list_shows_only_what_carries_the_operators_prefix(world: World,
 
 async def test_endpoints_beyond_a_page_are_all_shown(world: World) -> None:
     await world.prepare(Kind.ENDPOINT)
-    world.aws.control.patch_sagemaker_settings({"quotas": {"serverless_endpoints": "unlimited"}})
-    world.aws.control.patch_sagemaker_settings({"quotas": {"serverless_concurrency": "unlimited"}})
+    world.aws.control.patch_sagemaker_settings({"quotas": {"instances_of_any_other_type": "unlimited"}})
     sagemaker, config = world.clients.sagemaker, world.key(Kind.ENDPOINT_CONFIG).name
     names = {f"{world.names.base}-{number:08x}" for number in range(101)}
     for name in names:
@@ -339,7 +392,7 @@ async def test_an_endpoint_seen_first_is_described_only_if_it_can_be_on_several_
     assert operations(world, "sagemaker") == {"ListEndpoints": 1}
     assert (found.spec, found.uses, found.phase) == (EndpointSpec(old.key.name), seen_before.uses, Phase.READY)
 
-    await world.make(replace(old, key=Key(Kind.ENDPOINT_CONFIG, f"{model_of_config(old.key.name)}-{'2' * 8}")))
+    await world.make(replace(old, key=Key(Kind.ENDPOINT_CONFIG, other_config_name(old.key.name))))
     (described,) = await world.components[Kind.ENDPOINT].observe(world.calls, world.known)
     assert operations(world, "sagemaker")["DescribeEndpoint"] == 1
     assert described.spec == found.spec
@@ -350,10 +403,10 @@ async def test_an_endpoint_in_update_uses_both_configurations_until_the_new_one_
     await world.make(want)
     world.aws.control.patch_sagemaker_settings({"behaviour": {"update_seconds": 0.2}})
     old = world.wants[Kind.ENDPOINT_CONFIG]
-    new = replace(old, key=Key(Kind.ENDPOINT_CONFIG, f"{model_of_config(old.key.name)}-{'2' * 8}"))
+    new = replace(old, key=Key(Kind.ENDPOINT_CONFIG, other_config_name(old.key.name)))
     await world.make(new)
     component = world.components[Kind.ENDPOINT]
-    update = Want(want.key, EndpointSpec(new.key.name, world.tags))
+    update = Want(want.key, EndpointSpec(new.key.name, tags=world.tags))
     updating = world.known[want.key] = await component.apply(world.calls, update, world.known[want.key], world.known)
     assert updating.uses >= {old.key, new.key}
     with pytest.raises(errors.InProgress):
@@ -391,9 +444,9 @@ async def test_an_update_that_is_rolled_back_ends_ready_with_the_configuration_b
     await world.make(want)
     world.aws.control.patch_sagemaker_settings({"behaviour": {"update_failure": "no capacity"}})
     old = world.wants[Kind.ENDPOINT_CONFIG]
-    new = replace(old, key=Key(Kind.ENDPOINT_CONFIG, f"{model_of_config(old.key.name)}-{'2' * 8}"))
+    new = replace(old, key=Key(Kind.ENDPOINT_CONFIG, other_config_name(old.key.name)))
     await world.make(new)
-    update = Want(want.key, EndpointSpec(new.key.name, world.tags))
+    update = Want(want.key, EndpointSpec(new.key.name, tags=world.tags))
     component = world.components[Kind.ENDPOINT]
     world.known[want.key] = await component.apply(world.calls, update, world.known[want.key], world.known)
     await endpoint_life(world, config=old.key.name, changing=Phase.BUSY)
@@ -401,6 +454,44 @@ async def test_an_update_that_is_rolled_back_ends_ready_with_the_configuration_b
     assert rolled_back.phase is Phase.READY
     assert not rolled_back.matches(update)
     assert "no capacity" in rolled_back.detail
+    configs = await world.observed(Kind.ENDPOINT_CONFIG)
+    since, made_at = rolled_back.since, configs[new.key].since
+    assert since is not None
+    assert made_at is not None
+    assert since > made_at, "it has changed since the configuration was made that it does not serve"
+
+
+async def test_what_could_not_even_be_rolled_back_uses_both_configurations(world: World) -> None:
+    want = await world.prepare(Kind.ENDPOINT)
+    await world.make(want)
+    world.aws.control.patch_sagemaker_settings({"behaviour": {"update_failure": "no", "rollback_fails": True}})
+    old = world.wants[Kind.ENDPOINT_CONFIG]
+    new = replace(old, key=Key(Kind.ENDPOINT_CONFIG, other_config_name(old.key.name)))
+    await world.make(new)
+    update = Want(want.key, EndpointSpec(new.key.name, tags=world.tags))
+    component = world.components[Kind.ENDPOINT]
+    world.known[want.key] = await component.apply(world.calls, update, world.known[want.key], world.known)
+    await endpoint_life(world, config=old.key.name, changing=Phase.BUSY)
+    mixed = world.known[want.key]
+    assert (mixed.phase, mixed.status) == (Phase.IMPAIRED, "UpdateRollbackFailed")
+    assert {old.key, new.key} <= mixed.uses
+    world.aws.control.patch_sagemaker_settings({"behaviour": None})
+    world.known[want.key] = await component.apply(world.calls, want, mixed, world.known)
+    assert (await world.rest(want.key)).phase is Phase.READY, "another update mends it"
+
+
+async def test_a_list_tells_since_when_an_endpoint_is_made(world: World) -> None:
+    want = await world.prepare(Kind.ENDPOINT)
+    world.aws.control.patch_sagemaker_settings({"behaviour": {"stuck": True}})
+    before = datetime.now(UTC)
+    component = world.components[Kind.ENDPOINT]
+    made = world.known[want.key] = await component.apply(world.calls, want, None, world.known)
+    assert made.since is None, "the answer does not say"
+    [seen] = await component.observe(world.calls, world.known)
+    assert seen == replace(made, since=seen.since)
+    assert seen.since is not None
+    assert abs(seen.since - before) < timedelta(seconds=10)
+    world.aws.control.patch_sagemaker_settings({"behaviour": None})
 
 
 async def test_an_endpoint_on_its_way_out_is_seen_as_such_without_a_description(world: World) -> None:

@@ -11,7 +11,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
 from tests.aws.world import IMAGE, ROLE, World
 
-from ephemeral_endpoints.aws.clients import Clients, connect
+from ephemeral_endpoints.aws.clients import Clients, Sessions
 from ephemeral_endpoints.aws.errors import translate
 from ephemeral_endpoints.core import errors
 from ephemeral_endpoints.local.aws.faults import Fault, FaultError
@@ -239,7 +239,7 @@ def test_an_answer_that_is_no_answer_is_transient(clients: Clients) -> None:
     def garble(**_: object) -> AWSResponse:
         return AWSResponse("http://x", 200, HTTPHeaders(), Raw(b"<html>proxy"))
 
-    sts = connect(clients.region, connections=1).sts
+    sts = Sessions(connections=1).connect(clients.region).sts
     sts.meta.events.register("before-send.sts", garble)  # type: ignore[arg-type]  # whose answer is the answer
     assert type(failure(clients, lambda _: sts.get_caller_identity())) is errors.Transient
 
@@ -248,5 +248,5 @@ def test_missing_credentials_are_told_as_such(clients: Clients, monkeypatch: pyt
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.delenv(name)
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-    bare = connect(clients.region, connections=1)
+    bare = Sessions(connections=1).connect(clients.region)
     assert type(failure(bare, lambda c: c.sts.get_caller_identity())) is errors.Unauthenticated

@@ -3,8 +3,7 @@ from collections.abc import Callable
 import pytest
 from tests.fixtures.platform import Aws
 
-from ephemeral_endpoints.aws.clients import Clients, connect
-from ephemeral_endpoints.aws.fence import fence
+from ephemeral_endpoints.aws.clients import Role, Sessions
 from ephemeral_endpoints.local.aws.ministack import credentials
 
 
@@ -12,21 +11,21 @@ class Refused(Exception):  # noqa: N818 - what the check of this test raises
     pass
 
 
-@pytest.fixture
-def clients(fresh_aws: Aws, monkeypatch: pytest.MonkeyPatch) -> Clients:
+@pytest.fixture(autouse=True)
+def environment(fresh_aws: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in {**credentials(), "AWS_ENDPOINT_URL": fresh_aws.endpoint}.items():
         monkeypatch.setenv(name, value)
-    return connect("us-east-1", connections=1)
 
 
-def test_every_request_is_checked_and_none_leaves_once_the_check_refuses(fresh_aws: Aws, clients: Clients) -> None:
+def test_every_request_is_checked_and_none_leaves_once_the_check_refuses(fresh_aws: Aws) -> None:
     refuses = False
 
     def check() -> None:
         if refuses:
             raise Refused
 
-    fence(clients, check)
+    sessions = Sessions(connections=1, check=check)
+    clients = sessions.connect("us-east-1")
     clients.logs.describe_log_groups()
     assert [call.operation for call in fresh_aws.control.log()] == ["DescribeLogGroups"]
     refuses = True
@@ -42,3 +41,14 @@ def test_every_request_is_checked_and_none_leaves_once_the_check_refuses(fresh_a
         with pytest.raises(Refused):
             call()
     assert len(fresh_aws.control.log()) == 1
+
+
+def test_a_role_is_not_even_assumed_once_the_check_refuses(fresh_aws: Aws) -> None:
+    def check() -> None:
+        raise Refused
+
+    role = Role("arn:aws:iam::111111111111:role/operator")
+    clients = Sessions(connections=1, check=check).connect("us-east-1", role)
+    with pytest.raises(Refused):
+        clients.logs.describe_log_groups()
+    assert fresh_aws.control.log() == []

@@ -3,17 +3,19 @@ from dataclasses import dataclass
 
 import pytest
 from tests.aws.conftest import CLUSTER
+from tests.aws.connectors import HOME, Same
 from tests.aws.world import World
 
-from ephemeral_endpoints.aws.account import Account, Accounts
+from ephemeral_endpoints.aws.account import Account
+from ephemeral_endpoints.aws.accounts import Accounts
 from ephemeral_endpoints.aws.calls import Calls
-from ephemeral_endpoints.aws.clients import Clients
-from ephemeral_endpoints.aws.freshness import poll, take_snapshots
+from ephemeral_endpoints.aws.freshness import REFRESH, poll, take_snapshots
 from ephemeral_endpoints.core.names import owner_hash
 from ephemeral_endpoints.core.resources import Kind, Phase
 from ephemeral_endpoints.local.aws.faults import Fault, FaultError
 
 SNAPSHOT = {
+    "application-autoscaling": {"DescribeScalableTargets": 1},
     "cloudwatch": {"DescribeAlarms": 1},
     "lambda": {"ListFunctions": 1},
     "logs": {"DescribeLogGroups": 2},
@@ -37,11 +39,11 @@ class Time:
         return self.now
 
     async def sleep(self, seconds: float) -> None:
+        await asyncio.gather(*(task for task in asyncio.all_tasks() if task.get_name() == REFRESH))
         if not self.rounds:
             raise Over
         self.rounds -= 1
         self.now += seconds
-        await asyncio.sleep(0)
 
 
 class Fresh:
@@ -51,33 +53,29 @@ class Fresh:
         self.world = world
         self.time = Time()
         self.woken: list[str] = []
-        self.connections = 0
+        self.connector = Same(world.clients)
         self.accounts = Accounts(
-            CLUSTER, connect=self._connect, calls=lambda: calls, clock=self.time, on_change=self.woken.append
+            CLUSTER, connector=self.connector, calls=lambda _: calls, clock=self.time, on_change=self.woken.append
         )
 
     async def account(self) -> Account:
-        account = await self.accounts.of_region(self.world.scope.region)
+        account = await self.accounts.by(HOME)
         self.woken.clear()
         self.world.aws.control.reset_meter()
         return account
 
     async def poll(self, rounds: int) -> None:
         self.time.rounds = rounds
-        with pytest.raises(Over):
+        with pytest.RaisesGroup(Over):
             await poll(self.accounts, 1, self.time, self.time.sleep)
 
     async def snapshot(self, rounds: int) -> None:
         self.time.rounds = rounds
-        with pytest.raises(Over):
+        with pytest.RaisesGroup(Over):
             await take_snapshots(self.accounts, 100, self.time, self.time.sleep)
 
     def called(self) -> dict[str, dict[str, int]]:
         return self.world.aws.control.calls()
-
-    def _connect(self, _: str) -> Clients:
-        self.connections += 1
-        return self.world.clients
 
 
 @pytest.fixture
@@ -152,4 +150,5 @@ async def test_an_account_whose_credentials_stopped_working_is_forgotten(fresh: 
     assert fresh.accounts.connected == ()
     fresh.world.aws.control.clear_faults()
     await fresh.account()
-    assert fresh.connections == 2
+    assert len(fresh.connector.connected) == 2
+    assert fresh.connector.forgotten == 1

@@ -1,16 +1,21 @@
 """Declared permissions are sufficient and minimal: what the whole life of a kind calls, and nothing else."""
 
 import time
+from dataclasses import replace
 
 import boto3
 import pytest
+from tests.aws.test_autoscaling import NIGHT, scaling
 from tests.aws.test_components import kinds, no_stage, other_code, other_memory, other_retention
 from tests.aws.world import World
 
+from ephemeral_endpoints.api.serving import Strategy
 from ephemeral_endpoints.aws import images
 from ephemeral_endpoints.aws.logs import READ_ACTIONS, last_lines
 from ephemeral_endpoints.core.images import ImageReference
-from ephemeral_endpoints.core.resources import Have, Kind
+from ephemeral_endpoints.core.names import endpoint_logs
+from ephemeral_endpoints.core.resources import Have, Kind, RolloutSpec
+from ephemeral_endpoints.core.tags import RETAINED_MARKS
 from ephemeral_endpoints.local.aws.wire import operations
 
 # What AWS asks for beside the action that has the operation's name (Service Authorization Reference, "dependent
@@ -27,6 +32,16 @@ BESIDES = {
     "UpdateFunctionConfiguration": {"iam:PassRole"},
     "CreateLogGroup": {"logs:TagResource"},
     "PutMetricAlarm": {"cloudwatch:TagResource"},
+    # What Application Auto Scaling does on behalf of its caller (its user guide, "identity-based policies").
+    "RegisterScalableTarget": {
+        "application-autoscaling:TagResource",
+        "iam:CreateServiceLinkedRole",
+        "sagemaker:DescribeEndpoint",
+        "sagemaker:DescribeEndpointConfig",
+        "sagemaker:UpdateEndpointWeightsAndCapacities",
+    },
+    "PutScalingPolicy": {"cloudwatch:DescribeAlarms", "cloudwatch:PutMetricAlarm"},
+    "DeleteScalingPolicy": {"cloudwatch:DeleteAlarms"},
 }
 
 
@@ -50,6 +65,7 @@ async def live(world: World, kind: Kind) -> None:
     have = await world.make(want)
     await component.observe(world.calls, world.known)
     await component.tags(world.calls, have)
+    await component.mark(world.calls, have, RETAINED_MARKS)
     await update(world, kind, have)
     await world.remove(kind)
 
@@ -65,8 +81,13 @@ async def update(world: World, kind: Kind, have: Have) -> None:
         assert drifted is not None
         world.known[want.key] = drifted
         await world.make(want)
+    if kind is Kind.SCALABLE_TARGET:
+        for changes in ({"schedule": (NIGHT,), "tracking": None}, {"schedule": ()}):
+            await world.make(scaling(world, **changes))
     if kind is Kind.HTTP_API:
         no_stage(world, want.key.name)
+    if kind is Kind.ENDPOINT:
+        want = replace(want, spec=replace(want.spec, rollout=RolloutSpec(Strategy.CANARY, 10, 0)))  # type: ignore[arg-type]  # an EndpointSpec
     if kind not in {Kind.FUNCTION, Kind.LOG_GROUP}:
         await world.components[kind].apply(world.calls, want, have, world.known)
         await world.rest(want.key)
@@ -87,7 +108,7 @@ async def test_a_component_declares_exactly_the_actions_that_it_needs(
 
 
 async def test_reading_logs_and_images_needs_what_they_declare(world: World) -> None:
-    group = world.names.endpoint_logs
+    group = endpoint_logs(world.names.base)
     world.clients.logs.create_log_group(logGroupName=group)
     world.clients.logs.create_log_stream(logGroupName=group, logStreamName="s")
     event = {"timestamp": int(time.time() * 1000), "message": "line\n"}
@@ -104,5 +125,5 @@ async def test_reading_logs_and_images_needs_what_they_declare(world: World) -> 
 
 @pytest.mark.parametrize("operation", sorted(BESIDES))
 def test_every_operation_in_the_table_exists(operation: str) -> None:
-    services = ("apigatewayv2", "cloudwatch", "lambda", "logs", "sagemaker")
+    services = ("apigatewayv2", "application-autoscaling", "cloudwatch", "lambda", "logs", "sagemaker")
     assert any(operation in (operations(service) or ()) for service in services)

@@ -7,15 +7,18 @@ from typing import Any
 
 import pytest
 from tests.aws.conftest import CLUSTER
+from tests.aws.connectors import HOME, Same
 from tests.aws.test_freshness import Fresh, Over
 from tests.aws.world import World, eventually
 
 from ephemeral_endpoints.api.endpoint_class import EphemeralEndpointClass
 from ephemeral_endpoints.aws import wakeups
-from ephemeral_endpoints.aws.account import Accounts
+from ephemeral_endpoints.aws.accounts import Accounts
 from ephemeral_endpoints.aws.calls import Calls
+from ephemeral_endpoints.aws.clients import Access, Role
 from ephemeral_endpoints.aws.freshness import poll
 from ephemeral_endpoints.aws.wakeups import Wakeups
+from ephemeral_endpoints.core.errors import Denied
 from ephemeral_endpoints.core.resources import Kind, Phase
 from ephemeral_endpoints.local import bootstrap
 from ephemeral_endpoints.local.aws.faults import Fault, FaultError
@@ -45,8 +48,8 @@ class Ears:
         self.slept: list[float] = []
         self.accounts = Accounts(
             CLUSTER,
-            connect=lambda _: world.clients,
-            calls=lambda: calls,
+            connector=Same(world.clients),
+            calls=lambda _: calls,
             clock=time.monotonic,
             on_change=self.woken.append,
         )
@@ -57,7 +60,7 @@ class Ears:
 
     async def prepare(self) -> None:
         """Have a queue with its rule, and the account listed."""
-        await self.accounts.of_region(self.world.scope.region)
+        await self.accounts.by(HOME)
         self.make_queue()
 
     def make_queue(self) -> None:
@@ -221,7 +224,7 @@ async def test_a_failure_that_passes_costs_nothing_but_time(
 
 
 async def test_a_queue_that_is_missing_is_told_and_heard_once_it_is_there(ears: Ears) -> None:
-    account = await ears.accounts.of_region(ears.world.scope.region)
+    account = await ears.accounts.by(HOME)
     ears.begin()
     await ears.eventually("some tries", lambda: len(ears.slept) >= 4)
     trouble = ears.wakeups.trouble(class_named("default"))
@@ -301,6 +304,42 @@ async def test_classes_share_a_queue_and_one_that_nobody_names_is_not_heard(ears
     assert ears.wakeups.trouble(class_named("c", None)) is None
 
 
+ALSO = Access(HOME.account, HOME.region, Role(f"arn:aws:iam::{HOME.account}:role/also"))
+
+
+async def test_an_event_is_told_to_every_role_that_works_in_the_account_for_it_is_received_once(ears: Ears) -> None:
+    await ears.prepare()
+    await ears.accounts.by(ALSO)
+    await ears.listen()
+    listed = [account.inventory.listed_at(Kind.ENDPOINT) for account in ears.accounts.connected]
+    ears.send([event(ears.world.names.base)])
+    await ears.eventually("the event is deleted", lambda: ears.count("DeleteMessageBatch"))
+    for account, before in zip(ears.accounts.connected, listed, strict=True):
+        assert ears.wakeups.is_heard(account)
+        after = account.inventory.listed_at(Kind.ENDPOINT)
+        assert before is not None
+        assert after is not None
+        assert after > before
+
+
+async def test_an_event_of_which_another_role_cannot_see_anything_is_heeded_all_the_same(
+    ears: Ears, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await ears.prepare()
+    blind = await ears.accounts.by(ALSO)
+
+    async def refresh(*_: object, **__: object) -> None:
+        await asyncio.sleep(0)
+        raise Denied("no")
+
+    monkeypatch.setattr(blind, "refresh", refresh)
+    await ears.listen()
+    ears.send([event(ears.world.names.base)])
+    await ears.eventually("the event is deleted", lambda: ears.left() == 0)
+    assert ears.count("ListEndpoints")
+    assert ears.wakeups.trouble(class_named("default")) is None
+
+
 async def test_it_declares_exactly_the_actions_that_it_needs(ears: Ears) -> None:
     await ears.prepare()
     ears.send([event("not-ours")])
@@ -327,6 +366,6 @@ async def test_where_events_wake_us_polls_are_rarer(world: World, calls: Calls, 
         await world.components[Kind.ENDPOINT].apply(world.calls, want, None, {})
     await fresh.account()
     fresh.time.rounds = 10
-    with pytest.raises(Over):
+    with pytest.RaisesGroup(Over):
         await poll(fresh.accounts, 1, fresh.time, fresh.time.sleep, is_woken=lambda _: True)
     assert fresh.called() == {"sagemaker": {"ListEndpoints": lists}}

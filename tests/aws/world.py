@@ -5,6 +5,7 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Any
 
 import pytest
 from tests.fixtures.platform import Aws
@@ -21,6 +22,7 @@ from ephemeral_endpoints.core.resources import (
     FunctionSpec,
     Have,
     HttpApiSpec,
+    InstanceSpec,
     IntegrationSpec,
     Key,
     Kind,
@@ -28,16 +30,22 @@ from ephemeral_endpoints.core.resources import (
     ModelSpec,
     Phase,
     RouteSpec,
-    ServerlessSpec,
+    ScalableTargetSpec,
+    ScalingMetric,
     Spec,
+    TargetTracking,
+    VariantSpec,
     Want,
     route_key_name,
+    scalable_target_name,
 )
 from ephemeral_endpoints.core.tags import CLUSTER, UID
 from ephemeral_endpoints.forwarder import bundle
-from ephemeral_endpoints.forwarder.config import ForwarderConfig
+from ephemeral_endpoints.forwarder.config import ForwarderConfig, Variant
 
 DEADLINE_SECONDS = 20
+VARIANT = "main"
+INSTANCE_TYPE = "ml.m5.large"
 ROLE = "arn:aws:iam::000000000000:role/any"
 IMAGE = "000000000000.dkr.ecr.us-east-1.amazonaws.com/models@sha256:" + "0" * 64
 
@@ -155,11 +163,16 @@ class World:
         model, config = self.before + names.model("0" * 8), self.before + names.endpoint_config("0" * 8, "1" * 8)
         api = Key(Kind.HTTP_API, api_name(self.scope.cluster_id, "default", "class-uid"))
         function, integration = Key(Kind.FUNCTION, names.base), Key(Kind.INTEGRATION, names.base)
+        endpoint = Key(Kind.ENDPOINT, self.before + names.base)
         specs: list[tuple[Key, Spec]] = [
             (Key(Kind.LOG_GROUP, names.forwarder_logs), LogGroupSpec(7, tags)),
             (Key(Kind.MODEL, model), ModelSpec(IMAGE, "s3://bucket/model.tar.gz", (("A", "b"),), ROLE, tags)),
-            (Key(Kind.ENDPOINT_CONFIG, config), EndpointConfigSpec(model, ServerlessSpec(2048, 1), tags)),
-            (Key(Kind.ENDPOINT, self.before + names.base), EndpointSpec(config, tags)),
+            (
+                Key(Kind.ENDPOINT_CONFIG, config),
+                EndpointConfigSpec((VariantSpec(VARIANT, model, InstanceSpec(INSTANCE_TYPE, 1)),), tags=tags),
+            ),
+            (endpoint, EndpointSpec(config, tags=tags)),
+            (Key(Kind.SCALABLE_TARGET, scalable_target_name(endpoint.name, VARIANT)), self.scaling(endpoint)),
             (function, self.function_spec(None)),
             (api, HttpApiSpec(staged=True, tags=tags)),
             (integration, IntegrationSpec(api, function, ROLE)),
@@ -168,9 +181,24 @@ class World:
         ]
         return [Want(key, spec) for key, spec in specs]
 
+    def scaling(self, endpoint: Key, **changes: Any) -> ScalableTargetSpec:  # noqa: ANN401 - members of any type
+        """Scaling by a metric; ``changes`` are of the specification."""
+        spec = ScalableTargetSpec(
+            endpoint=endpoint,
+            variant=VARIANT,
+            instance_type=INSTANCE_TYPE,
+            fixed_bounds=(1, 2),
+            tracking=TargetTracking(ScalingMetric.INVOCATIONS, 100, 300, 60),
+            bounds=(1, 2),
+            tags=self.tags,
+        )
+        return replace(spec, **changes)
+
     def function_spec(self, token_sha256: str | None) -> FunctionSpec:
         """A forwarder; another token makes another bundle."""
-        built = bundle.build(ForwarderConfig(self.names.base, token_sha256, 1024, self.scope.region))
+        built = bundle.build(
+            ForwarderConfig((Variant(VARIANT, self.names.base, 1),), token_sha256, 1024, self.scope.region)
+        )
         return FunctionSpec(
             code_sha256=built.sha256_base64,
             role_arn=ROLE,
@@ -186,7 +214,7 @@ class World:
         return AlarmSpec(
             namespace="AWS/SageMaker",
             metric="ModelLatency",
-            dimensions=(("EndpointName", self.names.base), ("VariantName", "main")),
+            dimensions=(("EndpointName", self.names.base), ("VariantName", VARIANT)),
             threshold=5_000_000.0,
             period_seconds=60,
             evaluation_periods=3,
@@ -201,6 +229,7 @@ _REFERRED: dict[Kind, frozenset[Kind]] = {
     Kind.MODEL: frozenset(),
     Kind.ENDPOINT_CONFIG: frozenset({Kind.MODEL}),
     Kind.ENDPOINT: frozenset({Kind.MODEL, Kind.ENDPOINT_CONFIG}),
+    Kind.SCALABLE_TARGET: frozenset({Kind.MODEL, Kind.ENDPOINT_CONFIG, Kind.ENDPOINT}),
     Kind.FUNCTION: frozenset(),
     Kind.HTTP_API: frozenset(),
     Kind.INTEGRATION: _API_SIDE,

@@ -11,6 +11,7 @@ from ephemeral_endpoints.core.desired import Resolved, Subject
 CLUSTER = "c1"
 ACCOUNT = "123456789012"
 REGISTRY = f"{ACCOUNT}.dkr.ecr.us-east-1.amazonaws.com"
+IMAGE = f"{REGISTRY}/models/sentiment:1f0c2a9"
 DIGEST = f"sha256:{'a' * 64}"
 OTHER_DIGEST = f"sha256:{'b' * 64}"
 TOKEN = "c" * 64
@@ -27,7 +28,7 @@ ENDPOINT: Mapping[str, Any] = {
     },
     "spec": {
         "source": {"repository": "acme/sentiment", "pullRequest": 42, "revision": "1f0c2a9"},
-        "model": {"image": f"{REGISTRY}/models/sentiment:1f0c2a9"},
+        "model": {"image": IMAGE},
     },
 }
 CLASS: Mapping[str, Any] = {
@@ -63,6 +64,13 @@ def subject(spec: Mapping[str, Any] | None = None, klass: Mapping[str, Any] | No
     return Subject(CLUSTER, endpoint({"spec": spec or {}}), endpoint_class({"spec": klass or {}}))
 
 
-def resolved(digest: str | None = DIGEST, token: str | None = TOKEN, *, owns_path: bool = True) -> Resolved:
-    """What was found out, in the class's first API."""
-    return Resolved(digest, token, api_key(CLUSTER, endpoint_class()), owns_path=owns_path)
+def resolved(
+    digest: str | None = DIGEST,
+    token: str | None = TOKEN,
+    *,
+    owns_path: bool = True,
+    images: tuple[str, ...] = (IMAGE,),
+) -> Resolved:
+    """What was found out, in the class's first API; all images have the same digest."""
+    digests = dict.fromkeys(images, digest) if digest else {}
+    return Resolved(digests, token, api_key(CLUSTER, endpoint_class()), owns_path=owns_path)

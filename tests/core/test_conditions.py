@@ -1,5 +1,6 @@
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -7,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.core.objects import CLUSTER, DIGEST, TOKEN, endpoint_class, resolved, subject
 
+from ephemeral_endpoints.api import RECONCILE_AT_ANNOTATION
 from ephemeral_endpoints.core.apis import api_key
 from ephemeral_endpoints.core.conditions import (
     MESSAGE_LENGTH,
@@ -16,12 +18,15 @@ from ephemeral_endpoints.core.conditions import (
     Verdict,
     of_leaving,
     of_living,
+    of_retained,
     without_account,
     without_class,
 )
+from ephemeral_endpoints.core.creation import Goal, Patience, Tries
 from ephemeral_endpoints.core.desired import desired
 from ephemeral_endpoints.core.errors import (
     AlreadyExists,
+    Contested,
     Denied,
     InProgress,
     Invalid,
@@ -33,7 +38,9 @@ from ephemeral_endpoints.core.errors import (
     Throttled,
     Transient,
     Unauthenticated,
+    WrongAccount,
 )
+from ephemeral_endpoints.core.failures import Endpoints
 from ephemeral_endpoints.core.images import ImageProblem, ImageState
 from ephemeral_endpoints.core.resources import EndpointSpec, Have, HttpApiSpec, Key, Kind, Phase
 
@@ -44,6 +51,8 @@ OTHERS = {API: Have(API, Phase.READY, HttpApiSpec())}
 KEYS = {want.key.kind: want.key for want in WANTED.wants}
 ENDPOINT, FUNCTION, ROUTE, ALARM = (KEYS[kind] for kind in (Kind.ENDPOINT, Kind.FUNCTION, Kind.ROUTE, Kind.ALARM))
 SERVING = Situation(WANTED, OWN, OTHERS, ImageState(DIGEST), answered=True)
+NOON = datetime(2026, 11, 1, 12, tzinfo=UTC)
+GIVEN_UP = Endpoints(given_up=frozenset({ENDPOINT}))
 NO_IMAGE = desired(subject(), resolved(None, TOKEN, owns_path=True))
 NO_TOKEN = desired(subject(), resolved(DIGEST, None, owns_path=True))
 NO_PATH = desired(subject(), resolved(DIGEST, TOKEN, owns_path=False))
@@ -60,6 +69,12 @@ def without(*keys: Key) -> dict[Key, Have]:
 def endpoint(phase: Phase, config: str | None = None, detail: str = "", status: str = "") -> dict[Key, Have]:
     spec = EndpointSpec(config) if config else OWN[ENDPOINT].spec
     return {**OWN, ENDPOINT: replace(OWN[ENDPOINT], phase=phase, spec=spec, detail=detail, status=status)}
+
+
+def tried(failures: int) -> Endpoints:
+    pause = Patience().pause(failures)
+    tries = Tries(Goal("c", 1), failures, "v", "no ping", NOON + pause if pause else None)
+    return Endpoints(tries={ENDPOINT: tries})
 
 
 def told(verdicts: tuple[Verdict, ...]) -> dict[Type, Verdict]:
@@ -144,12 +159,75 @@ CASES: list[tuple[str, Situation, Mapping[Type, tuple[Truth, str]]]] = [
         {Type.READY: (Truth.FALSE, "Updating"), Type.ENDPOINT_READY: (Truth.FALSE, "Updating")},
     ),
     (
-        "the endpoint failed as wanted",
-        situation(own=endpoint(Phase.FAILED, detail="no ping")),
+        "the endpoint failed as wanted: it is tried again",
+        situation(own=endpoint(Phase.FAILED, detail="no ping"), endpoints=tried(1)),
+        {
+            Type.READY: (Truth.FALSE, "EndpointFailed"),
+            Type.ENDPOINT_READY: (Truth.FALSE, "EndpointFailed"),
+            Type.RECONCILING: (Truth.TRUE, "EndpointFailed"),
+            Type.STALLED: (Truth.FALSE, "NotStalled"),
+        },
+    ),
+    *(
+        (
+            f"the endpoint failed and is tried again: {reason}",
+            situation(own=own, endpoints=tried(1)),
+            {
+                Type.ENDPOINT_READY: (Truth.FALSE, "EndpointFailed"),
+                Type.RECONCILING: (Truth.TRUE, "EndpointFailed"),
+                Type.STALLED: (Truth.FALSE, "NotStalled"),
+            },
+        )
+        for reason, own in (
+            ("the old one goes", endpoint(Phase.DELETING, status="Deleting")),
+            ("the new one is to be made", without(ENDPOINT)),
+            ("the new one is made", endpoint(Phase.BUSY, status="Creating")),
+        )
+    ),
+    (
+        "there is no room for the next try",
+        situation(own=without(ENDPOINT), endpoints=tried(1), errors={ENDPOINT: QuotaExceeded("x")}),
+        {Type.ENDPOINT_READY: (Truth.FALSE, "QuotaExceeded"), Type.RECONCILING: (Truth.TRUE, "QuotaExceeded")},
+    ),
+    (
+        "the next try takes too long",
+        situation(own=endpoint(Phase.BUSY), endpoints=replace(tried(1), stuck="since long")),
+        {Type.ENDPOINT_READY: (Truth.FALSE, "Stuck"), Type.STALLED: (Truth.TRUE, "Stuck")},
+    ),
+    (
+        "the endpoint failed as wanted too often",
+        situation(own=endpoint(Phase.FAILED, detail="no ping"), endpoints=tried(5)),
         {
             Type.READY: (Truth.FALSE, "EndpointFailed"),
             Type.RECONCILING: (Truth.FALSE, "EndpointFailed"),
             Type.STALLED: (Truth.TRUE, "EndpointFailed"),
+        },
+    ),
+    (
+        "the endpoint went out of service, in AWS's own words",
+        situation(own=endpoint(Phase.IMPAIRED, status="OutOfService"), endpoints=tried(1)),
+        {
+            Type.ENDPOINT_READY: (Truth.FALSE, "OutOfService"),
+            Type.RECONCILING: (Truth.TRUE, "OutOfService"),
+            Type.STALLED: (Truth.FALSE, "NotStalled"),
+        },
+    ),
+    (
+        "the endpoint takes too long",
+        situation(own=endpoint(Phase.BUSY, status="Creating"), endpoints=Endpoints(stuck="since long")),
+        {
+            Type.ENDPOINT_READY: (Truth.FALSE, "Stuck"),
+            Type.RECONCILING: (Truth.FALSE, "Stuck"),
+            Type.STALLED: (Truth.TRUE, "Stuck"),
+        },
+    ),
+    (
+        "what is done about a hand that works against us pauses",
+        situation(own=without(ALARM), errors={ALARM: Contested("again and again")}),
+        {
+            Type.MONITORED: (Truth.FALSE, "Contested"),
+            Type.RECONCILING: (Truth.TRUE, "Contested"),
+            Type.STALLED: (Truth.FALSE, "NotStalled"),
         },
     ),
     (
@@ -168,8 +246,16 @@ CASES: list[tuple[str, Situation, Mapping[Type, tuple[Truth, str]]]] = [
     ),
     (
         "SageMaker rolled back",
-        situation(rolled_back=True, own=endpoint(Phase.READY, "earlier")),
+        situation(endpoints=GIVEN_UP, own=endpoint(Phase.READY, "earlier")),
         {Type.ENDPOINT_READY: (Truth.FALSE, "RolledBack"), Type.STALLED: (Truth.TRUE, "RolledBack")},
+    ),
+    (
+        "SageMaker could not roll back",
+        situation(endpoints=GIVEN_UP, own=endpoint(Phase.IMPAIRED, "earlier", status="UpdateRollbackFailed")),
+        {
+            Type.ENDPOINT_READY: (Truth.FALSE, "UpdateRollbackFailed"),
+            Type.STALLED: (Truth.TRUE, "UpdateRollbackFailed"),
+        },
     ),
     (
         "the token is not known",
@@ -242,13 +328,37 @@ def test_what_people_read(seen: Situation, expected: Mapping[Type, tuple[Truth, 
         (SERVING, Type.IMAGE_READY, [DIGEST], "what is served"),
         (
             situation(own=endpoint(Phase.FAILED, detail="no ping"), last_lines=("ImportError", "exit 1")),
-            Type.STALLED,
+            Type.ENDPOINT_READY,
             ["no ping", "ImportError | exit 1"],
             "why it failed, as SageMaker and as the container say",
         ),
-        (situation(own=endpoint(Phase.FAILED)), Type.STALLED, ["gave no reason"], "SageMaker may give no reason"),
+        (situation(own=endpoint(Phase.FAILED)), Type.READY, ["gave no reason"], "SageMaker may give no reason"),
         (
-            situation(rolled_back=True, own=endpoint(Phase.READY, "earlier", "bad health")),
+            situation(own=endpoint(Phase.FAILED), endpoints=tried(2)),
+            Type.RECONCILING,
+            ["tried 2 times, again at 12:01:00 UTC"],
+            "when it is tried again, as a moment: the message stays the same until then",
+        ),
+        (
+            situation(own=endpoint(Phase.BUSY, status="Creating"), endpoints=tried(2)),
+            Type.ENDPOINT_READY,
+            ["no ping (tried 2 times, and now again)"],
+            "while it is tried again, why that has to be",
+        ),
+        (
+            situation(own=endpoint(Phase.FAILED), endpoints=tried(5)),
+            Type.STALLED,
+            ["tried 5 times", "not again before", RECONCILE_AT_ANNOTATION],
+            "what to do so that it is tried again",
+        ),
+        (
+            situation(own=endpoint(Phase.BUSY), endpoints=Endpoints(stuck="it costs $1 an hour"), last_lines=("loop",)),
+            Type.STALLED,
+            ["it costs $1 an hour", "Its last lines: loop"],
+            "what hangs, what that costs and why it may hang",
+        ),
+        (
+            situation(endpoints=GIVEN_UP, own=endpoint(Phase.READY, "earlier", "bad health")),
             Type.ENDPOINT_READY,
             ["previous one goes on serving", "bad health"],
             "what serves now, and why",
@@ -323,10 +433,44 @@ def test_without_aws_nobody_knows() -> None:
     assert found[Type.RECONCILING].truth is Truth.TRUE
 
 
+def test_what_no_retry_helps_is_stalled_without_aws_too() -> None:
+    found = told(without_account(WrongAccount("another one")))
+    assert (found[Type.READY].truth, found[Type.READY].reason) == (Truth.UNKNOWN, "WrongAccount")
+    assert (found[Type.STALLED].truth, found[Type.STALLED].message) == (Truth.TRUE, "another one")
+
+
+KEPT = (Have(Key(Kind.MODEL, "m"), Phase.READY), Have(Key(Kind.ALARM, "a"), Phase.READY))
+
+
+@pytest.mark.parametrize(
+    ("problem", "reason", "reconciling", "stalled", "parts"),
+    [
+        (None, "Retained", False, False, ("it is over", "stays in AWS", "Alarm a, Model m")),
+        (Denied("no"), "Retaining", True, False, ("in order to stay", "no", "Model m")),
+        (Invalid("never"), "Retaining", False, True, ("never",)),
+    ],
+)
+def test_what_is_retained_is_told_with_what_keeps_it_from_being_marked(
+    problem: Problem | None,
+    reason: str,
+    reconciling: bool,  # noqa: FBT001 - a table's column
+    stalled: bool,  # noqa: FBT001 - likewise
+    parts: tuple[str, ...],
+) -> None:
+    found = told(of_retained("it is over", KEPT, is_marked=problem is None, problem=problem))
+    assert (found[Type.READY].truth, found[Type.READY].reason) == (Truth.FALSE, reason)
+    assert (found[Type.RECONCILING].truth is Truth.TRUE) is reconciling
+    assert (found[Type.STALLED].truth is Truth.TRUE) is stalled
+    assert all(part in found[Type.READY].message for part in parts)
+
+
 ERRORS = st.builds(
     lambda kind, message, operation: kind(message, operation=operation),
     st.sampled_from(
-        [AlreadyExists, Denied, InProgress, Invalid, NameConflict, NotFound, QuotaExceeded, SecretTaken, Throttled]
+        [
+            *(AlreadyExists, Contested, Denied, InProgress, Invalid),
+            *(NameConflict, NotFound, QuotaExceeded, SecretTaken, Throttled),
+        ]
     ),
     st.text(max_size=40),
     st.sampled_from(["", "CreateModel"]),
@@ -349,7 +493,7 @@ SITUATIONS = st.builds(
     answered=st.sampled_from([None, False, True]),
     answer=st.text(max_size=20),
     last_lines=st.lists(st.text(max_size=20), max_size=2).map(tuple),
-    rolled_back=st.booleans(),
+    endpoints=st.sampled_from([Endpoints(), GIVEN_UP, tried(1), tried(5), Endpoints(stuck="long")]),
     note=st.text(max_size=20),
 )
 

@@ -45,7 +45,8 @@ BASE = subject().names.base
 
 
 def wants(spec: Mapping[str, Any] | None = None, klass: Mapping[str, Any] | None = None) -> Desired:
-    return desired(subject(spec, klass), resolved())
+    one = subject(spec, klass)
+    return desired(one, resolved(images=tuple(one.images)))
 
 
 def by_key(wanted: Desired) -> dict[Key, Want]:
@@ -95,7 +96,7 @@ def test_the_endpoint_serves_the_configuration_of_the_model() -> None:
     wanted = wants()
     config, serving = only(wanted, Kind.ENDPOINT_CONFIG), only(wanted, Kind.ENDPOINT)
     assert isinstance(config.spec, EndpointConfigSpec)
-    assert config.spec.model == only(wanted, Kind.MODEL).key.name
+    assert [each.model for each in config.spec.variants] == [only(wanted, Kind.MODEL).key.name]
     assert serving.spec == EndpointSpec(config.key.name)
 
 
@@ -198,7 +199,7 @@ def test_what_is_not_known_is_neither_made_nor_taken_away(
     auth: str, digest: str | None, token: str | None, hold: set[Kind], reason: str
 ) -> None:
     wanted = desired(subject({"api": {"auth": {"type": auth}}}), resolved(digest, token, owns_path=True))
-    assert wanted.hold == hold, reason
+    assert wanted.hold == (hold | {Kind.SCALABLE_TARGET} if Kind.ENDPOINT in hold else hold), reason
     assert {want.key.kind for want in wanted.wants} == {Kind.LOG_GROUP, Kind.ALARM} | (SERVING | ENTRANCE) - hold
 
 

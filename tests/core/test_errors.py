@@ -16,7 +16,8 @@ def test_every_kind_has_a_reason_of_its_own() -> None:
 
 
 def test_only_what_the_world_cannot_repair_is_final() -> None:
-    assert [kind.__name__ for kind in kinds(Problem) if kind.final] == ["NameConflict", "Invalid"]
+    final = [kind.__name__ for kind in kinds(Problem) if kind.final]
+    assert final == ["NotAllowed", "WrongAccount", "NameConflict", "Invalid"]
 
 
 def test_the_tree_that_people_read_is_the_tree_that_there_is() -> None:

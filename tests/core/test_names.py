@@ -5,7 +5,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ephemeral_endpoints.core.names import Names, api_name, content_hash, model_of_config, owner_hash, owner_of, slug
+from ephemeral_endpoints.core.names import (
+    Names,
+    api_name,
+    content_hash,
+    endpoint_logs,
+    models_of_config,
+    owner_hash,
+    owner_of,
+    slug,
+)
 
 SAGEMAKER = re.compile(r"(?=.{1,63}\Z)[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}")
 """https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CreateEndpoint.html"""
@@ -25,7 +34,7 @@ def all_names(names: Names, model: str, config: str) -> dict[str, str]:
         "model": names.model(model),
         "configuration": names.endpoint_config(model, config),
         "forwarder's logs": names.forwarder_logs,
-        "endpoint's logs": names.endpoint_logs,
+        "endpoint's logs": endpoint_logs(names.base),
         "alarm": names.alarm("latency"),
     }
 
@@ -37,7 +46,7 @@ def test_names_fit_what_aws_allows_whatever_the_object_is_called(names: Names, m
     assert LAMBDA.fullmatch(names.base)
     assert len(names.base) <= 44
     assert LOG_GROUP.fullmatch(names.forwarder_logs)
-    assert LOG_GROUP.fullmatch(names.endpoint_logs)
+    assert LOG_GROUP.fullmatch(endpoint_logs(names.base))
 
 
 @given(names=NAMES, model=HASHES, config=HASHES)
@@ -64,7 +73,7 @@ def test_objects_of_one_name_have_nothing_in_common(names: Names, uid: str, mode
 
 @given(names=NAMES, model=HASHES, config=HASHES)
 def test_a_configuration_tells_its_model(names: Names, model: str, config: str) -> None:
-    assert model_of_config(names.endpoint_config(model, config)) == names.model(model)
+    assert models_of_config(names.endpoint_config(model, config), [names.model(model)]) == {names.model(model)}
 
 
 @pytest.mark.parametrize(

@@ -5,11 +5,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ephemeral_endpoints.core.names import Names, owner_hash
+from ephemeral_endpoints.core.names import Names, endpoint_logs, owner_hash
 from ephemeral_endpoints.core.orphans import (
     Holder,
     Sighting,
     holder,
+    is_kept_by,
     is_mature,
     is_ours,
     is_within,
@@ -28,7 +29,7 @@ INTEGRATION = Key(Kind.INTEGRATION, NAMES.base)
 OURS = {CLUSTER: CLUSTER_ID, UID: "uid-1"}
 
 MODEL = Have(Key(Kind.MODEL, NAMES.model("0" * 8)), Phase.READY, owner=NAMES.owner)
-LOGS = Have(Key(Kind.LOG_GROUP, NAMES.endpoint_logs), Phase.READY, owner=NAMES.owner)
+LOGS = Have(Key(Kind.LOG_GROUP, endpoint_logs(NAMES.base)), Phase.READY, owner=NAMES.owner)
 INTEGRATED = Have(
     INTEGRATION,
     Phase.READY,
@@ -106,6 +107,26 @@ def test_what_is_ours_says_so_by_name_and_tags(
 
 
 @pytest.mark.parametrize(
+    ("have", "tags", "retained", "expected", "reason"),
+    [
+        (ROUTE, None, {NAMES.owner}, True, "AWS cannot tag it"),
+        (LOGS, {}, {NAMES.owner}, True, "a service made it again"),
+        (MODEL, OURS, {NAMES.owner}, False, "it could say so itself and does not"),
+        (ROUTE, None, {"bcdefghijk"}, False, "another owner's things were retained"),
+        (ROUTE, None, set(), False, "nothing was retained"),
+    ],
+)
+def test_what_cannot_say_that_it_stays_stays_with_what_can(
+    have: Have,
+    tags: Mapping[str, str] | None,
+    retained: set[str],
+    expected: bool,  # noqa: FBT001 - a column of a table
+    reason: str,
+) -> None:
+    assert is_kept_by(have, tags, retained) is expected, reason
+
+
+@pytest.mark.parametrize(
     ("listed", "expected", "reason"),
     [
         (None, False, "the kind was never listed"),
@@ -129,7 +150,7 @@ def test_what_is_being_deleted_needs_no_deletion() -> None:
 
 
 def test_what_tells_whose_the_others_are_comes_first() -> None:
-    assert standing([ROUTE, INTEGRATED, MODEL, LOGS]) == [LOGS, MODEL, INTEGRATED, ROUTE]
+    assert standing([ROUTE, INTEGRATED, MODEL, LOGS]) == [MODEL, LOGS, INTEGRATED, ROUTE]
 
 
 @pytest.mark.parametrize(

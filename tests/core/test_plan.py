@@ -2,7 +2,9 @@ import pytest
 
 from ephemeral_endpoints.core.plan import Create, Delete, Desired, Step, Update, is_ready, plan, surplus
 from ephemeral_endpoints.core.resources import (
+    CREATING,
     EndpointSpec,
+    FunctionSpec,
     Have,
     HttpApiSpec,
     Key,
@@ -10,6 +12,7 @@ from ephemeral_endpoints.core.resources import (
     LogGroupSpec,
     Phase,
     RouteSpec,
+    ScalableTargetSpec,
     Want,
 )
 
@@ -37,12 +40,30 @@ API_THERE = Have(API, Phase.READY, HttpApiSpec())
 USES_OLD = frozenset({OLD_CONFIG})
 
 
+FUNCTION = Key(Kind.FUNCTION, "e")
+OTHER_ENDPOINT = Key(Kind.ENDPOINT, "e-2")
+OLD_FUNCTION = Have(FUNCTION, Phase.READY, FunctionSpec("old", "role", "python", "handler", 512, 30))
+FUNCTION_WANTED = Want(
+    FUNCTION,
+    FunctionSpec("new", "role", "python", "handler", 512, 30),
+    update_needs=frozenset({ENDPOINT}),
+    replaces=frozenset({Kind.ENDPOINT}),
+)
+SCALING = Key(Kind.SCALABLE_TARGET, "endpoint/e/variant/main")
+LARGE = ScalableTargetSpec(ENDPOINT, "main", "ml.m5.large", (1, 2), None)
+SCALED = Have(SCALING, Phase.READY, LARGE, uses=frozenset({ENDPOINT}))
+SCALING_WANTED = Want(SCALING, LARGE, frozenset({ENDPOINT}), after=frozenset({ENDPOINT}))
+UNSCALED = Want(
+    SCALING, ScalableTargetSpec(ENDPOINT, "main", "ml.m5.xlarge", (1, 2), None), after=frozenset({ENDPOINT})
+)
+
+
 def endpoint(phase: Phase, spec: EndpointSpec | None, *uses: Key) -> Have:
     return Have(ENDPOINT, phase, spec, uses=frozenset(uses))
 
 
-def wanting(*wants: Want, hold: frozenset[Kind] = frozenset()) -> Desired:
-    return Desired(wants, hold)
+def wanting(*wants: Want, hold: frozenset[Kind] = frozenset(), renew: frozenset[Key] = frozenset()) -> Desired:
+    return Desired(wants, hold, renew)
 
 
 CASES: list[tuple[str, Desired, list[Have], list[Have], list[Step]]] = [
@@ -100,6 +121,48 @@ CASES: list[tuple[str, Desired, list[Have], list[Have], list[Step]]] = [
         [endpoint(Phase.FAILED, NEW)],
         [],
         [],
+    ),
+    (
+        "what failed as wanted goes when it is to be tried again",
+        wanting(ENDPOINT_WANTED, renew=frozenset({ENDPOINT})),
+        [CONFIG_THERE, endpoint(Phase.FAILED, NEW, CONFIG)],
+        [],
+        [Delete(endpoint(Phase.FAILED, NEW, CONFIG))],
+    ),
+    (
+        "what does well is not tried again",
+        wanting(Want(CONFIG, NEW), ENDPOINT_WANTED, renew=frozenset({ENDPOINT})),
+        [CONFIG_THERE, endpoint(Phase.READY, NEW, CONFIG)],
+        [],
+        [],
+    ),
+    (
+        "an impaired endpoint can be updated",
+        wanting(Want(CONFIG, NEW), ENDPOINT_WANTED),
+        [CONFIG_THERE, endpoint(Phase.IMPAIRED, OLD)],
+        [],
+        [Update(ENDPOINT_WANTED, endpoint(Phase.IMPAIRED, OLD))],
+    ),
+    (
+        "an impaired endpoint that is as wanted is left alone",
+        wanting(Want(CONFIG, NEW), ENDPOINT_WANTED),
+        [CONFIG_THERE, endpoint(Phase.IMPAIRED, NEW)],
+        [],
+        [],
+    ),
+    (
+        "an impaired endpoint is updated to the same when it is to be tried again",
+        wanting(Want(CONFIG, NEW), ENDPOINT_WANTED, renew=frozenset({ENDPOINT})),
+        [CONFIG_THERE, endpoint(Phase.IMPAIRED, NEW)],
+        [],
+        [Update(ENDPOINT_WANTED, endpoint(Phase.IMPAIRED, NEW))],
+    ),
+    (
+        "an impaired endpoint that is not wanted goes",
+        wanting(),
+        [endpoint(Phase.IMPAIRED, OLD)],
+        [],
+        [Delete(endpoint(Phase.IMPAIRED, OLD))],
     ),
     (
         "what failed is not replaced while something uses it",
@@ -163,6 +226,56 @@ CASES: list[tuple[str, Desired, list[Have], list[Have], list[Step]]] = [
         [Have(ROUTE, Phase.READY, TO_US), Have(Key(Kind.ROUTE, f"{ROUTE.name}#r2"), Phase.READY, TO_US)],
         [API_THERE],
         [Delete(Have(Key(Kind.ROUTE, f"{ROUTE.name}#r2"), Phase.READY, TO_US))],
+    ),
+    (
+        "nothing is led to an endpoint that does not serve yet, nor is one taken away that is led to",
+        wanting(FUNCTION_WANTED, Want(ENDPOINT, OLD)),
+        [OLD_FUNCTION, Have(ENDPOINT, Phase.BUSY, OLD, status=CREATING), Have(OTHER_ENDPOINT, Phase.READY, OLD)],
+        [],
+        [],
+    ),
+    (
+        "an endpoint in update serves, and what it replaces stays until nothing leads there",
+        wanting(FUNCTION_WANTED, Want(ENDPOINT, OLD)),
+        [OLD_FUNCTION, Have(ENDPOINT, Phase.BUSY, OLD, status="Updating"), Have(OTHER_ENDPOINT, Phase.READY, OLD)],
+        [],
+        [Update(FUNCTION_WANTED, OLD_FUNCTION)],
+    ),
+    (
+        "what is replaced goes",
+        wanting(FUNCTION_WANTED),
+        [Have(FUNCTION, Phase.READY, FUNCTION_WANTED.spec), Have(OTHER_ENDPOINT, Phase.READY, OLD)],
+        [],
+        [Delete(Have(OTHER_ENDPOINT, Phase.READY, OLD))],
+    ),
+    ("a function is made while its endpoints are", wanting(FUNCTION_WANTED), [], [], [Create(FUNCTION_WANTED)]),
+    (
+        "autoscaling goes before the instance type changes under it",
+        wanting(Want(CONFIG, NEW), ENDPOINT_WANTED, UNSCALED),
+        [CONFIG_THERE, OLD_CONFIG_THERE, endpoint(Phase.READY, OLD, OLD_CONFIG), SCALED],
+        [],
+        [Delete(SCALED)],
+    ),
+    (
+        "autoscaling comes back when the endpoint is as wanted, not before",
+        wanting(Want(CONFIG, NEW), ENDPOINT_WANTED, UNSCALED),
+        [CONFIG_THERE, OLD_CONFIG_THERE, endpoint(Phase.READY, OLD, OLD_CONFIG)],
+        [],
+        [Update(ENDPOINT_WANTED, endpoint(Phase.READY, OLD, OLD_CONFIG))],
+    ),
+    (
+        "autoscaling on the same type stays during a rollout",
+        wanting(Want(CONFIG, NEW), ENDPOINT_WANTED, SCALING_WANTED),
+        [CONFIG_THERE, OLD_CONFIG_THERE, endpoint(Phase.READY, OLD, OLD_CONFIG), SCALED],
+        [],
+        [Update(ENDPOINT_WANTED, endpoint(Phase.READY, OLD, OLD_CONFIG))],
+    ),
+    (
+        "autoscaling goes before the failed endpoint that it scales",
+        wanting(Want(CONFIG, NEW), ENDPOINT_WANTED, SCALING_WANTED),
+        [CONFIG_THERE, endpoint(Phase.FAILED, OLD), SCALED],
+        [],
+        [Delete(SCALED)],
     ),
 ]
 

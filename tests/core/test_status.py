@@ -75,8 +75,8 @@ def test_equal_inventories_are_equal_in_whatever_order_they_were_found() -> None
 
 
 def test_an_image_is_resolved_once_it_has_a_digest() -> None:
-    assert resolved_image("uri", None) is None
-    found = resolved_image("uri", "sha256:1")
+    assert resolved_image("uri", {"other": "sha256:1"}) is None
+    found = resolved_image("uri", {"uri": "sha256:1"})
     assert found is not None
     assert (found.uri, found.digest) == ("uri", "sha256:1")
 

@@ -5,7 +5,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ephemeral_endpoints.core.tags import class_tags, is_owned, owner_tags, tag_value, timestamp
+from ephemeral_endpoints.core.tags import (
+    EXPIRES_AT,
+    RETAIN,
+    RETAINED_MARKS,
+    class_tags,
+    is_owned,
+    is_retained,
+    living_marks,
+    owner_tags,
+    tag_value,
+    timestamp,
+)
 
 CREATED = datetime(2026, 11, 1, 12, tzinfo=UTC)
 
@@ -78,3 +89,20 @@ def test_a_value_has_only_what_aws_takes_and_as_much_of_it(text: str) -> None:
 
 def test_times_are_in_utc() -> None:
     assert timestamp(datetime(2026, 11, 1, 14, tzinfo=timezone(timedelta(hours=2)))) == "2026-11-01T12:00:00Z"
+
+
+@pytest.mark.parametrize(
+    ("found", "retained", "reason"),
+    [
+        ({}, False, "nobody asked for it"),
+        (dict(RETAINED_MARKS), True, "its object went and it was to stay"),
+        (dict(living_marks(datetime(2026, 11, 1, tzinfo=UTC))), False, "its object lives"),
+        ({RETAIN: "True"}, False, "only our own word counts"),
+    ],
+)
+def test_what_is_retained_says_so(found: dict[str, str], retained: bool, reason: str) -> None:  # noqa: FBT001 - a table's column
+    assert is_retained(found) is retained, reason
+
+
+def test_the_tags_that_follow_the_life_tell_its_end() -> None:
+    assert dict(living_marks(datetime(2026, 11, 1, 12, tzinfo=UTC)))[EXPIRES_AT] == "2026-11-01T12:00:00Z"

@@ -4,19 +4,24 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
-from ephemeral_endpoints.core.names import model_of_config
+from ephemeral_endpoints.core.names import models_of_config
 from ephemeral_endpoints.core.plan import Create, Delete, Desired, Step, Update, plan
 from ephemeral_endpoints.core.resources import (
     CONTENT_NAMED,
+    CREATING,
+    EndpointConfigSpec,
     EndpointSpec,
     Have,
     Haves,
+    InstanceSpec,
     IntegrationSpec,
     Key,
     Kind,
     Phase,
     RouteSpec,
+    ScalableTargetSpec,
     Spec,
+    Want,
 )
 
 
@@ -37,8 +42,11 @@ def uses_of(key: Key, spec: Spec | None, needs: Iterable[Key]) -> frozenset[Key]
             return frozenset({spec.api, spec.function})
         case RouteSpec():
             return frozenset({spec.api, *([spec.integration] if spec.integration else [])})
+        case ScalableTargetSpec():
+            return frozenset({spec.endpoint})
         case _ if key.kind is Kind.ENDPOINT_CONFIG:
-            return frozenset({Key(Kind.MODEL, model_of_config(key.name))})
+            models = (need.name for need in needs if need.kind is Kind.MODEL)
+            return frozenset(Key(Kind.MODEL, model) for model in models_of_config(key.name, models))
         case _:
             return frozenset(_logs(needs))
 
@@ -66,12 +74,16 @@ class World:
                 self._change(Have(want.key, Phase.READY, want.spec), want.needs, before=None)
             case Update(want, have):
                 assert self.own.get(step.key) == have, f"{step.key} is not the subject's, or not as it was seen"
-                assert have.phase is Phase.READY, f"{step.key} is {have.phase}"
+                assert have.phase in (Phase.READY, Phase.IMPAIRED), f"{step.key} is {have.phase}"
                 assert step.key.kind not in CONTENT_NAMED, f"{step.key} is immutable"
+                assert have.can_become(want), f"{step.key} cannot become that"
+                waits = [key for key in want.update_needs if key not in there or not there[key].serves]
+                assert not waits, f"{step.key} would lead to {waits}, which do not serve"
+                self._refuse_type_change(want)
                 self._change(replace(have, spec=want.spec), want.needs, before=have)
             case Delete(have):
                 assert self.own.get(step.key) == have, f"{step.key} is not the subject's, or not as it was seen"
-                assert have.phase in (Phase.READY, Phase.FAILED), f"{step.key} is {have.phase}"
+                assert have.phase not in (Phase.BUSY, Phase.DELETING), f"{step.key} is {have.phase}"
                 users = [str(other.key) for other in there.values() if step.key in other.uses]
                 assert not users, f"{step.key} is used by {users}"
                 if step.key.kind is Kind.ENDPOINT:
@@ -102,7 +114,20 @@ class World:
         if after.key.kind is Kind.ENDPOINT:
             self.under_way[after.key] = (after, before)
             uses = after.uses | (before.uses if before else frozenset())
-            self.own[after.key] = replace(after, phase=Phase.BUSY, uses=uses)
+            status = "Updating" if before else CREATING
+            self.own[after.key] = replace(after, phase=Phase.BUSY, uses=uses, status=status)
+
+    def _refuse_type_change(self, want: Want) -> None:
+        """Autoscaling has to go before the instance type changes."""
+        scaled = [have.spec for have in self.own.values() if want.key in have.uses]
+        known = {spec.instance_type for spec in scaled if isinstance(spec, ScalableTargetSpec)}
+        config = (
+            self.own.get(Key(Kind.ENDPOINT_CONFIG, want.spec.config)) if isinstance(want.spec, EndpointSpec) else None
+        )
+        if config and isinstance(config.spec, EndpointConfigSpec):
+            capacities = [variant.capacity for variant in config.spec.variants]
+            types = {each.instance_type for each in capacities if isinstance(each, InstanceSpec)}
+            assert known <= types, f"{want.key} is still scaled on {known - types}"
 
     def _ended(self, busy: Have, after: Have, before: Have | None) -> Have:
         match next(self.fates, Fate.SERVES):

@@ -5,26 +5,32 @@ import re
 import socket
 import subprocess
 import sys
-import threading
 import time
+import uuid
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import replace
-from hashlib import sha256
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import NamedTuple
+from types import MappingProxyType
+from typing import TYPE_CHECKING, NamedTuple
+from urllib.parse import urljoin
 
 import boto3
 import pytest
 import requests
+from tests.forwarder.deployed import TOKEN, TOKEN_SHA256, serving
 
 from ephemeral_endpoints.forwarder import bundle
-from ephemeral_endpoints.forwarder.config import ForwarderConfig
+from ephemeral_endpoints.forwarder.config import AsyncConfig, ForwarderConfig, Variant
 
-TOKEN = "correct-horse"  # noqa: S105 - opens nothing but the forwarder of these tests
-CONFIG = ForwarderConfig("nlp-sentiment", sha256(TOKEN.encode()).hexdigest(), 4_194_304, "us-east-1")
+if TYPE_CHECKING:
+    from types_boto3_apigatewayv2 import ApiGatewayV2Client
+
+MAIN = Variant("main", "nlp-sentiment", 1)
+CONFIG = ForwarderConfig((MAIN,), TOKEN_SHA256, 4_194_304, "us-east-1")
+FOLDERS = AsyncConfig("s3://bucket/in/", "s3://bucket/out/", "s3://bucket/bad/")
 
 
 def test_equal_configurations_give_the_same_bytes_whenever_they_are_built() -> None:
@@ -36,10 +42,12 @@ def test_equal_configurations_give_the_same_bytes_whenever_they_are_built() -> N
 @pytest.mark.parametrize(
     "other",
     [
-        replace(CONFIG, endpoint_name="other"),
+        replace(CONFIG, variants=(replace(MAIN, endpoint_name="other"),)),
+        replace(CONFIG, variants=(MAIN, Variant("other", "other", 0))),
         replace(CONFIG, token_sha256=None),
         replace(CONFIG, max_body_bytes=1),
         replace(CONFIG, region="eu-west-1"),
+        replace(CONFIG, asynchronous=FOLDERS),
     ],
 )
 def test_whatever_differs_in_the_configuration_differs_in_the_hash(other: ForwarderConfig) -> None:
@@ -72,19 +80,37 @@ class _Echo(BaseHTTPRequestHandler):
 
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
+    server: "_Runtime"
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
-        if body == b"bad":
+        if self.path.endswith("/async-invocations"):
+            self._queue()
+        elif body == b"bad":
             members = {"Message": "", "OriginalStatusCode": 422, "OriginalMessage": "no"}
             self._answer(424, json.dumps(members).encode(), "application/json")
         else:
             self._answer(200, body, self.headers["Content-Type"])
 
-    def _answer(self, status: int, body: bytes, content_type: str) -> None:
+    def _queue(self) -> None:
+        """Answer through S3, where SageMaker would put it, before the request is said to be taken."""
+        name = uuid.uuid4()
+        with closing(session().client("s3", endpoint_url=self.server.aws)) as s3:
+            source = self.headers["X-Amzn-SageMaker-InputLocation"].removeprefix("s3://bucket/")
+            body = s3.get_object(Bucket="bucket", Key=source)["Body"].read()
+            place = f"bad/{name}-error.out" if body == b"bad" else f"out/{name}.out"
+            content_type = self.headers.get("X-Amzn-SageMaker-Content-Type", "text/plain")
+            s3.put_object(Bucket="bucket", Key=place, Body=body, ContentType=content_type)
+        locations = {"Output": f"{FOLDERS.output_s3_uri}{name}.out", "Failure": f"{FOLDERS.failures}{name}-error.out"}
+        headers = {f"X-Amzn-SageMaker-{name}Location": location for name, location in locations.items()}
+        self._answer(202, b"{}", "application/json", headers)
+
+    def _answer(
+        self, status: int, body: bytes, content_type: str, headers: Mapping[str, str] = MappingProxyType({})
+    ) -> None:
         self.send_response(status)
-        self.send_header("Content-Type", content_type)
-        self.send_header("Content-Length", str(len(body)))
+        for name, value in {"Content-Type": content_type, "Content-Length": str(len(body)), **headers}.items():
+            self.send_header(name, value)
         if status == 424:
             self.send_header("x-amzn-ErrorType", "ModelError")
         self.end_headers()
@@ -94,39 +120,36 @@ class _Echo(BaseHTTPRequestHandler):
         pass
 
 
+class _Runtime(ThreadingHTTPServer):
+    """The server; ``aws`` is the URL of the S3 that it uses."""
+
+    daemon_threads = True
+    aws = ""
+
+
 class Deployed(NamedTuple):
-    """A forwarder in Lambda behind an HTTP API, and the CodeSha256 that Lambda gave it."""
+    """Forwarders in Lambda behind an HTTP API, and the CodeSha256 that Lambda gave the first."""
 
     url: str
+    asynchronous_url: str
     code_sha256: str
     aws: str
 
 
 @pytest.fixture(scope="module")
 def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
-    with echo_server() as runtime, ministack(runtime, tmp_path_factory.mktemp("ministack")) as aws:
-        arn, code_sha256 = create_function(aws)
-        api = session().client("apigatewayv2", endpoint_url=aws)
-        with closing(api):
+    runtime = _Runtime(("127.0.0.1", 0), _Echo)
+    with serving(runtime) as url, ministack(url, tmp_path_factory.mktemp("ministack")) as aws:
+        runtime.aws = aws
+        with closing(session().client("s3", endpoint_url=aws)) as s3:
+            s3.create_bucket(Bucket="bucket")
+        with closing(session().client("apigatewayv2", endpoint_url=aws)) as api:
             api_id = api.create_api(Name="test", ProtocolType="HTTP")["ApiId"]
-            integration = api.create_integration(
-                ApiId=api_id, IntegrationType="AWS_PROXY", IntegrationUri=arn, PayloadFormatVersion="2.0"
-            )
-            target = f"integrations/{integration['IntegrationId']}"
-            api.create_route(ApiId=api_id, RouteKey="ANY /nlp/sentiment", Target=target)
+            code_sha256 = create_route(aws, api, api_id, "sentiment", CONFIG)
+            create_route(aws, api, api_id, "asynchronous", replace(CONFIG, asynchronous=FOLDERS))
             api.create_stage(ApiId=api_id, StageName="$default", AutoDeploy=True)
-        yield Deployed(f"{aws}/_aws/execute-api/{api_id}/$default/nlp/sentiment", code_sha256, aws)
-
-
-@contextmanager
-def echo_server() -> Iterator[str]:
-    with ThreadingHTTPServer(("127.0.0.1", 0), _Echo) as server:
-        server.daemon_threads = True
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_address[1]}"
-        server.shutdown()
-        thread.join()
+        base = f"{aws}/_aws/execute-api/{api_id}/$default"
+        yield Deployed(f"{base}/nlp/sentiment", f"{base}/nlp/asynchronous", code_sha256, aws)
 
 
 @contextmanager
@@ -139,6 +162,7 @@ def ministack(runtime: str, folder: Path) -> Iterator[str]:
         "BIND_HOST": "127.0.0.1",
         "TMPDIR": str(folder),
         "AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME": runtime,
+        "AWS_ENDPOINT_URL_S3": f"http://127.0.0.1:{port}",
     }
     log = folder / "log"
     with log.open("wb") as output:
@@ -165,12 +189,12 @@ def wait_for(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
     pytest.fail(f"ministack does not answer: {log.read_text()}")
 
 
-def create_function(aws: str) -> tuple[str, str]:
-    package = bundle.build(CONFIG)
-    client = session().client("lambda", endpoint_url=aws)
-    with closing(client):
+def create_route(aws: str, api: "ApiGatewayV2Client", api_id: str, name: str, config: ForwarderConfig) -> str:
+    """Deploy a forwarder behind ``/nlp/<name>``; gives its CodeSha256."""
+    package = bundle.build(config)
+    with closing(session().client("lambda", endpoint_url=aws)) as client:
         client.create_function(
-            FunctionName="forwarder",
+            FunctionName=name,
             Runtime=bundle.RUNTIME,
             Role="arn:aws:iam::000000000000:role/forwarder",
             Handler=bundle.HANDLER,
@@ -178,11 +202,17 @@ def create_function(aws: str) -> tuple[str, str]:
             MemorySize=bundle.MEMORY_MB,
             Code={"ZipFile": package.zip},
         )
-        client.get_waiter("function_active_v2").wait(
-            FunctionName="forwarder", WaiterConfig={"Delay": 1, "MaxAttempts": 30}
-        )
-        made = client.get_function_configuration(FunctionName="forwarder")
-    return made["FunctionArn"], made["CodeSha256"]
+        client.get_waiter("function_active_v2").wait(FunctionName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 30})
+        made = client.get_function_configuration(FunctionName=name)
+    integration = api.create_integration(
+        ApiId=api_id,
+        IntegrationType="AWS_PROXY",
+        IntegrationUri=made["FunctionArn"],
+        PayloadFormatVersion="2.0",
+    )
+    target = f"integrations/{integration['IntegrationId']}"
+    api.create_route(ApiId=api_id, RouteKey=f"ANY /nlp/{name}", Target=target)
+    return made["CodeSha256"]
 
 
 def session() -> boto3.Session:
@@ -216,11 +246,31 @@ def test_over_http_bytes_and_refusals_pass_unchanged(deployed: Deployed) -> None
     assert requests.head(deployed.url, headers=opened, timeout=30).status_code == 405
 
 
+def test_over_http_a_result_is_fetched_where_the_queued_request_said(deployed: Deployed) -> None:
+    opened = {"X-Api-Key": TOKEN, "Content-Type": "application/octet-stream"}
+    content = bytes(range(256)) * 4096
+    taken = requests.post(deployed.asynchronous_url, data=content, headers=opened, timeout=30)
+    assert (taken.status_code, taken.json()["status"]) == (202, "Pending")
+    answer = requests.get(urljoin(deployed.asynchronous_url, taken.headers["location"]), headers=opened, timeout=30)
+    assert (answer.status_code, answer.content) == (200, content)
+    assert answer.headers["content-type"] == "application/octet-stream"
+    assert requests.get(deployed.asynchronous_url, headers=opened, timeout=30).json() == {"status": "Ready"}
+
+
+def test_over_http_a_failure_is_told_and_what_is_not_there_is_awaited(deployed: Deployed) -> None:
+    opened = {"X-Api-Key": TOKEN}
+    taken = requests.post(deployed.asynchronous_url, data=b"bad", headers=opened, timeout=30).json()
+    told = {"inference": taken["inferenceId"]}
+    assert requests.get(deployed.asynchronous_url, told, headers=opened, timeout=30).status_code == 502
+    other = {"inference": re.sub("~[0-9a-f]{8}", "~00000000", taken["inferenceId"])}
+    assert requests.get(deployed.asynchronous_url, other, headers=opened, timeout=30).status_code == 202
+
+
 def test_the_access_log_reaches_the_functions_log_group(deployed: Deployed) -> None:
     requests.post(deployed.url, data=b"private-text", headers={"X-Api-Key": TOKEN}, timeout=30)
     logs = session().client("logs", endpoint_url=deployed.aws)
     with closing(logs):
-        events = logs.filter_log_events(logGroupName="/aws/lambda/forwarder")["events"]
+        events = logs.filter_log_events(logGroupName="/aws/lambda/sentiment")["events"]
     lines = [event["message"] for event in events]
     records = [json.loads(line) for line in lines if re.match(r"\{", line)]
     assert {"method", "status", "milliseconds"} <= records[-1].keys()

@@ -1,97 +1,40 @@
 """The handler as deployed, against a real HTTP server in SageMaker's place."""
 
 import base64
-import hashlib
-import importlib.util
-import io
 import json
 import threading
-import zipfile
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Iterator
 from types import ModuleType
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.forwarder.deployed import (
+    JSON,
+    TOKEN,
+    TOKEN_SHA256,
+    Context,
+    Reply,
+    Runtime,
+    deployed,
+    event,
+    refusal,
+    serving,
+)
 
-from ephemeral_endpoints.forwarder.bundle import build
-from ephemeral_endpoints.forwarder.config import ForwarderConfig
+from ephemeral_endpoints.forwarder.config import ForwarderConfig, Variant
 from ephemeral_endpoints.forwarder.invocation import make_client
 
-TOKEN = "correct-horse"  # noqa: S105 - opens nothing but the forwarder of these tests
-CONFIG = ForwarderConfig("nlp-sentiment", hashlib.sha256(TOKEN.encode()).hexdigest(), 1000, "eu-west-1")
-JSON = {"Content-Type": "application/json"}
-
-
-@dataclass(frozen=True)
-class Reply:
-    """One answer of SageMaker; ``hang_up`` closes the connection instead, ``hold`` waits to be set before that."""
-
-    status: int = 200
-    headers: Mapping[str, str] = field(default_factory=lambda: JSON)
-    body: bytes = b'{"label":"positive"}'
-    hang_up: bool = False
-    hold: threading.Event | None = None
-
-
-def refusal(status: int, code: str, message: str = "", **members: object) -> Reply:
-    """An error as SageMaker's REST-JSON protocol writes it."""
-    content = json.dumps({"Message": message, **members}).encode()
-    return Reply(status, {"x-amzn-ErrorType": code, **JSON}, content)
-
-
-class Runtime(ThreadingHTTPServer):
-    """SageMaker Runtime: gives ``replies`` in turn, the last of them again and again."""
-
-    daemon_threads = True
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
-        self.answer_with(Reply())
-
-    def answer_with(self, *replies: Reply) -> None:
-        self.replies = list(replies)
-        self.requests: list[tuple[str, Mapping[str, str], bytes]] = []
-
-
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True
-    server: Runtime
-
-    def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["Content-Length"]))
-        self.server.requests.append((self.path, dict(self.headers), body))
-        replies = self.server.replies
-        reply = replies.pop(0) if len(replies) > 1 else replies[0]
-        if reply.hold:
-            reply.hold.wait(10)
-        if reply.hang_up or reply.hold:
-            self.close_connection = True
-            return
-        self.send_response(reply.status)
-        for name, value in {"Content-Length": str(len(reply.body)), **reply.headers}.items():
-            self.send_header(name, value)
-        self.end_headers()
-        self.wfile.write(reply.body)
-        promised_more = "Content-Length" in reply.headers
-        self.close_connection = promised_more
-
-    def log_message(self, *_: object) -> None:
-        pass
+CONFIG = ForwarderConfig((Variant("main", "nlp-sentiment", 1),), TOKEN_SHA256, 1000, "eu-west-1")
+UUID = "41744303-4f13-45cb-8207-ca3b38dbd486"
 
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Runtime]:
-    with Runtime() as runtime:
-        thread = threading.Thread(target=runtime.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
+    runtime = Runtime()
+    with serving(runtime):
         yield runtime
-        runtime.shutdown()
-        thread.join()
 
 
 @pytest.fixture
@@ -102,55 +45,9 @@ def runtime(server: Runtime) -> Runtime:
 
 @pytest.fixture(scope="module")
 def forwarder(server: Runtime, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ModuleType]:
-    """The handler's module, imported out of its unpacked bundle as Lambda imports it."""
-    folder = tmp_path_factory.mktemp("function")
-    with zipfile.ZipFile(io.BytesIO(build(CONFIG).zip)) as archive:
-        archive.extractall(folder)
-    spec = importlib.util.spec_from_file_location("deployed", folder / "ephemeral_endpoints/forwarder/handler.py")
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    with pytest.MonkeyPatch.context() as environment:
-        environment.setenv("AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME", f"http://127.0.0.1:{server.server_address[1]}")
-        environment.setenv("AWS_ACCESS_KEY_ID", "test")
-        environment.setenv("AWS_SECRET_ACCESS_KEY", "test")
-        spec.loader.exec_module(module)
+    url = f"http://127.0.0.1:{server.server_address[1]}"
+    with deployed(CONFIG, tmp_path_factory.mktemp("function"), {"SAGEMAKER_RUNTIME": url}) as module:
         yield module
-    module.CLIENT.close()
-
-
-class Context:
-    """Lambda's context object."""
-
-    def __init__(self, milliseconds: int = 30_000) -> None:
-        self.milliseconds = milliseconds
-
-    def get_remaining_time_in_millis(self) -> int:
-        return self.milliseconds
-
-
-def event(
-    method: str = "POST",
-    body: str | None = '{"text":"good"}',
-    headers: Mapping[str, str] | None = None,
-    *,
-    encoded: bool = False,
-) -> dict[str, Any]:
-    """An event as API Gateway sends it, by default with the right token."""
-    return {
-        "version": "2.0",
-        "routeKey": "ANY /nlp/sentiment",
-        "rawPath": "/nlp/sentiment",
-        "rawQueryString": "q=private-query",
-        "headers": headers or {"authorization": f"Bearer {TOKEN}", "content-type": "application/json"},
-        "requestContext": {
-            "apiId": "a1b2c3d4",
-            "http": {"method": method, "path": "/nlp/sentiment", "protocol": "HTTP/1.1", "sourceIp": "192.0.2.1"},
-            "requestId": "JKJaXmPLvHcESHA=",
-            "stage": "$default",
-        },
-        "isBase64Encoded": encoded,
-    } | ({} if body is None else {"body": body})
 
 
 def test_post_reaches_the_model_and_its_answer_the_caller(forwarder: ModuleType, runtime: Runtime) -> None:
@@ -298,6 +195,14 @@ def test_get_tells_whether_the_model_answers(
         assert json.loads(response["body"]) == {"status": "Ready"}
 
 
+def test_an_endpoint_that_answers_at_once_has_no_results_to_fetch(forwarder: ModuleType, runtime: Runtime) -> None:
+    assert forwarder.QUEUE is None, "a client of S3 would slow the cold start"
+    told = f"65f00000~{UUID}.out~{UUID}-error.out"
+    for query in ({"inference": told}, {"inference": ""}):
+        assert forwarder.handle(event("GET", None, query=query), Context())["statusCode"] == 404
+    assert not runtime.requests
+
+
 def test_a_connection_that_died_while_lambda_slept_is_replaced(forwarder: ModuleType, runtime: Runtime) -> None:
     runtime.answer_with(HANG_UP, Reply())
     assert forwarder.handle(event(), Context())["statusCode"] == 200
@@ -334,6 +239,7 @@ def test_the_access_log_has_one_line_of_figures_and_no_content(
         "requestId": "JKJaXmPLvHcESHA=",
         "method": "POST",
         "status": 200,
+        "variant": "main",
         "problem": None,
         "cause": None,
         "requestBytes": 23,
@@ -376,7 +282,7 @@ def test_an_unforeseen_error_is_a_500_whose_message_stays_inside(
     response = forwarder.handle(event(), Context())
     assert response["statusCode"] == 500
     log = json.loads(capsys.readouterr().out)
-    assert log["cause"].startswith("AttributeError in _send, line ")
+    assert log["cause"].startswith("AttributeError in <lambda>, line ")
     assert "NoneType" not in str(response) + str(log)
 
 

@@ -107,6 +107,27 @@ def test_a_header_goes_on_only_if_it_cannot_end_itself(value: str) -> None:
         assert messages.header({"accept": value}, "accept") == (value or None)
 
 
+@pytest.mark.parametrize(
+    ("event", "expected"),
+    [
+        ({}, None),
+        ({"queryStringParameters": None}, None),
+        ({"queryStringParameters": {"other": "1"}}, None),
+        ({"queryStringParameters": {"inference": ""}}, ""),
+        ({"queryStringParameters": {"inference": "1,2"}}, "1,2"),
+    ],
+)
+def test_a_parameter_that_is_empty_is_there(event: dict[str, Any], expected: str | None) -> None:
+    assert messages.parameter(event, "inference") == expected
+
+
+def test_what_else_is_told_replaces_no_header_of_safety() -> None:
+    answer = Answer(202, "application/json", b"{}", "main", {"location": "/x", "cache-control": "public"})
+    sent = messages.render_answer(answer)["headers"]
+    assert (sent["location"], sent["eep-variant"]) == ("/x", "main")
+    assert sent["cache-control"] == "no-store"
+
+
 @given(st.binary(max_size=200), st.sampled_from(["application/json", "image/png", "text/plain; charset=latin-1"]))
 @example(b"\x00\x7f", "text/plain")
 def test_an_answer_goes_out_byte_for_byte(body: bytes, content_type: str) -> None:
@@ -162,8 +183,9 @@ def test_no_content_type_can_add_a_header(content_type: str) -> None:
 )
 def test_an_answer_that_lambda_would_drop_is_a_problem(body: bytes, reason: str) -> None:
     with pytest.raises(Problem) as refusal:
-        messages.render_answer(Answer(200, "text/plain", body))
+        messages.render_answer(Answer(200, "text/plain", body, "main"))
     assert refusal.value.kind == "answer-too-large", reason
+    assert refusal.value.headers == {"eep-variant": "main"}
 
 
 def test_a_problem_has_every_member_of_rfc_9457() -> None:

@@ -1,8 +1,5 @@
-import io
-import zipfile
 from pathlib import Path
 
-import pytest
 from tests.fixtures.operator import (
     DEFAULT_SETTINGS,
     NEEDED_CREATIONS,
@@ -188,61 +185,3 @@ def test_a_rollout_that_fails_leaves_the_old_revision_serving_until_the_next_spe
     assert ready["status"]["revision"] == "3333333"
     assert say(bench, ready) == "third"
     wait_until(lambda: len(bench.contents()["Model"]) == 1, seconds=10, what="the failed revision's model gone")
-
-
-@pytest.fixture
-def watchful(bench: Bench, operator_process: OperatorProcess) -> Bench:
-    """An operator that takes a snapshot of AWS every second."""
-    operator_process.run({**DEFAULT_SETTINGS, "EEP_SNAPSHOT_SECONDS": "1"})
-    return bench
-
-
-def test_what_somebody_changed_by_hand_is_repaired_by_the_next_snapshot(watchful: Bench) -> None:
-    bench = watchful
-    bench.apply("pr", bench.spec())
-    ready = bench.wait_ready("pr")
-    before = State(bench)
-    assert before.whole()
-
-    lambda_, logs, gateway = bench.aws("lambda"), bench.aws("logs"), bench.aws("apigatewayv2")
-    api = gateway.get_apis()["Items"][0]["ApiId"]
-    bench.aws("cloudwatch").delete_alarms(AlarmNames=before.contents["Alarm"][:1])
-    logs.put_retention_policy(logGroupName=before.contents["LogGroup"][0], retentionInDays=365)
-    logs.delete_retention_policy(logGroupName=before.contents["LogGroup"][1])
-    gateway.delete_route(ApiId=api, RouteId=gateway.get_routes(ApiId=api)["Items"][0]["RouteId"])
-    lambda_.update_function_code(FunctionName=before.contents["Function"][0], ZipFile=zipped("handler.py", "broken"))
-    bench.aws("sagemaker").delete_endpoint(EndpointName=before.contents["Endpoint"][0])
-
-    wait_until(lambda: State(bench) == before, seconds=30, what="everything repaired")
-    assert say(bench, bench.wait_ready("pr")) == "hello"
-    assert ready["status"]["url"] == bench.wait_ready("pr")["status"]["url"]
-
-
-class State:
-    """What somebody may change by hand, as it is now."""
-
-    def __init__(self, bench: Bench) -> None:
-        self.contents = bench.contents()
-        groups = bench.aws("logs").describe_log_groups()["logGroups"]
-        self.retention = {each["logGroupName"]: each.get("retentionInDays") for each in groups}
-        functions = bench.aws("lambda").list_functions()["Functions"]
-        self.code = {each["FunctionName"]: each["CodeSha256"] for each in functions}
-
-    def whole(self) -> bool:
-        """Whether nothing is missing, as far as figures tell."""
-        return len(self.contents.get("Alarm", [])) == 2 and set(self.retention.values()) == {7}
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, State) and vars(self) == {
-            **vars(other),
-            "contents": other.contents | {"Integration": self.contents.get("Integration", [])},
-        }
-
-    __hash__ = None  # type: ignore[assignment]  # compared only
-
-
-def zipped(name: str, text: str) -> bytes:
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as archive:
-        archive.writestr(name, text)
-    return buffer.getvalue()

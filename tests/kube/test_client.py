@@ -1,3 +1,4 @@
+import asyncio
 import base64
 import re
 from collections.abc import Awaitable, Callable, Mapping
@@ -184,7 +185,7 @@ def test_names_of_secrets_are_valid_and_told_apart() -> None:
         assert re.fullmatch(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*", name)
 
 
-@pytest.mark.parametrize("name", ["pr-42", LONG], ids=["short", "of 253 characters"])
+@pytest.mark.parametrize("name", ["pr-42", LONG, "a" * 199 + ".b"], ids=["short", "of 253 characters", "cut at a dot"])
 async def test_events_are_seen_about_the_object(cluster: Cluster, kube: KubeClient, name: str) -> None:
     raw = cluster.create(name)
     await kube.event(raw, kind="Warning", reason="ImageNotFound", message="x" * 2000)
@@ -193,6 +194,41 @@ async def test_events_are_seen_about_the_object(cluster: Cluster, kube: KubeClie
     ).items
     assert (event.type, event.reason, len(event.message or "")) == ("Warning", "ImageNotFound", 1024)
     assert (event.first_timestamp, event.count) == (NOW, 1)
+
+
+async def test_the_same_event_upon_the_same_status_is_there_once(cluster: Cluster, kube: KubeClient) -> None:
+    def messages() -> list[str]:
+        uid = raw["metadata"]["uid"]
+        events = cluster.core.list_namespaced_event(cluster.namespace, field_selector=f"involvedObject.uid={uid}")
+        return sorted(event.message or "" for event in events.items)
+
+    raw = cluster.create()
+    for _ in range(2):
+        await kube.event(raw, kind="Normal", reason="Creating", message="waits")
+    assert messages() == ["waits"], "whoever does not know whether it was told tells it again"
+    await kube.event(raw, kind="Normal", reason="Creating", message="waits for more")
+    assert messages() == ["waits", "waits for more"]
+    newer = await kube.write_status(raw, {"url": "https://x"})
+    await kube.event(newer, kind="Normal", reason="Creating", message="waits")
+    assert messages() == ["waits", "waits", "waits for more"], "what happens anew is told anew"
+
+
+async def test_an_event_survives_a_connection_that_breaks(cluster: Cluster) -> None:
+    requests: list[bytes] = []
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        requests.append(await reader.readuntil(b"\r\n"))
+        if len(requests) > 1:
+            writer.write(b"HTTP/1.1 201 Created\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}")
+            await writer.drain()
+        writer.close()
+
+    raw = cluster.create()
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        host, port = server.sockets[0].getsockname()
+        async with AsyncApiClient(Configuration(host=f"http://{host}:{port}")) as api:
+            await KubeClient(api, lambda: NOW).event(raw, kind="Normal", reason="Ready", message="")
+    assert [request.split()[0] for request in requests] == [b"POST", b"POST"]
 
 
 async def test_events_about_classes_are_seen_in_the_default_namespace(cluster: Cluster, kube: KubeClient) -> None:

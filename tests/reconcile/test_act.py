@@ -6,8 +6,8 @@ from tests.core.objects import resolved, subject
 
 from ephemeral_endpoints.aws.account import Account, Identity
 from ephemeral_endpoints.core.desired import NOTHING, desired
-from ephemeral_endpoints.core.errors import Denied, Problem, Transient
-from ephemeral_endpoints.core.plan import Create, Step
+from ephemeral_endpoints.core.errors import Contested, Denied, Problem, Transient
+from ephemeral_endpoints.core.plan import Create, Desired, Step
 from ephemeral_endpoints.core.resources import Have, Key, Kind, Phase
 from ephemeral_endpoints.reconcile.act import MOST_STEPS_PER_RESOURCE, View, converge
 
@@ -110,3 +110,21 @@ async def test_nothing_goes_on_in_the_background_when_a_step_fails_unexpectedly(
     with pytest.raises(KeyError, match="a defect"):
         await running
     assert steps.under_way == 0
+
+
+async def test_what_has_to_wait_is_not_taken_and_told_of_with_what_failed() -> None:
+    steps = Steps()
+    steps.go_on.set()
+    failed: dict[Key, Problem] = {}
+    judged: list[Key] = []
+
+    def refusal(step: Step, wanted: Desired) -> Problem | None:
+        assert wanted == WANTED
+        judged.append(step.key)
+        return Contested("pauses") if step.key.kind is Kind.ALARM else None
+
+    view = await converge(cast("Account", steps), ME, steps.view, failed, lambda _: None, refusal=refusal)
+    assert {key.kind for key in failed} == {Kind.ALARM}
+    assert not {Kind.ALARM} & {key.kind for key in steps.taken}
+    assert len(judged) == len(set(judged)), "nobody is asked twice"
+    assert view == steps.view(), "what is there in the end"

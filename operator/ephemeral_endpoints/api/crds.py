@@ -53,6 +53,7 @@ def endpoint_crd() -> Crd:
         _column("Expires", ".status.expiresAt", "string", "When the endpoint goes away"),
         _column("Revision", ".status.revision", "string", "Git commit that is served", wide=True),
         _column("Serving", ".status.serving", "string", "What the model runs on", wide=True),
+        _column("Cost/h", ".status.cost.hourlyUSD", "string", "USD an hour that its instances cost", wide=True),
         _column("Age", ".metadata.creationTimestamp", "date", "Time since the object was made"),
     ]
     return _crd(EphemeralEndpoint, plural="ephemeralendpoints", short_name="eep", scope="Namespaced", columns=columns)

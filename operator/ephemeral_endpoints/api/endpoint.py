@@ -8,6 +8,7 @@ from pydantic import Field
 from ephemeral_endpoints.api import API_VERSION
 from ephemeral_endpoints.api.base import TOLERANT, ApiModel, Conditions, ObjectMeta
 from ephemeral_endpoints.api.rules import Rule
+from ephemeral_endpoints.api.serving import Serving
 from ephemeral_endpoints.api.types import (
     DnsLabel,
     Duration,
@@ -19,12 +20,15 @@ from ephemeral_endpoints.api.types import (
     RetentionDays,
     Revision,
     RoutePath,
-    ServerlessMemory,
+    S3Prefix,
     Timestamp,
 )
 
-MAX_BODY_BYTES = 4 * 1024 * 1024
+SERVERLESS_BODY_BYTES = 4 * 1024 * 1024
 """The largest request that a serverless endpoint takes."""
+
+MAX_BODY_BYTES = 6 * 1024 * 1024
+"""The largest request that a Lambda function, and so the forwarder, takes."""
 
 
 class AuthType(StrEnum):
@@ -40,6 +44,13 @@ class ExpiryAction(StrEnum):
     AUTO = "Auto"
     DELETE = "Delete"
     RETIRE = "Retire"
+
+
+class DeletionPolicy(StrEnum):
+    """What becomes of everything in AWS when the object goes."""
+
+    DELETE = "Delete"
+    RETAIN = "Retain"
 
 
 class Source(ApiModel):
@@ -76,24 +87,6 @@ class Model(ApiModel):
     Everyone who may read the object can read them: no secrets."""
 
 
-class Serverless(ApiModel):
-    """Size of a serverless endpoint, which costs nothing while nobody calls it."""
-
-    memory_size_mb: Annotated[ServerlessMemory, Field(alias="memorySizeMB")] = 2048
-    """Memory of the container in MB: 1024, 2048, 3072, 4096, 5120 or 6144. CPU grows with it. Default 2048."""
-
-    max_concurrency: Annotated[Integer, Field(ge=1, le=200)] = 1
-    """Requests that are served at the same time, 1 to 200; further ones are answered with 503 and Retry-After. It
-    counts against the account's quota. Default 1."""
-
-
-class Serving(ApiModel):
-    """What the model runs on."""
-
-    serverless: Serverless = Serverless()
-    """Serve from a serverless endpoint of this size."""
-
-
 class Auth(ApiModel):
     """Who may call the endpoint."""
 
@@ -112,9 +105,10 @@ class Api(ApiModel):
     auth: Auth = Auth()
     """Who may call."""
 
-    max_body_bytes: Annotated[Integer, Field(ge=1, le=MAX_BODY_BYTES)] = MAX_BODY_BYTES
-    """Largest request body in bytes, 1 to 4194304 (4 MiB, the limit of serverless endpoints); larger ones are answered
-    with 413. Default 4194304."""
+    max_body_bytes: Annotated[Integer, Field(ge=1, le=MAX_BODY_BYTES)] = SERVERLESS_BODY_BYTES
+    """Largest request body in bytes; larger ones are answered with 413. At most 4194304 (4 MiB) on serverless
+    endpoints and 6291456 (6 MiB) on instances; the API passes bodies that are not text on in base64, which takes a
+    third more. Default 4194304."""
 
 
 class Alarms(ApiModel):
@@ -139,6 +133,17 @@ class Monitoring(ApiModel):
     """Thresholds of the alarms."""
 
 
+class Capture(ApiModel):
+    """A record of requests and answers, as SageMaker's data capture keeps it."""
+
+    s3_uri: S3Prefix
+    """Where the records are kept: s3://<bucket>/<prefix>. The class's execution role must be able to write there.
+    They are not deleted: set a lifecycle rule on the bucket."""
+
+    sampling_percent: Annotated[Integer, Field(ge=1, le=100)] = 100
+    """Share of the requests that is recorded, in percent, 1 to 100. Default 100."""
+
+
 class Lifecycle(ApiModel):
     """When the endpoint goes away."""
 
@@ -147,9 +152,14 @@ class Lifecycle(ApiModel):
     caps it. Default: the class's defaultTtl."""
 
     on_expiry: ExpiryAction = ExpiryAction.AUTO
-    """What happens when the time is up; everything in AWS goes in any case. Delete: the object is deleted too. Retire:
-    the object stays as a tombstone. Auto: Retire where a GitOps tool manages the object and would make it anew, Delete
-    elsewhere. Default Auto."""
+    """What happens to the object when the time is up; deletionPolicy says what becomes of everything in AWS. Delete:
+    the object is deleted. Retire: it stays as a tombstone. Auto: Retire where a GitOps tool manages the object and
+    would make it anew, Delete elsewhere. Default Auto."""
+
+    deletion_policy: DeletionPolicy = DeletionPolicy.DELETE
+    """What becomes of everything in AWS when the object is deleted or its time is up. Delete: it is deleted. Retain: it
+    stays and serves on, and costs what it costs, with the tag ephemeral-endpoints.io/retain=true; from then on
+    nobody but you deletes it. The Secret with the token goes with the object: save it before. Default Delete."""
 
 
 class EphemeralEndpointSpec(ApiModel):
@@ -161,6 +171,16 @@ class EphemeralEndpointSpec(ApiModel):
             " && (!has(self.className) || self.className == oldSelf.className)",
             message="className cannot be set, changed or removed once the object exists, because what it made lives "
             "where its class says: delete the object and make it anew",
+        ),
+        Rule(
+            cel="!has(self.capture) || has(self.serving.instances)",
+            message="capture needs serving.instances: SageMaker records nothing on serverless endpoints",
+            holds=lambda spec: spec.capture is None or spec.serving.instances is not None,
+        ),
+        Rule(
+            cel=f"self.api.maxBodyBytes <= {SERVERLESS_BODY_BYTES} || has(self.serving.instances)",
+            message=f"api.maxBodyBytes must be at most {SERVERLESS_BODY_BYTES} (4 MiB) on a serverless endpoint",
+            holds=lambda spec: spec.api.max_body_bytes <= SERVERLESS_BODY_BYTES or spec.serving.instances is not None,
         ),
     )
 
@@ -179,6 +199,9 @@ class EphemeralEndpointSpec(ApiModel):
 
     api: Api = Api()
     """The public HTTP API in front of the endpoint."""
+
+    capture: Capture | None = None
+    """A record of requests and answers in S3; needs serving.instances. Absent: nothing is recorded."""
 
     monitoring: Monitoring = Monitoring()
     """Logs and alarms."""
@@ -203,6 +226,24 @@ class ResolvedImage(ApiModel):
     """The image's digest, sha256:…"""
 
 
+class ServedVariant(ApiModel):
+    """One of several models behind the URL."""
+
+    model_config = TOLERANT
+
+    name: str
+    """Name of the variant."""
+
+    weight: int
+    """The variant's share of the requests, in relation to the others' weights."""
+
+    endpoint_name: str
+    """Name of the variant's endpoint in SageMaker."""
+
+    image: ResolvedImage | None = None
+    """The image that the variant's tag or digest was resolved to."""
+
+
 class Resource(ApiModel):
     """Something that exists in AWS because of the object."""
 
@@ -216,6 +257,16 @@ class Resource(ApiModel):
 
     arn: str | None = None
     """ARN of the resource, where it has one."""
+
+
+class Cost(ApiModel):
+    """What the object costs, as far as it is known."""
+
+    model_config = TOLERANT
+
+    hourly_usd: Annotated[str | None, Field(alias="hourlyUSD")] = None
+    """What its instances cost an hour for being there, in USD; serverless capacity costs by use only and counts as
+    0.00. Absent while a price is not known: the class can give it."""
 
 
 class EphemeralEndpointStatus(ApiModel):
@@ -241,11 +292,17 @@ class EphemeralEndpointStatus(ApiModel):
     image: ResolvedImage | None = None
     """The image that the spec's tag or digest was resolved to."""
 
+    variants: tuple[ServedVariant, ...] = ()
+    """The models behind the URL, where there are several."""
+
     revision: str | None = None
     """The Git commit that is served now."""
 
     expires_at: Timestamp | None = None
     """When the endpoint goes away."""
+
+    cost: Cost | None = None
+    """What the object costs, as far as it is known."""
 
     resources: tuple[Resource, ...] = ()
     """Everything that exists in AWS because of the object."""

@@ -1,6 +1,7 @@
 """EphemeralEndpointClass: where endpoints run and within what limits, as the platform team decides."""
 
 import re
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Annotated, ClassVar, Literal
 
@@ -10,7 +11,15 @@ from ephemeral_endpoints.api import API_VERSION, DEFAULT_CLASS_ANNOTATION
 from ephemeral_endpoints.api.base import TOLERANT, ApiModel, Conditions, ObjectMeta
 from ephemeral_endpoints.api.duration import FORM
 from ephemeral_endpoints.api.rules import Rule, matches
-from ephemeral_endpoints.api.types import Duration, ImageRepositoryGlob, Region, RoleArn
+from ephemeral_endpoints.api.types import (
+    Duration,
+    ImageRepositoryGlob,
+    InstanceTypeGlob,
+    Integer,
+    Region,
+    RoleArn,
+    UpToAnHour,
+)
 
 _ACCOUNT = "::[0-9]{12}:"
 _ROLES = ("executionRoleArn", "forwarderRoleArn", "invokeRoleArn")
@@ -23,6 +32,32 @@ QueueName = Annotated[
         "[A-Za-z0-9_-]{1,80}",
         "must be the name of a standard queue of Amazon SQS, such as eep-events: letters, digits, '_' and '-' "
         "(no URL, no ARN, no .fifo)",
+    ),
+]
+
+_INSTANCE_TYPE = "ml[.][a-z0-9-]+[.][a-z0-9-]+"
+_PRICE = "[0-9]{1,4}([.][0-9]{1,6})?"
+
+Prices = Annotated[
+    Mapping[str, Annotated[str, Field(max_length=12)]],
+    Field(max_length=200),
+    Rule(
+        cel=f"self.all(type, type.matches('^({_INSTANCE_TYPE})$') && self[type].matches('^({_PRICE})$'))",
+        message='must give instance types a price in USD an hour, in quotes: ml.m5.large: "0.115"',
+        holds=lambda prices: all(
+            re.fullmatch(_INSTANCE_TYPE, type_) and re.fullmatch(_PRICE, price) for type_, price in prices.items()
+        ),
+    ),
+]
+
+
+# https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html
+ExternalId = Annotated[
+    str,
+    Field(min_length=2, max_length=1224),
+    matches(
+        r"[A-Za-z0-9_+=,.@:/-]{2,}",
+        "must be an external ID as AWS STS takes it: 2 to 1224 letters, digits and _+=,.@:/-",
     ),
 ]
 
@@ -41,6 +76,18 @@ class ImagePolicy(ApiModel):
     repository of the class's own account and region. Default empty."""
 
 
+class InstancePolicy(ApiModel):
+    """Which instances may be used, and how many."""
+
+    allowed_types: Annotated[tuple[InstanceTypeGlob, ...], Field(max_length=100)] = ()
+    """Instance types that may be used, at most 100, as patterns in which * stands for any characters and ? for one:
+    ml.m5.*. Empty: every type. Default empty."""
+
+    max_count: Annotated[Integer, Field(ge=0, le=500)] = 10
+    """Most instances of one object, all variants together and autoscaling included, 0 to 500; 0 allows serverless
+    endpoints only. Default 10."""
+
+
 class EventSource(ApiModel):
     """Where AWS tells that endpoints have changed."""
 
@@ -49,6 +96,34 @@ class EventSource(ApiModel):
     EventBridge rule sends it the events of source aws.sagemaker and detail type SageMaker Endpoint State Change. The
     operator waits at the queue by long polling, which at rest costs 3 calls a minute and queue; its role needs
     sqs:GetQueueUrl, sqs:ReceiveMessage and sqs:DeleteMessage there."""
+
+
+class EndpointPolicy(ApiModel):
+    """How much patience there is with endpoints that do not get into service."""
+
+    creation_timeout: Duration = timedelta(minutes=30)
+    """An endpoint that takes longer than this to be made or changed is reported as Stuck; nobody but AWS can end that.
+    Default 30m."""
+
+    creation_attempts: Annotated[Integer, Field(ge=1, le=20)] = 5
+    """How often an endpoint is tried that fails, 1 to 20. Then it waits for a change of its object's spec. Default
+    5."""
+
+    retry_after: UpToAnHour = timedelta(seconds=30)
+    """Pause after the first failure, at most 1h; it doubles with each further one, up to 15m or to itself where that is
+    longer. Default 30s."""
+
+
+class AssumedRole(ApiModel):
+    """The role that the operator assumes for the class."""
+
+    role_arn: RoleArn
+    """ARN of the role, in the account of the class's other roles. The operator's own role needs sts:AssumeRole on it,
+    and its trust policy must name the operator's role."""
+
+    external_id: ExternalId | None = None
+    """The external ID that the role's trust policy asks for, 2 to 1224 letters, digits and _+=,.@:/-. It is no secret.
+    Absent: none is sent."""
 
 
 class LifecyclePolicy(ApiModel):
@@ -83,6 +158,13 @@ class EphemeralEndpointClassSpec(ApiModel):
             holds=lambda spec: spec.account == _account(spec.forwarder_role_arn) == _account(spec.invoke_role_arn),
         ),
         Rule(
+            cel="!has(self.assumeRole)"
+            f" || self.assumeRole.roleArn.find('{_ACCOUNT}') == self.{_ROLES[0]}.find('{_ACCOUNT}')",
+            message="assumeRole.roleArn must be a role of the same account as the other roles: everything is made "
+            "there, and AWS services assume no roles of other accounts",
+            holds=lambda spec: spec.assume_role is None or _account(spec.assume_role.role_arn) == spec.account,
+        ),
+        Rule(
             cel="self.region == oldSelf.region"
             f" && self.{_ROLES[0]}.find('{_ACCOUNT}') == oldSelf.{_ROLES[0]}.find('{_ACCOUNT}')",
             message="the region and the roles' account cannot change, because endpoints of the class live there: "
@@ -103,8 +185,22 @@ class EphemeralEndpointClassSpec(ApiModel):
     invoke_role_arn: RoleArn
     """ARN of the role that API Gateway assumes to invoke the Lambda function."""
 
+    assume_role: AssumedRole | None = None
+    """The role that the operator assumes to work in the class's account; without one it works there with its own
+    credentials, which must then be of that account. Absent: none is assumed."""
+
     images: ImagePolicy = ImagePolicy()
     """Which images may be served."""
+
+    instances: InstancePolicy = InstancePolicy()
+    """Which instances may be used, and how many."""
+
+    endpoints: EndpointPolicy = EndpointPolicy()
+    """How much patience there is with endpoints that do not get into service."""
+
+    prices: Prices = Field(default_factory=dict)
+    """What an instance costs, in USD an hour, by its type: {ml.m5.large: "0.115"}; at most 200. Known without are
+    ml.t2.medium, ml.m5.large and ml.g4dn.xlarge, at their prices in us-east-1. Default empty."""
 
     lifecycle: LifecyclePolicy = LifecyclePolicy()
     """How long endpoints may live."""

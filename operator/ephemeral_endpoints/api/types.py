@@ -58,6 +58,10 @@ def _not_boolean(value: object) -> object:
     return value
 
 
+def _at_most_an_hour(value: timedelta) -> bool:
+    return value <= timedelta(hours=1)
+
+
 def _to_timestamp(value: datetime) -> datetime:
     return value.astimezone(UTC).replace(microsecond=0)
 
@@ -90,6 +94,16 @@ Duration = Annotated[
         message="must be a duration longer than 0s and at most 8760h (a year) in hours, minutes and seconds, "
         "such as 72h, 30m or 1h30m",
         holds=lambda value: timedelta(0) < value <= _LONGEST_DURATION,
+    ),
+]
+
+UpToAnHour = Annotated[
+    Duration,
+    Rule(
+        # A malformed duration has its own rule and message; here it would only fail to evaluate.
+        cel=f"!self.matches('^({FORM})$') || self == '' || duration(self) <= duration('1h')",
+        message="must be at most 1h",
+        holds=_at_most_an_hour,
     ),
 ]
 
@@ -200,6 +214,64 @@ RoutePath = Annotated[
         cel="!(self in ['/ping', '/sping'])",
         message="must not be /ping or /sping: API Gateway keeps them for its own health checks",
         holds=lambda path: path not in {"/ping", "/sping"},
+    ),
+]
+
+S3Prefix = Annotated[
+    str,
+    Field(max_length=512),
+    matches(
+        "s3://[a-z0-9][a-z0-9.-]+[a-z0-9](/[A-Za-z0-9!_.*'()-]+)*/?",
+        "must be the S3 URL of a folder: s3://<bucket>/<prefix>, of letters, digits and !_.*'()-",
+    ),
+]
+
+TopicArn = Annotated[
+    str,
+    Field(max_length=2048),
+    matches(
+        "arn:aws[a-z-]*:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]{1,256}",
+        "must be the ARN of a standard topic of Amazon SNS: arn:aws:sns:<region>:<account>:<name>",
+    ),
+]
+
+InstanceType = Annotated[
+    str,
+    Field(max_length=64),
+    matches(
+        r"ml[.][a-z0-9-]+[.][a-z0-9-]+",
+        "must be an instance type of SageMaker, such as ml.m5.large",
+    ),
+]
+
+InstanceTypeGlob = Annotated[
+    str,
+    Field(max_length=64),
+    matches(
+        r"ml[.][a-z0-9.*?-]+",
+        "must be an instance type of SageMaker in which * stands for any characters and ? for one, such as ml.m5.*",
+    ),
+]
+
+# https://docs.aws.amazon.com/autoscaling/application/APIReference/API_PutScheduledAction.html
+ScheduleExpression = Annotated[
+    str,
+    Field(max_length=256),
+    matches(
+        "at[(][0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}[)]"
+        "|rate[(][1-9][0-9]* (minute|minutes|hour|hours|day|days)[)]"
+        "|cron[(][A-Za-z0-9*?,/#-]+( [A-Za-z0-9*?,/#-]+){5}[)]",
+        "must be cron(<minutes> <hours> <day of month> <month> <day of week> <year>), "
+        "at(<yyyy-mm-dd>T<hh:mm:ss>) or rate(<number> <minutes, hours or days>)",
+    ),
+]
+
+TimeZone = Annotated[
+    str,
+    Field(max_length=64),
+    matches(
+        "[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+){0,2}",
+        "must be a time zone's name, such as Europe/Berlin or UTC",
     ),
 ]
 

@@ -1,7 +1,6 @@
 """One account and region: its inventory, kept by shared lists, and the steps that are taken in it."""
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -13,11 +12,10 @@ from ephemeral_endpoints.aws.components import components
 from ephemeral_endpoints.aws.inventory import Inventory
 from ephemeral_endpoints.aws.limits import Lane
 from ephemeral_endpoints.core import errors, tags
-from ephemeral_endpoints.core.orphans import is_ours
+from ephemeral_endpoints.core.orphans import is_ours, leads_to_nothing
 from ephemeral_endpoints.core.plan import Create, Delete, Step, Update
 from ephemeral_endpoints.core.resources import Have, Key, Kind, Phase, Want
-
-logger = logging.getLogger(__name__)
+from ephemeral_endpoints.core.tags import Tags
 
 FEW: Final = 8
 """So many owners at a time have their resources looked at one by one: about as many calls as the lists of hundreds."""
@@ -78,6 +76,11 @@ class Account:
         """All kinds, in the order in which lists depend on one another."""
         return tuple(self._components)
 
+    @property
+    def seen_at(self) -> float:
+        """When the oldest of the last complete lists of all kinds began; 0 if a kind was never listed."""
+        return min(self.inventory.listed_at(kind) or 0.0 for kind in self.kinds)
+
     def is_in_flight(self) -> bool:
         """Whether any endpoint is changing by itself."""
         return any(have.phase in IN_FLIGHT for have in self.inventory.all.values())
@@ -122,6 +125,16 @@ class Account:
                 self._suspects |= dict.fromkeys(step.want.needs, identity.owner)
             raise
 
+    async def mark(self, have: Have, marks: Tags, identity: Identity) -> None:
+        """Put tags on a resource beside those that it carries, unless AWS cannot tag its kind; idempotent.
+
+        Raises an error of the ``AwsError`` tree: NameConflict for what does not belong to ``identity``.
+        """
+        component = self._components[have.key.kind]
+        calls = self.calls.on_behalf_of(identity.owner, identity.lane)
+        await self._prove(component, calls, have, identity)
+        await component.mark(calls, have, marks)
+
     async def tags(self, have: Have, identity: Identity) -> Mapping[str, str] | None:
         """The tags that a resource carries right now, None for kinds without. Raises an ``AwsError``."""
         calls = self.calls.on_behalf_of(identity.owner, identity.lane)
@@ -149,10 +162,16 @@ class Account:
     async def _create(self, component: Component, calls: Calls, want: Want, identity: Identity) -> Have:
         known = self.inventory.all.get(want.key)
         if known is not None and known.owner is not None:
-            raise errors.InProgress(f"{want.key} is still another object's; it is taken over when that has given it up")
+            raise errors.InProgress(
+                f"{want.key} is still another object's; it is taken over when that has given it up. "
+                "What was retained is never given up: delete it by hand"
+            )
         try:
             made = await component.apply(calls, want, None, self.inventory.all)
         except errors.AlreadyExists:
+            if want.key.kind is Kind.ROUTE:
+                # Whose a route is, what it leads to tells, and that may be newer than our list.
+                await self.refresh((Kind.HTTP_API, Kind.INTEGRATION), since=self._clock())
             found = await component.look(calls, want.key, self.inventory.all)
             if found is None:
                 raise
@@ -177,7 +196,7 @@ class Account:
         if identity == ORPHANS:
             return is_ours(have, found, self.scope.cluster_id)
         if found is None:
-            return have.owner == identity.owner
+            return have.owner == identity.owner or leads_to_nothing(have)
         return tags.is_owned(found, cluster_id=self.scope.cluster_id, uid=identity.uid)
 
     def _note(self, key: Key, have: Have | None) -> None:
@@ -213,7 +232,7 @@ class Account:
             del self._refreshing[kind]
 
 
-_CHAINS: Final = ((Kind.ENDPOINT_CONFIG, Kind.ENDPOINT), (Kind.HTTP_API, Kind.INTEGRATION, Kind.ROUTE))
+_CHAINS: Final = ((Kind.MODEL, Kind.ENDPOINT_CONFIG, Kind.ENDPOINT), (Kind.HTTP_API, Kind.INTEGRATION, Kind.ROUTE))
 """What a list refers to must have been listed before it."""
 
 
@@ -222,52 +241,3 @@ async def _all(work: Iterable[Awaitable[None]]) -> None:
     for result in await asyncio.gather(*work, return_exceptions=True):
         if isinstance(result, BaseException):
             raise result
-
-
-class Accounts:
-    """The accounts that classes refer to, connected on first use."""
-
-    def __init__(
-        self,
-        cluster_id: str,
-        *,
-        connect: Callable[[str], Clients],
-        calls: Callable[[], Calls],
-        clock: Callable[[], float],
-        on_change: Callable[[str], None],
-    ) -> None:
-        self._cluster_id = cluster_id
-        self._connect = connect
-        self._calls = calls
-        self._clock = clock
-        self._on_change = on_change
-        self._connected: dict[str, Account] = {}
-        self._locks: dict[str, asyncio.Lock] = {}
-
-    @property
-    def connected(self) -> tuple[Account, ...]:
-        """The accounts in use."""
-        return tuple(self._connected.values())
-
-    async def of_region(self, region: str) -> Account:
-        """The account of a region with a complete inventory; waits for the first lists.
-
-        Raises an error of the ``AwsError`` tree.
-        """
-        async with self._locks.setdefault(region, asyncio.Lock()):
-            account = self._connected.get(region) or await self._open(region)
-            await account.refresh(account.kinds, since=0.0)
-            self._connected[region] = account
-            return account
-
-    def forget(self, account: Account) -> None:
-        """Connect anew next time: botocore keeps the absence of credentials for as long as a client lives."""
-        self._connected = {region: each for region, each in self._connected.items() if each is not account}
-
-    async def _open(self, region: str) -> Account:
-        clients = await asyncio.to_thread(self._connect, region)
-        calls = self._calls()
-        caller = await calls(clients.sts.get_caller_identity)
-        scope = Scope(self._cluster_id, caller["Account"], region)
-        logger.info("connected to AWS", extra={"account": scope.account_id, "region": region})
-        return Account(clients, scope, calls, clock=self._clock, on_change=self._on_change)

@@ -10,6 +10,7 @@ from ephemeral_endpoints.aws.component import Scope, expect, pages, tag_list, ta
 from ephemeral_endpoints.core import errors
 from ephemeral_endpoints.core.names import owner_of
 from ephemeral_endpoints.core.resources import AlarmSpec, Have, Haves, Key, Kind, Phase, Want
+from ephemeral_endpoints.core.tags import Tags
 
 if TYPE_CHECKING:
     from types_boto3_cloudwatch import CloudWatchClient
@@ -102,6 +103,10 @@ class AlarmComponent:
         """See ``Component``."""
         answer = await calls(self._client.list_tags_for_resource, ResourceARN=have.arn)
         return tag_map(list(answer["Tags"]))
+
+    async def mark(self, calls: Calls, have: Have, marks: Tags) -> None:
+        """See ``Component``."""
+        await calls(self._client.tag_resource, ResourceARN=have.arn, Tags=tag_list(marks))
 
     async def apply(self, calls: Calls, want: Want, have: Have | None, known: Haves) -> Have:
         """See ``Component``. CloudWatch creates and replaces by the same call."""

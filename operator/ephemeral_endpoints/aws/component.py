@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Protocol, TypeVar
 from ephemeral_endpoints.aws.calls import Calls
 from ephemeral_endpoints.core.names import prefix
 from ephemeral_endpoints.core.resources import Have, Haves, Key, Kind, Spec, Want
+from ephemeral_endpoints.core.tags import Tags
 
 S = TypeVar("S")
 
@@ -53,6 +54,13 @@ class Component(Protocol):
         """The resource's tags; None for kinds that AWS cannot tag."""
         ...
 
+    async def mark(self, calls: Calls, have: Have, marks: Tags) -> None:
+        """Add tags to the resource, or change the values of those that it has; nothing for kinds that AWS cannot tag.
+
+        Idempotent.
+        """
+        ...
+
     async def apply(self, calls: Calls, want: Want, have: Have | None, known: Haves) -> Have:
         """Create the resource (``have`` None) or bring it one call nearer to ``want``.
 
@@ -82,7 +90,7 @@ def expect_spec(spec: Spec | None, kind: type[S]) -> S | None:
     return spec if isinstance(spec, kind) else None
 
 
-def tag_list(tags: tuple[tuple[str, str], ...]) -> list[Any]:
+def tag_list(tags: Tags) -> list[Any]:
     """Tags as a list of Key and Value, as SageMaker and CloudWatch take them."""
     return [{"Key": key, "Value": value} for key, value in tags]
 

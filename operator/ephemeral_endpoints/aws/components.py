@@ -4,6 +4,7 @@ Later ones refer to earlier ones.
 """
 
 from ephemeral_endpoints.aws.alarm import AlarmComponent
+from ephemeral_endpoints.aws.autoscaling import ScalableTargetComponent
 from ephemeral_endpoints.aws.clients import Clients
 from ephemeral_endpoints.aws.component import Component, Scope
 from ephemeral_endpoints.aws.function import FunctionComponent
@@ -19,6 +20,7 @@ def components(clients: Clients, scope: Scope) -> tuple[Component, ...]:
         ModelComponent(clients.sagemaker, scope),
         EndpointConfigComponent(clients.sagemaker, scope),
         EndpointComponent(clients.sagemaker, scope),
+        ScalableTargetComponent(clients.autoscaling, scope),
         FunctionComponent(clients.lambda_, scope),
         HttpApiComponent(clients.apigateway, scope),
         IntegrationComponent(clients.apigateway, scope),

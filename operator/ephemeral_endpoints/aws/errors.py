@@ -52,13 +52,16 @@ _BY_CODE: Final[dict[type[errors.AwsError], frozenset[str]]] = {
         {
             "ImageNotFoundException",
             "NotFoundException",
+            "ObjectNotFoundException",
             "RepositoryNotFoundException",
             "ResourceNotFound",
             "ResourceNotFoundException",
         }
     ),
     errors.AlreadyExists: frozenset({"ConflictException", "ResourceAlreadyExistsException"}),
-    errors.InProgress: frozenset({"OperationAbortedException", "ResourceConflictException", "ResourceInUse"}),
+    errors.InProgress: frozenset(
+        {"ConcurrentUpdateException", "OperationAbortedException", "ResourceConflictException", "ResourceInUse"}
+    ),
     errors.QuotaExceeded: frozenset(
         {
             "CodeStorageExceededException",
@@ -83,6 +86,11 @@ _BY_MESSAGE: Final[tuple[tuple[re.Pattern[str], type[errors.AwsError]], ...]] = 
 _MEANS_SEVERAL: Final = frozenset({errors.AlreadyExists, errors.InProgress})
 
 _CREDENTIALS = (NoCredentialsError, PartialCredentialsError, CredentialRetrievalError, SSOError)
+_ASSUME_ROLE: Final = "AssumeRole"
+_ASSUME_ROLE_ADVICE: Final = (
+    "allow the operator's role sts:AssumeRole on the class's spec.assumeRole.roleArn, and have that role's trust "
+    "policy name the operator's role, with the class's externalId if it asks for one"
+)
 _MESSAGE_LENGTH: Final = 600
 _SERVER_ERROR: Final = 500
 
@@ -93,7 +101,9 @@ def translate(error: ClientError | BotoCoreError | ResponseParserError, operatio
     What is unknown counts as transient, since trying again is safe here.
     """
     if isinstance(error, ClientError):
-        return _of_response(error, operation)
+        # Credentials of a role are got within the first call that needs them, and fail it.
+        is_of_role = error.operation_name == _ASSUME_ROLE
+        return _of_response(error, _ASSUME_ROLE if is_of_role else operation)
     if isinstance(error, _CREDENTIALS):
         return errors.Unauthenticated(_shorten(str(error)), operation=operation)
     if isinstance(error, ParamValidationError):
@@ -106,7 +116,10 @@ def _of_response(error: ClientError, operation: str) -> errors.AwsError:
     code = details.get("Code", "Unknown")
     message = details.get("Message") or code
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-    return _classify(code, message, status)(_shorten(f"{message} ({code})"), operation=operation)
+    kind, told = _classify(code, message, status), _shorten(f"{message} ({code})")
+    if kind is errors.Denied and operation == _ASSUME_ROLE:
+        told = f"{told}: {_ASSUME_ROLE_ADVICE}"
+    return kind(told, operation=operation)
 
 
 def _classify(code: str, message: str, status: int) -> type[errors.AwsError]:

@@ -8,6 +8,7 @@ from ephemeral_endpoints.aws.component import Scope, expect, pages
 from ephemeral_endpoints.core import errors
 from ephemeral_endpoints.core.names import LAMBDA_LOG_PREFIX, owner_of
 from ephemeral_endpoints.core.resources import FunctionSpec, Have, Haves, Key, Kind, Phase, Want
+from ephemeral_endpoints.core.tags import Tags
 
 if TYPE_CHECKING:
     from types_boto3_lambda import LambdaClient
@@ -57,6 +58,10 @@ class FunctionComponent:
     async def tags(self, calls: Calls, have: Have) -> Mapping[str, str]:
         """See ``Component``."""
         return (await calls(self._client.list_tags, Resource=have.arn))["Tags"]
+
+    async def mark(self, calls: Calls, have: Have, marks: Tags) -> None:
+        """See ``Component``."""
+        await calls(self._client.tag_resource, Resource=have.arn, Tags=dict(marks))
 
     async def apply(self, calls: Calls, want: Want, have: Have | None, known: Haves) -> Have:
         """See ``Component``. Code and settings are two calls, the second once the first has settled."""

@@ -25,6 +25,7 @@ from ephemeral_endpoints.core.resources import (
     Want,
     route_key_name,
 )
+from ephemeral_endpoints.core.tags import Tags
 
 if TYPE_CHECKING:
     from types_boto3_apigatewayv2 import ApiGatewayV2Client
@@ -63,6 +64,10 @@ class HttpApiComponent:
     async def tags(self, calls: Calls, have: Have) -> Mapping[str, str]:
         """See ``Component``."""
         return (await calls(self._client.get_api, ApiId=have.id)).get("Tags", {})
+
+    async def mark(self, calls: Calls, have: Have, marks: Tags) -> None:
+        """See ``Component``."""
+        await calls(self._client.tag_resource, ResourceArn=have.arn, Tags=dict(marks))
 
     async def apply(self, calls: Calls, want: Want, have: Have | None, known: Haves) -> Have:
         """See ``Component``. The API is made first and its stage by a second step."""
@@ -124,6 +129,9 @@ class IntegrationComponent:
 
     async def tags(self, calls: Calls, have: Have) -> None:
         """See ``Component``. Integrations have no tags; that they lead to our function says whose they are."""
+
+    async def mark(self, calls: Calls, have: Have, marks: Tags) -> None:
+        """See ``Component``. Integrations have no tags."""
 
     async def apply(self, calls: Calls, want: Want, have: Have | None, known: Haves) -> Have:
         """See ``Component``."""
@@ -196,6 +204,9 @@ class RouteComponent:
 
     async def tags(self, calls: Calls, have: Have) -> Mapping[str, str] | None:
         """See ``Component``. Routes have no tags; the integration that they lead to says whose they are."""
+
+    async def mark(self, calls: Calls, have: Have, marks: Tags) -> None:
+        """See ``Component``. Routes have no tags."""
 
     async def apply(self, calls: Calls, want: Want, have: Have | None, known: Haves) -> Have:
         """See ``Component``."""

@@ -48,10 +48,12 @@ LIMITS: Final[Mapping[tuple[str, str], Limit]] = {
     ("cloudwatch", "PutMetricAlarm"): Limit("put-metric-alarm", 3, 3),
     ("cloudwatch", "DeleteAlarms"): Limit("delete-alarms", 3, 3),
     ("cloudwatch", "DescribeAlarms"): Limit("describe-alarms", 9, 9),
+    ("cloudwatch", "TagResource"): Limit("tag-alarm", 20, 20),
     ("logs", "CreateLogGroup"): Limit("create-log-group", 10, 10),
     ("logs", "DeleteLogGroup"): Limit("delete-log-group", 10, 10),
     ("logs", "DescribeLogGroups"): Limit("describe-log-groups", 10, 10),
     ("logs", "PutRetentionPolicy"): Limit("put-retention-policy", 5, 5),
+    ("logs", "TagResource"): Limit("tag-log-group", 5, 5),
     ("lambda", "*"): _LAMBDA,
 }
 """Limits by (service, operation); ``*`` stands for every operation of the service.

@@ -8,6 +8,7 @@ from ephemeral_endpoints.aws.component import Scope, expect, pages
 from ephemeral_endpoints.core import errors
 from ephemeral_endpoints.core.names import ENDPOINT_LOG_PREFIX, LAMBDA_LOG_PREFIX, owner_of
 from ephemeral_endpoints.core.resources import Have, Haves, Key, Kind, LogGroupSpec, Phase, Want
+from ephemeral_endpoints.core.tags import Tags
 
 if TYPE_CHECKING:
     from types_boto3_logs import CloudWatchLogsClient
@@ -51,6 +52,10 @@ class LogGroupComponent:
         """See ``Component``."""
         answer = await calls(self._client.list_tags_for_resource, resourceArn=have.arn)
         return answer["tags"]
+
+    async def mark(self, calls: Calls, have: Have, marks: Tags) -> None:
+        """See ``Component``."""
+        await calls(self._client.tag_resource, resourceArn=have.arn, tags=dict(marks))
 
     async def apply(self, calls: Calls, want: Want, have: Have | None, known: Haves) -> Have:
         """See ``Component``. A group is made first and its retention set by a second step."""

@@ -1,16 +1,17 @@
 """SageMaker models, endpoint configurations and endpoints."""
 
 import asyncio
-from collections import Counter
-from collections.abc import Mapping
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
+from ephemeral_endpoints.aws import deployment
 from ephemeral_endpoints.aws.calls import Calls
 from ephemeral_endpoints.aws.component import Scope, expect, expect_spec, pages, tag_list, tag_map
 from ephemeral_endpoints.core import errors
-from ephemeral_endpoints.core.desired import VARIANT
-from ephemeral_endpoints.core.names import ENDPOINT_LOG_PREFIX, model_of_config, owner_of
+from ephemeral_endpoints.core.names import endpoint_logs, models_of_config, owner_of
 from ephemeral_endpoints.core.resources import (
     EndpointConfigSpec,
     EndpointSpec,
@@ -22,6 +23,7 @@ from ephemeral_endpoints.core.resources import (
     Phase,
     Want,
 )
+from ephemeral_endpoints.core.tags import Tags
 
 if TYPE_CHECKING:
     from types_boto3_sagemaker import SageMakerClient
@@ -29,14 +31,17 @@ if TYPE_CHECKING:
 PAGE: Final = 100
 
 
-_PHASES: Final = {
+# Only a failed endpoint can do nothing but go, and UpdateRollbackFailed is mended by another update:
+# https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_DescribeEndpoint.html
+# https://docs.aws.amazon.com/sagemaker/latest/dg/deployment-guardrails-rolling.html
+PHASES: Final = {
     "Creating": Phase.BUSY,
     "Updating": Phase.BUSY,
     "SystemUpdating": Phase.BUSY,
     "RollingBack": Phase.BUSY,
     "InService": Phase.READY,
-    "OutOfService": Phase.FAILED,
-    "UpdateRollbackFailed": Phase.FAILED,
+    "OutOfService": Phase.IMPAIRED,
+    "UpdateRollbackFailed": Phase.IMPAIRED,
     "Failed": Phase.FAILED,
     "Deleting": Phase.DELETING,
 }
@@ -91,6 +96,10 @@ class ModelComponent:
         """See ``Component``."""
         return await _tags(calls, self._client, have.arn)
 
+    async def mark(self, calls: Calls, have: Have, marks: Tags) -> None:
+        """See ``Component``."""
+        await calls(self._client.add_tags, ResourceArn=have.arn, Tags=tag_list(marks))
+
     async def apply(self, calls: Calls, want: Want, have: Have | None, known: Haves) -> Have:
         """See ``Component``."""
         spec = expect(want, ModelSpec)
@@ -139,11 +148,15 @@ class EndpointConfigComponent:
     async def observe(self, calls: Calls, known: Haves) -> list[Have]:
         """See ``Component``."""
         listing = pages(calls, self._client.list_endpoint_configs, NameContains=self._scope.prefix, MaxResults=PAGE)
-        return [
-            self._have(item["EndpointConfigName"], item["EndpointConfigArn"])
+        items = [
+            item
             async for page in listing
             for item in page["EndpointConfigs"]
             if item["EndpointConfigName"].startswith(self._scope.prefix)
+        ]
+        models = _models_by_owner(known)
+        return [
+            self._found(item, models[owner_of(self._scope.cluster_id, item["EndpointConfigName"])]) for item in items
         ]
 
     async def look(self, calls: Calls, key: Key, known: Haves) -> Have | None:
@@ -152,11 +165,16 @@ class EndpointConfigComponent:
             answer = await calls(self._client.describe_endpoint_config, EndpointConfigName=key.name)
         except errors.NotFound:
             return None
-        return self._have(answer["EndpointConfigName"], answer["EndpointConfigArn"])
+        models = _models_by_owner(known)[owner_of(self._scope.cluster_id, key.name)]
+        return self._found(answer, models)
 
     async def tags(self, calls: Calls, have: Have) -> Mapping[str, str]:
         """See ``Component``."""
         return await _tags(calls, self._client, have.arn)
+
+    async def mark(self, calls: Calls, have: Have, marks: Tags) -> None:
+        """See ``Component``."""
+        await calls(self._client.add_tags, ResourceArn=have.arn, Tags=tag_list(marks))
 
     async def apply(self, calls: Calls, want: Want, have: Have | None, known: Haves) -> Have:
         """See ``Component``."""
@@ -164,19 +182,10 @@ class EndpointConfigComponent:
         answer = await calls(
             self._client.create_endpoint_config,
             EndpointConfigName=want.key.name,
-            ProductionVariants=[
-                {
-                    "VariantName": VARIANT,
-                    "ModelName": spec.model,
-                    "ServerlessConfig": {
-                        "MemorySizeInMB": spec.serverless.memory_mb,
-                        "MaxConcurrency": spec.serverless.max_concurrency,
-                    },
-                }
-            ],
+            **deployment.config(spec),
             Tags=tag_list(spec.tags),
         )
-        return self._have(want.key.name, answer["EndpointConfigArn"])
+        return self._have(want.key.name, answer["EndpointConfigArn"], [each.model for each in spec.variants])
 
     async def delete(self, calls: Calls, have: Have, known: Haves) -> None:
         """See ``Component``."""
@@ -185,13 +194,17 @@ class EndpointConfigComponent:
         except errors.NotFound:
             return
 
-    def _have(self, name: str, arn: str) -> Have:
+    def _found(self, item: Any, models: Iterable[str]) -> Have:
+        have = self._have(item["EndpointConfigName"], item["EndpointConfigArn"], models)
+        return replace(have, since=item["CreationTime"].astimezone(UTC))
+
+    def _have(self, name: str, arn: str, models: Iterable[str]) -> Have:
         return Have(
             Key(self.kind, name),
             Phase.READY,
             arn=arn,
             owner=owner_of(self._scope.cluster_id, name),
-            uses=frozenset({Key(Kind.MODEL, model_of_config(name))}),
+            uses=frozenset(Key(Kind.MODEL, model) for model in models_of_config(name, models)),
         )
 
 
@@ -205,6 +218,7 @@ class EndpointComponent:
             "sagemaker:CreateEndpoint",
             "sagemaker:DeleteEndpoint",
             "sagemaker:DescribeEndpoint",
+            "sagemaker:DescribeEndpointConfig",
             "sagemaker:ListEndpoints",
             "sagemaker:ListTags",
             "sagemaker:UpdateEndpoint",
@@ -237,11 +251,18 @@ class EndpointComponent:
         configs = {answer["EndpointConfigName"]}
         if pending := answer.get("PendingDeploymentSummary"):
             configs.add(pending["EndpointConfigName"])
+        if answer["EndpointStatus"] == "UpdateRollbackFailed":
+            # It serves a mix of two configurations and names one of them.
+            configs |= _configs_of(owner_of(self._scope.cluster_id, key.name), known)
         return self._have(answer, EndpointSpec(answer["EndpointConfigName"]), configs)
 
     async def tags(self, calls: Calls, have: Have) -> Mapping[str, str]:
         """See ``Component``."""
         return await _tags(calls, self._client, have.arn)
+
+    async def mark(self, calls: Calls, have: Have, marks: Tags) -> None:
+        """See ``Component``."""
+        await calls(self._client.add_tags, ResourceArn=have.arn, Tags=tag_list(marks))
 
     async def apply(self, calls: Calls, want: Want, have: Have | None, known: Haves) -> Have:
         """See ``Component``."""
@@ -254,8 +275,16 @@ class EndpointComponent:
                 Tags=tag_list(spec.tags),
             )
             return self._busy("Creating", want.key.name, created["EndpointArn"], spec, {spec.config})
-        updated = await calls(self._client.update_endpoint, EndpointName=want.key.name, EndpointConfigName=spec.config)
         before = expect_spec(have.spec, EndpointSpec)
+        if before and spec.rollout and await self._is_serverless(calls, before.config):
+            # What is serverless knows no guardrails, on its way to instances either.
+            spec = replace(spec, rollout=None)
+        updated = await calls(
+            self._client.update_endpoint,
+            EndpointName=want.key.name,
+            EndpointConfigName=spec.config,
+            **deployment.update(spec),
+        )
         configs = {spec.config, *([before.config] if before else [])}
         return self._busy("Updating", want.key.name, updated["EndpointArn"], spec, configs)
 
@@ -267,17 +296,27 @@ class EndpointComponent:
             return None
         return Have(have.key, Phase.DELETING, arn=have.arn, owner=have.owner, uses=have.uses)
 
+    async def _is_serverless(self, calls: Calls, config: str) -> bool:
+        try:
+            answer = await calls(self._client.describe_endpoint_config, EndpointConfigName=config)
+        except errors.NotFound:
+            return False
+        return any("ServerlessConfig" in variant for variant in answer["ProductionVariants"])
+
     async def _listed(self, calls: Calls, item: Any, known: Haves, only_configs: Mapping[str, str]) -> Have | None:
         key = Key(self.kind, item["EndpointName"])
-        phase = _PHASES[item["EndpointStatus"]]
+        phase = PHASES[item["EndpointStatus"]]
         before = known.get(key)
         if before and phase is Phase.DELETING:
             return Have(key, phase, arn=before.arn, owner=before.owner, uses=before.uses, version=_version(item))
-        if before and (before.version == _version(item) or (phase is before.phase is Phase.BUSY)):
+        if before and phase is before.phase is Phase.BUSY:
+            return before if before.since else replace(before, since=_since(item))
+        if before and before.version == _version(item):
             return before
         if before and before.status == "Creating" and phase is Phase.READY:
             # A creation has no other configuration to come to rest on.
-            return replace(before, phase=phase, status=item["EndpointStatus"], version=_version(item))
+            status = item["EndpointStatus"]
+            return replace(before, phase=phase, status=status, version=_version(item), since=_since(item))
         config = only_configs.get(owner_of(self._scope.cluster_id, key.name) or "")
         if before is None and phase is Phase.READY and config:
             return self._have(item, EndpointSpec(config), {config})
@@ -287,7 +326,7 @@ class EndpointComponent:
         name = item["EndpointName"]
         return Have(
             Key(self.kind, name),
-            _PHASES[item["EndpointStatus"]],
+            PHASES[item["EndpointStatus"]],
             spec=spec,
             arn=item["EndpointArn"],
             owner=owner_of(self._scope.cluster_id, name),
@@ -295,6 +334,7 @@ class EndpointComponent:
             status=item["EndpointStatus"],
             detail=item.get("FailureReason", ""),
             version=_version(item),
+            since=_since(item),
         )
 
     def _busy(self, status: str, name: str, arn: str, spec: EndpointSpec, configs: set[str]) -> Have:
@@ -311,10 +351,18 @@ class EndpointComponent:
     def _uses(self, name: str, configs: set[str]) -> frozenset[Key]:
         return frozenset(
             {
-                Key(Kind.LOG_GROUP, ENDPOINT_LOG_PREFIX + name),
+                Key(Kind.LOG_GROUP, endpoint_logs(name)),
                 *(Key(Kind.ENDPOINT_CONFIG, config) for config in configs),
             }
         )
+
+
+def _models_by_owner(known: Haves) -> defaultdict[str | None, list[str]]:
+    models: defaultdict[str | None, list[str]] = defaultdict(list)
+    for have in known.values():
+        if have.key.kind is Kind.MODEL:
+            models[have.owner].append(have.key.name)
+    return models
 
 
 def _only_configs(known: Haves) -> dict[str, str]:
@@ -322,6 +370,16 @@ def _only_configs(known: Haves) -> dict[str, str]:
     configs = [have for have in known.values() if have.key.kind is Kind.ENDPOINT_CONFIG and have.owner]
     counts = Counter(have.owner for have in configs)
     return {str(have.owner): have.key.name for have in configs if counts[have.owner] == 1}
+
+
+def _configs_of(owner: str | None, known: Haves) -> set[str]:
+    return {key.name for key, have in known.items() if key.kind is Kind.ENDPOINT_CONFIG and have.owner == owner}
+
+
+def _since(item: Any) -> datetime:
+    """When the endpoint entered the state that it is in."""
+    moment: datetime = item["LastModifiedTime"]
+    return moment.astimezone(UTC)
 
 
 def _version(item: Any) -> str:

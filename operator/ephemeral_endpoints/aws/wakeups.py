@@ -12,7 +12,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final, Self
 
 from ephemeral_endpoints.api.endpoint_class import EphemeralEndpointClass
-from ephemeral_endpoints.aws.account import Account, Accounts
+from ephemeral_endpoints.aws.account import Account
+from ephemeral_endpoints.aws.accounts import Accounts
+from ephemeral_endpoints.aws.clients import Access
 from ephemeral_endpoints.aws.events import endpoint_in
 from ephemeral_endpoints.aws.limits import Sleep
 from ephemeral_endpoints.aws.threads import DaemonThreads
@@ -48,15 +50,15 @@ class EventsUnavailable(Problem):
 
 @dataclass(frozen=True, slots=True)
 class EventQueue:
-    """A queue of the operator's account, by region and name."""
+    """A queue, by its name and the way to its account and region."""
 
-    region: str
+    access: Access
     name: str
 
     @classmethod
     def of(cls, klass: EphemeralEndpointClass) -> Self | None:
         """The queue that a class names."""
-        return cls(klass.spec.region, klass.spec.events.queue_name) if klass.spec.events else None
+        return cls(Access.of(klass), klass.spec.events.queue_name) if klass.spec.events else None
 
 
 class Wakeups:
@@ -108,7 +110,12 @@ class Wakeups:
 
     def is_heard(self, account: Account) -> bool:
         """Whether events of the account's endpoints can be expected."""
-        return any(each.is_hearing for queue, each in self._listeners.items() if queue.region == account.scope.region)
+        place = (account.scope.account_id, account.scope.region)
+        return any(
+            each.is_hearing
+            for queue, each in self._listeners.items()
+            if (queue.access.account, queue.access.region) == place
+        )
 
     def _changed(self, queue: EventQueue) -> None:
         for name, each in self._queues.items():
@@ -158,7 +165,7 @@ class Listener:
                 await self.sleep(delay(error, failures))
 
     async def _turn(self) -> None:
-        account = await self.accounts.of_region(self.queue.region)
+        account = await self.accounts.by(self.queue.access)
         try:
             await self._hear(account)
         except Unauthenticated:
@@ -185,15 +192,26 @@ class Listener:
             messages += more
         if _concern(messages, account.scope.cluster_id):
             try:
-                await account.refresh((Kind.ENDPOINT,), since=self.clock())
+                await self._look(account)
             except Unauthenticated:
                 raise
             except AwsError as error:
                 # The queue is not to blame. What is not deleted comes again.
-                logger.warning("AWS could not be listed", extra={"error": str(error), "region": self.queue.region})
+                logger.warning("AWS could not be listed", extra={"error": str(error), "region": account.scope.region})
                 return
         self._rest_until = began + self.seconds
         await self._delete(account, messages)
+
+    async def _look(self, account: Account) -> None:
+        """List the endpoints, for other roles in the same account and region too: a message is received only once."""
+        since = self.clock()
+        others = (each for each in self.accounts.sharing(account.scope) if each is not account)
+        listing = [each.refresh((Kind.ENDPOINT,), since=since) for each in (account, *others)]
+        mine, *theirs = await asyncio.gather(*listing, return_exceptions=True)
+        for error in (each for each in theirs if each):
+            logger.warning("AWS could not be listed", extra={"error": str(error), "region": account.scope.region})
+        if mine:
+            raise mine
 
     async def _receive(self, account: Account, wait: int) -> list[Any]:
         sqs = account.clients.sqs

@@ -5,16 +5,20 @@ and the abnormal-true ``Reconciling`` and ``Stalled``; beside them one condition
 """
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Final
 
 from ephemeral_endpoints.core.errors import InProgress, Problem
+from ephemeral_endpoints.core.failures import STUCK, Endpoints, Failure, worst
 from ephemeral_endpoints.core.images import ImageProblem, ImageState
 from ephemeral_endpoints.core.plan import Desired, is_ready
 from ephemeral_endpoints.core.resources import Have, Haves, Key, Kind, Phase, Want
+from ephemeral_endpoints.core.serving import SERVING_KINDS
 
 MESSAGE_LENGTH: Final = 1500
+RETAINED: Final = "Retained"
+"""The reason of an object whose things all carry the tag that keeps them."""
 
 
 class Type(StrEnum):
@@ -48,7 +52,7 @@ class Verdict:
 
 
 STAGES: Final[Mapping[Type, frozenset[Kind]]] = {
-    Type.ENDPOINT_READY: frozenset({Kind.MODEL, Kind.ENDPOINT_CONFIG, Kind.ENDPOINT}),
+    Type.ENDPOINT_READY: SERVING_KINDS,
     Type.ROUTE_READY: frozenset({Kind.FUNCTION, Kind.INTEGRATION, Kind.ROUTE}),
     Type.MONITORED: frozenset({Kind.LOG_GROUP, Kind.ALARM}),
 }
@@ -82,7 +86,7 @@ class Situation:
     answered: bool | None = None
     answer: str = ""
     last_lines: tuple[str, ...] = ()
-    rolled_back: bool = False
+    endpoints: Endpoints = field(default_factory=Endpoints)
     note: str = ""
     token_secret: str | None = None
 
@@ -112,6 +116,18 @@ def of_leaving(reason: str, message: str, left: Iterable[Have], errors: Collecti
     return (ready, *_progress(ready, done=not remaining, final=(final.reason, str(final)) if final else None))
 
 
+def of_retained(why: str, kept: Iterable[Have], *, is_marked: bool, problem: Problem | None) -> tuple[Verdict, ...]:
+    """The conditions of an object whose things stay in AWS; ``problem`` keeps them from being marked as such."""
+    names = ", ".join(sorted(str(have.key) for have in kept)) or "nothing"
+    state = "stays in AWS as spec.lifecycle.deletionPolicy asks" if is_marked else "is being tagged in order to stay"
+    told = f": {problem}" if problem else ""
+    ready = _verdict(
+        Type.READY, Truth.FALSE, RETAINED if is_marked else "Retaining", f"{why}; {state}{told}; in AWS: {names}"
+    )
+    final = (problem.reason, str(problem)) if problem and problem.final else None
+    return (ready, *_progress(ready, done=is_marked, final=final))
+
+
 def of_suspended() -> tuple[Verdict, ...]:
     """The conditions that change when an object is suspended; what is known of its service stands."""
     message = "spec.suspend is true: nothing is made, changed or repaired"
@@ -133,13 +149,14 @@ def without_account(problem: Problem) -> tuple[Verdict, ...]:
     What is known of the stages stands, but nobody can say whether it still holds.
     """
     ready = _verdict(Type.READY, Truth.UNKNOWN, problem.reason, str(problem))
-    return (ready, *_progress(ready, done=False, final=None))
+    return (ready, *_progress(ready, done=False, final=(problem.reason, str(problem)) if problem.final else None))
 
 
 def _progress(ready: Verdict, *, done: bool, final: tuple[str, str] | None) -> tuple[Verdict, Verdict]:
     if final:
+        awaited = "AWS to end what it does" if final[0] == STUCK else "a change of the spec or of the class"
         return (
-            _verdict(Type.RECONCILING, Truth.FALSE, final[0], "waits for a change of the spec or of the class"),
+            _verdict(Type.RECONCILING, Truth.FALSE, final[0], f"waits for {awaited}"),
             _verdict(Type.STALLED, Truth.TRUE, *final),
         )
     stalled = _verdict(Type.STALLED, Truth.FALSE, "NotStalled", "nothing stands in the way for good")
@@ -166,9 +183,9 @@ def _final(situation: Situation) -> tuple[str, str] | None:
     for error in (*situation.problems, *_errors_of_wants(situation).values()):
         if error.final:
             return error.reason, str(error)
-    if situation.rolled_back or _failed(situation):
-        stage = _stage(Type.ENDPOINT_READY, STAGES[Type.ENDPOINT_READY], situation)
-        return stage.reason, stage.message
+    failure = _endpoint_failure(situation)
+    if failure and failure.final:
+        return failure.reason, failure.message
     return None
 
 
@@ -184,7 +201,7 @@ def _stage(type_: Type, kinds: frozenset[Kind], situation: Situation) -> Verdict
     if error := next((error for key, error in _errors_of_wants(situation).items() if key.kind in kinds), None):
         return _verdict(type_, Truth.FALSE, error.reason, str(error))
     if type_ is Type.ENDPOINT_READY and (failure := _endpoint_failure(situation)):
-        return failure
+        return _verdict(type_, Truth.FALSE, failure.reason, failure.message)
     if type_ is Type.ROUTE_READY and situation.path_holder:
         remedy = "choose another spec.api.path or delete that object"
         message = f"the path belongs to {situation.path_holder}, which is older: {remedy}"
@@ -220,22 +237,9 @@ def _waiting(missing: list[Want], there: Haves) -> tuple[str, str]:
     return moving or ("Updating" if present else "Creating"), f"waits for {names}"
 
 
-def _endpoint_failure(situation: Situation) -> Verdict | None:
-    if situation.rolled_back:
-        endpoint = next((have for have in situation.own.values() if have.key.kind is Kind.ENDPOINT), None)
-        why = endpoint.detail if endpoint and endpoint.detail else "SageMaker gave no reason"
-        message = f"the new revision failed and the previous one goes on serving: {why}"
-        return _verdict(Type.ENDPOINT_READY, Truth.FALSE, "RolledBack", _with_lines(message, situation.last_lines))
-    if failed := _failed(situation):
-        message = failed.detail or "SageMaker gave no reason"
-        return _verdict(Type.ENDPOINT_READY, Truth.FALSE, "EndpointFailed", _with_lines(message, situation.last_lines))
-    return None
-
-
-def _failed(situation: Situation) -> Have | None:
-    """What failed although it is as wanted; what failed and is not gets replaced."""
-    wanted = ((want, situation.own.get(want.key)) for want in situation.desired.wants)
-    return next((have for want, have in wanted if have and have.phase is Phase.FAILED and have.matches(want)), None)
+def _endpoint_failure(situation: Situation) -> Failure | None:
+    failure = worst(situation.endpoints, situation.desired.wants, situation.own)
+    return replace(failure, message=_with_lines(failure.message, situation.last_lines)) if failure else None
 
 
 def _with_lines(message: str, lines: tuple[str, ...]) -> str:

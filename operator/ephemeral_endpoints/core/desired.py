@@ -1,50 +1,46 @@
 """What should exist in AWS for one object: a function of its spec, its class and what was resolved."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
 from ephemeral_endpoints.api.endpoint import AuthType, EphemeralEndpoint
 from ephemeral_endpoints.api.endpoint_class import EphemeralEndpointClass
-from ephemeral_endpoints.core.images import ImageReference
+from ephemeral_endpoints.api.serving import Serverless
+from ephemeral_endpoints.core import instances
+from ephemeral_endpoints.core.errors import NotAllowed
 from ephemeral_endpoints.core.lifecycle import Lifetime, lifetime
-from ephemeral_endpoints.core.names import Names, content_hash
+from ephemeral_endpoints.core.monitoring import alarms, log_groups
+from ephemeral_endpoints.core.names import Names
 from ephemeral_endpoints.core.paths import path_of
 from ephemeral_endpoints.core.plan import Desired
 from ephemeral_endpoints.core.resources import (
-    AlarmSpec,
-    EndpointConfigSpec,
-    EndpointSpec,
     FunctionSpec,
     IntegrationSpec,
     Key,
     Kind,
-    LogGroupSpec,
-    ModelSpec,
     RouteSpec,
-    ServerlessSpec,
     Want,
     route_key_name,
 )
+from ephemeral_endpoints.core.serving import (
+    SERVING_KINDS,
+    AsynchronousFolders,
+    Served,
+    endpoint_keys,
+    endpoints,
+    served,
+)
 from ephemeral_endpoints.core.tags import Tags, owner_tags
 from ephemeral_endpoints.forwarder import bundle
-from ephemeral_endpoints.forwarder.config import ForwarderConfig
+from ephemeral_endpoints.forwarder.config import AsyncConfig, ForwarderConfig, Variant
 
 NOTHING: Final = Desired()
 """What is wanted of an object that is deleted or expired."""
 
 AS_IT_IS: Final = Desired(hold=frozenset(Kind))
 """What is wanted of an object that is suspended."""
-
-VARIANT: Final = "main"
-"""The name of the only production variant; it must stay the same between configurations of one endpoint."""
-
-SERVING_KINDS: Final = frozenset({Kind.MODEL, Kind.ENDPOINT_CONFIG, Kind.ENDPOINT})
-"""What serves a revision."""
-
-ALARM_PERIOD_SECONDS: Final = 60
-ALARM_PERIODS: Final = 3
-_MICROSECONDS: Final = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,10 +82,29 @@ class Subject:
         return created_at
 
     @property
+    def variants(self) -> tuple[Served, ...]:
+        """The models behind the URL."""
+        return served(self.endpoint.spec, self.names)
+
+    @property
+    def images(self) -> frozenset[str]:
+        """The images of all variants, as the spec names them."""
+        return frozenset(each.image for each in self.variants)
+
+    @property
+    def refusal(self) -> NotAllowed | None:
+        """Why the class does not allow what the object asks for; None if it does."""
+        return instances.refusal(self.endpoint.spec.serving, self.klass.spec.instances)
+
+    @property
     def serving(self) -> str:
         """What the model runs on, in words."""
-        serverless = self.endpoint.spec.serving.serverless
-        return f"serverless {serverless.memory_size_mb} MB x {serverless.max_concurrency}"
+        match self.endpoint.spec.serving.capacity:
+            case Serverless() as size:
+                each = f"serverless {size.memory_size_mb} MB x {size.max_concurrency}"
+            case size:
+                each = f"{size.type} x {size.count}"
+        return each if len(self.variants) == 1 else f"{len(self.variants)} variants, each {each}"
 
     @property
     def tags(self) -> Tags:
@@ -108,12 +123,13 @@ class Subject:
 
 @dataclass(frozen=True, slots=True)
 class Resolved:
-    """What the outside world says: the image's digest, the token's hash, the API, and whether the path is its own.
+    """What the outside world says: the images' digests, the token's hash, the API, and whether the path is its own.
 
-    None means not known (yet): what depends on it is neither made nor taken away.
+    An image without a digest and a token of None are not known (yet): what depends on them is neither made nor taken
+    away.
     """
 
-    digest: str | None
+    digests: Mapping[str, str]
     token_sha256: str | None
     api: Key
     owns_path: bool
@@ -121,12 +137,16 @@ class Resolved:
 
 def desired(subject: Subject, resolved: Resolved) -> Desired:
     """Everything that should exist for a living object."""
-    wants = [*_log_groups(subject), *_alarms(subject)]
+    names, spec, tags = subject.names, subject.endpoint.spec, subject.tags
+    watched = alarms(subject.variants, names, spec.monitoring.alarms, tags)
+    wants = [*log_groups(subject.variants, names, spec.monitoring.log_retention_days, tags), *watched]
     hold: set[Kind] = set()
-    if resolved.digest is None:
-        hold |= SERVING_KINDS
+    if subject.refusal is None and subject.images <= resolved.digests.keys():
+        role = subject.klass.spec.execution_role_arn
+        alarm_keys = frozenset(want.key for want in watched)
+        wants += endpoints(spec, names, resolved.digests, role_arn=role, alarms=alarm_keys, tags=tags)
     else:
-        wants += _endpoint(subject, resolved.digest)
+        hold |= SERVING_KINDS
     if subject.needs_token and resolved.token_sha256 is None:
         hold |= {Kind.FUNCTION, Kind.INTEGRATION, Kind.ROUTE}
     else:
@@ -134,45 +154,18 @@ def desired(subject: Subject, resolved: Resolved) -> Desired:
     return Desired(tuple(wants), frozenset(hold))
 
 
-def _log_groups(subject: Subject) -> list[Want]:
-    spec = LogGroupSpec(subject.endpoint.spec.monitoring.log_retention_days, subject.tags)
-    return [
-        Want(Key(Kind.LOG_GROUP, name), spec) for name in (subject.names.forwarder_logs, subject.names.endpoint_logs)
-    ]
-
-
-def _endpoint(subject: Subject, digest: str) -> list[Want]:
-    names, spec, tags = subject.names, subject.endpoint.spec, subject.tags
-    serverless = ServerlessSpec(spec.serving.serverless.memory_size_mb, spec.serving.serverless.max_concurrency)
-    model = ModelSpec(
-        image=ImageReference.parse(spec.model.image).pinned(digest),
-        data_url=spec.model.data_url,
-        environment=tuple(sorted(spec.model.environment.items())),
-        role_arn=subject.klass.spec.execution_role_arn,
-        tags=tags,
-    )
-    model_content = content_hash(
-        model.image, model.data_url or "", model.role_arn, *(f"{k}={v}" for k, v in model.environment)
-    )
-    config_content = content_hash(str(serverless.memory_mb), str(serverless.max_concurrency))
-    model_key = Key(Kind.MODEL, names.model(model_content))
-    config_key = Key(Kind.ENDPOINT_CONFIG, names.endpoint_config(model_content, config_content))
-    return [
-        Want(model_key, model),
-        Want(config_key, EndpointConfigSpec(model_key.name, serverless, tags), frozenset({model_key})),
-        Want(
-            Key(Kind.ENDPOINT, names.base),
-            EndpointSpec(config_key.name, tags),
-            frozenset({config_key, Key(Kind.LOG_GROUP, names.endpoint_logs)}),
-        ),
-    ]
-
-
 def _entrance(subject: Subject, resolved: Resolved) -> list[Want]:
     names, klass, api = subject.names, subject.klass, resolved.api
     function_key, integration_key = Key(Kind.FUNCTION, names.base), Key(Kind.INTEGRATION, names.base)
     wants = [
-        Want(function_key, _forwarder(subject, resolved), frozenset({Key(Kind.LOG_GROUP, names.forwarder_logs)})),
+        Want(
+            function_key,
+            _forwarder(subject, resolved),
+            needs=frozenset({Key(Kind.LOG_GROUP, names.forwarder_logs)}),
+            # Requests never go to an endpoint that does not serve yet, nor to one that is gone.
+            update_needs=endpoint_keys(subject.variants),
+            replaces=frozenset({Kind.ENDPOINT}),
+        ),
         Want(
             integration_key,
             IntegrationSpec(api, function_key, klass.spec.invoke_role_arn),
@@ -194,10 +187,11 @@ def _entrance(subject: Subject, resolved: Resolved) -> list[Want]:
 
 def _forwarder(subject: Subject, resolved: Resolved) -> FunctionSpec:
     config = ForwarderConfig(
-        endpoint_name=subject.names.base,
+        variants=tuple(Variant(each.name, each.endpoint, each.weight) for each in subject.variants),
         token_sha256=resolved.token_sha256 if subject.needs_token else None,
         max_body_bytes=subject.endpoint.spec.api.max_body_bytes,
         region=subject.klass.spec.region,
+        asynchronous=_asynchronous(subject),
     )
     built = bundle.build(config)
     return FunctionSpec(
@@ -212,36 +206,9 @@ def _forwarder(subject: Subject, resolved: Resolved) -> FunctionSpec:
     )
 
 
-def _alarms(subject: Subject) -> list[Want]:
-    limits = subject.endpoint.spec.monitoring.alarms
-    return [
-        _alarm(
-            subject,
-            "latency",
-            metric="ModelLatency",
-            threshold=float(limits.latency_ms * _MICROSECONDS),
-            description=f"The model takes more than {limits.latency_ms} ms on average",
-        ),
-        # SageMaker emits 0 or 1 for every request, so that the average is the rate.
-        _alarm(
-            subject,
-            "errors",
-            metric="Invocation5XXErrors",
-            threshold=limits.error_rate_percent / 100,
-            description=f"More than {limits.error_rate_percent} % of the requests fail in the model",
-        ),
-    ]
-
-
-def _alarm(subject: Subject, what: str, *, metric: str, threshold: float, description: str) -> Want:
-    spec = AlarmSpec(
-        namespace="AWS/SageMaker",
-        metric=metric,
-        dimensions=(("EndpointName", subject.names.base), ("VariantName", VARIANT)),
-        threshold=threshold,
-        period_seconds=ALARM_PERIOD_SECONDS,
-        evaluation_periods=ALARM_PERIODS,
-        description=description,
-        tags=subject.tags,
-    )
-    return Want(Key(Kind.ALARM, subject.names.alarm(what)), spec)
+def _asynchronous(subject: Subject) -> AsyncConfig | None:
+    asked = subject.endpoint.spec.serving.asynchronous
+    if asked is None:
+        return None
+    folders = AsynchronousFolders.below(asked.s3_uri, subject.names.base)
+    return AsyncConfig(folders.requests, folders.results, folders.failures)

@@ -2,6 +2,8 @@
 
 Problem
 ├── SecretTaken        the name of the token's Secret is taken by something else
+├── Contested          somebody undoes again and again what we do
+├── NotAllowed         the class does not allow what the object asks for
 └── AwsError
     ├── NotFound           the thing that the call names does not exist
     ├── AlreadyExists      the name is taken, by us or by somebody else
@@ -10,6 +12,7 @@ Problem
     │   └── Throttled      refused before anything was done
     ├── Denied             the caller lacks a permission
     ├── Unauthenticated    credentials are missing, wrong or expired
+    ├── WrongAccount       credentials of another account than the class names
     ├── QuotaExceeded      an account limit is reached
     ├── NameConflict       our name on something that is not ours
     └── Invalid            no retry can help before the request changes
@@ -41,6 +44,19 @@ class SecretTaken(Problem):
     """The name of the token's Secret is taken by something that is not the object's."""
 
     reason = "SecretConflict"
+
+
+class NotAllowed(Problem):
+    """The class does not allow what the object asks for; only a changed spec or class can help."""
+
+    reason = "NotAllowed"
+    final = True
+
+
+class Contested(Problem):
+    """Somebody else undoes again and again what the operator does, which therefore pauses."""
+
+    reason = "Contested"
 
 
 class AwsError(Problem):
@@ -89,6 +105,13 @@ class Unauthenticated(AwsError):
     """Credentials are missing, wrong or expired."""
 
     reason = "CredentialsUnavailable"
+
+
+class WrongAccount(AwsError):
+    """The credentials belong to another account than the class names; nothing is made there."""
+
+    reason = "WrongAccount"
+    final = True
 
 
 class QuotaExceeded(AwsError):

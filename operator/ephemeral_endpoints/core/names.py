@@ -13,6 +13,7 @@ import base64
 import hashlib
 import json
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 OWNER_LENGTH = 10
@@ -66,35 +67,44 @@ class Names:
         """The name of the endpoint and of the forwarder function: at most 44 characters."""
         return f"{prefix(self.cluster_id)}{slug(self.name)}-{self.owner}"
 
-    def model(self, content: str) -> str:
-        """The name of the immutable model with that content hash."""
-        return f"{self.base}-{content}"
+    def endpoint(self, variant: str | None) -> str:
+        """The name of the endpoint, or of a variant's own endpoint."""
+        return f"{self.base}-{content_hash(variant)}" if variant else self.base
 
-    def endpoint_config(self, model_content: str, content: str) -> str:
-        """The name of the immutable endpoint configuration.
+    def model(self, content: str, *, within: str | None = None) -> str:
+        """The name of the immutable model with that content hash.
 
-        It tells the model that it uses, see ``model_of_config``.
+        ``within`` is the hash of all models that serve together, where there are several.
         """
-        return f"{self.model(model_content)}-{content}"
+        return f"{self.base}-{within}-{content}" if within else f"{self.base}-{content}"
+
+    def endpoint_config(self, models: str, content: str) -> str:
+        """The name of the immutable endpoint configuration with that content hash.
+
+        It tells the models that it uses, see ``models_of_config``; ``models`` is the hash of its model, or of all of
+        them.
+        """
+        return f"{self.base}-{models}-{content}"
 
     @property
     def forwarder_logs(self) -> str:
         """The log group that Lambda writes to."""
         return LAMBDA_LOG_PREFIX + self.base
 
-    @property
-    def endpoint_logs(self) -> str:
-        """The log group that SageMaker writes to."""
-        return ENDPOINT_LOG_PREFIX + self.base
-
     def alarm(self, what: str) -> str:
         """The name of the alarm on ``what``, such as ``latency``."""
         return f"{self.base}:{what}"
 
 
-def model_of_config(config_name: str) -> str:
-    """The name of the model that an endpoint configuration of ours uses."""
-    return config_name.rpartition("-")[0]
+def endpoint_logs(endpoint: str) -> str:
+    """The log group that SageMaker writes to for an endpoint."""
+    return ENDPOINT_LOG_PREFIX + endpoint
+
+
+def models_of_config(config: str, models: Iterable[str]) -> frozenset[str]:
+    """Those of ``models`` that an endpoint configuration of ours uses, as its name tells."""
+    serving = config.rpartition("-")[0]
+    return frozenset(model for model in models if model == serving or model.startswith(f"{serving}-"))
 
 
 def owner_of(cluster_id: str, name: str) -> str | None:

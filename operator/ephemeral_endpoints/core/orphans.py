@@ -63,9 +63,9 @@ def sightings(before: Sightings, found: Iterable[Have], now: float) -> Sightings
 
 
 def standing(found: Iterable[Have]) -> list[Have]:
-    """What is not going already; those come first whose tags tell whose the others are."""
+    """What is not going already; those come first whose tags tell whose the others are, and whether they stay."""
     left = (have for have in found if have.phase is not Phase.DELETING)
-    return sorted(left, key=lambda have: (have.key.kind in UNTAGGABLE, have.key))
+    return sorted(left, key=lambda have: (have.key.kind in UNTAGGABLE, have.key.kind is Kind.LOG_GROUP, have.key))
 
 
 def is_mature(have: Have, seen: Sightings, listed_at: Callable[[Kind], float | None], min_age: float) -> bool:
@@ -85,6 +85,14 @@ def is_ours(have: Have, tags: Mapping[str, str] | None, cluster_id: str) -> bool
     if have.key.kind is Kind.LOG_GROUP and all(key.startswith("aws:") for key in tags):
         return have.owner is not None
     return tags.get(CLUSTER) == cluster_id and owner_hash(tags.get(UID, "")) == have.owner
+
+
+def is_kept_by(have: Have, tags: Mapping[str, str] | None, retained: Collection[str | None]) -> bool:
+    """Whether it stays because its owner's things were retained, without saying so itself.
+
+    That is what AWS cannot tag, and log groups that a service made again.
+    """
+    return have.owner in retained and (tags is None or CLUSTER not in tags)
 
 
 def holder(tags: Mapping[str, str]) -> Holder | None:

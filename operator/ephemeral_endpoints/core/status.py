@@ -1,13 +1,15 @@
 """The status of an object as the API server keeps it."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
 from ephemeral_endpoints.api.base import Condition
-from ephemeral_endpoints.api.endpoint import EphemeralEndpointStatus, ResolvedImage, Resource
+from ephemeral_endpoints.api.endpoint import Cost, EphemeralEndpointStatus, ResolvedImage, Resource, ServedVariant
 from ephemeral_endpoints.core.conditions import Verdict
-from ephemeral_endpoints.core.resources import Haves
+from ephemeral_endpoints.core.cost import Bill
+from ephemeral_endpoints.core.resources import Haves, Kind
+from ephemeral_endpoints.core.serving import Served
 
 
 def conditions(
@@ -43,9 +45,32 @@ def inventory(haves: Haves) -> tuple[Resource, ...]:
     return tuple(Resource(kind=key.kind, name=key.name, arn=haves[key].arn or None) for key in sorted(haves))
 
 
-def resolved_image(uri: str, digest: str | None) -> ResolvedImage | None:
-    """The pin, once there is one."""
+def resolved_image(uri: str, digests: Mapping[str, str]) -> ResolvedImage | None:
+    """The pin, once there is one; ``digests`` are by image."""
+    digest = digests.get(uri)
     return ResolvedImage(uri=uri, digest=digest) if digest else None
+
+
+def served_variants(variants: tuple[Served, ...], digests: Mapping[str, str]) -> tuple[ServedVariant, ...]:
+    """The models behind the URL, where there are several."""
+    if len(variants) == 1:
+        return ()
+    return tuple(
+        ServedVariant(
+            name=each.name,
+            weight=each.weight,
+            endpoint_name=each.endpoint,
+            image=resolved_image(each.image, digests),
+        )
+        for each in variants
+    )
+
+
+def cost(bill: Bill | None, haves: Haves | None, before: Cost | None) -> Cost | None:
+    """What stands costs; what was told before stands while it is not known."""
+    if haves is not None and not any(key.kind is Kind.ENDPOINT for key in haves):
+        bill = Bill()
+    return before if bill is None else Cost(hourly_usd=bill.hourly)
 
 
 def merge_patch(before: dict[str, Any], after: dict[str, Any]) -> dict[str, Any] | None:

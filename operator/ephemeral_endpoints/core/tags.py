@@ -11,6 +11,8 @@ UID: Final = f"{PREFIX}uid"
 NAMESPACE: Final = f"{PREFIX}namespace"
 NAME: Final = f"{PREFIX}name"
 EXPIRES_AT: Final = f"{PREFIX}expires-at"
+RETAIN: Final = f"{PREFIX}retain"
+"""``true`` on what stays although its object is gone."""
 
 Tags = tuple[tuple[str, str], ...]
 
@@ -63,6 +65,20 @@ def class_tags(*, cluster_id: str, name: str, uid: str) -> Tags:
     """The tags of what the objects of a class share."""
     tags = {CLUSTER: cluster_id, NAME: name, UID: uid, "Environment": "Ephemeral", "ManagedBy": "ephemeral-endpoints"}
     return tuple(sorted((key, tag_value(value)) for key, value in tags.items()))
+
+
+def living_marks(expires_at: datetime) -> Tags:
+    """The tags that follow a living object, which may have been retained and revived."""
+    return ((EXPIRES_AT, timestamp(expires_at)), (RETAIN, "false"))
+
+
+RETAINED_MARKS: Final[Tags] = ((RETAIN, "true"),)
+"""The tags that keep a thing when its object goes."""
+
+
+def is_retained(found: Mapping[str, str]) -> bool:
+    """Whether tags found in AWS say that the thing stays although its object is gone."""
+    return found.get(RETAIN) == "true"
 
 
 def is_owned(found: Mapping[str, str], *, cluster_id: str, uid: str) -> bool:

@@ -1,1 +1,1 @@
-"""The Lambda function between a public HTTP API route and one SageMaker endpoint, and the bundle that deploys it."""
+"""The Lambda function between a public HTTP API route and SageMaker endpoints, and the bundle that deploys it."""

@@ -24,7 +24,7 @@ MEMORY_MB: Final = 512
 """``MemorySize`` of CreateFunction: CPU comes with memory, and importing boto3 on less makes cold starts slow."""
 
 _PACKAGE = "ephemeral_endpoints.forwarder"
-_MODULES = ("__init__", "config", "handler", "invocation", "messages")
+_MODULES = ("__init__", "asynchronous", "config", "handler", "inference_id", "invocation", "messages", "variants")
 
 # The oldest time that a zip can carry: the bundle must not depend on when or from which checkout it is built.
 _EPOCH = (1980, 1, 1, 0, 0, 0)

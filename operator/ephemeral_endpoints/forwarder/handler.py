@@ -1,34 +1,49 @@
-"""The forwarder's entry point in Lambda: answers one route of an HTTP API by invoking one SageMaker endpoint.
+"""The forwarder's entry point in Lambda: answers one route of an HTTP API by invoking SageMaker endpoints.
 
 ``POST`` sends the body to the model, ``GET`` says whether the model answers; what goes wrong is told as
-``application/problem+json``. Deployed as ``bundle.build`` packs it: with the standard library, the boto3 of the Lambda
-runtime and a ``config.json`` beside this file, without which it cannot be imported.
+``application/problem+json``. An endpoint for asynchronous inference queues what is posted; ``GET`` with the id that it
+gave as the query's ``inference`` fetches the result. Deployed as ``bundle.build`` packs it: with the standard library,
+the boto3 of the Lambda runtime and a ``config.json`` beside this file, without which it cannot be imported.
 """
 
 from __future__ import annotations
 
 import json
+import random
 import sys
 import time
 import traceback
+from concurrent.futures import ThreadPoolExecutor
 from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from ephemeral_endpoints.forwarder import messages
+from ephemeral_endpoints.forwarder import asynchronous, messages, variants
 from ephemeral_endpoints.forwarder.config import ForwarderConfig
-from ephemeral_endpoints.forwarder.invocation import Context, invoke, make_client
-from ephemeral_endpoints.forwarder.messages import Answer, Problem
+from ephemeral_endpoints.forwarder.inference_id import InferenceId
+from ephemeral_endpoints.forwarder.invocation import PROBE, READ_SECONDS, Context, Request, invoke, make_client
+from ephemeral_endpoints.forwarder.messages import VARIANT_HEADER, Answer, Problem, variant_header
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from types_boto3_sagemaker_runtime.type_defs import InvokeEndpointInputTypeDef
+    from ephemeral_endpoints.forwarder.asynchronous import Queue
+    from ephemeral_endpoints.forwarder.config import AsyncConfig
+    from ephemeral_endpoints.forwarder.variants import Target
+
+
+def _make_queue(folders: AsyncConfig) -> Queue:
+    store = asynchronous.make_store(CONFIG.region)
+    [target] = variants.in_use(CONFIG, None)
+    return asynchronous.Queue(CLIENT, store, target, folders)
+
 
 CONFIG = ForwarderConfig.from_json(Path(__file__).with_name("config.json").read_bytes())
-CLIENT = make_client(CONFIG.region)
+CLIENT = make_client(CONFIG.region, read_seconds=asynchronous.ENQUEUE_SECONDS if CONFIG.asynchronous else READ_SECONDS)
+QUEUE = _make_queue(CONFIG.asynchronous) if CONFIG.asynchronous else None
+GENERATOR = random.SystemRandom()
 
 
 def handle(event: Mapping[str, Any], context: Context) -> dict[str, Any]:
@@ -51,35 +66,59 @@ def _respond(event: Mapping[str, Any], context: Context) -> dict[str, Any]:
         raise Problem(HTTPStatus.METHOD_NOT_ALLOWED, "method-not-allowed", detail, {"allow": "GET, POST"})
     sent = messages.headers(event)
     messages.authenticate(sent, CONFIG.token_sha256)
-    answer = _ready(context) if method == "GET" else _forward(event, sent, context)
+    if method == "POST":
+        return messages.render_answer(_post(event, sent, context))
+    inference = messages.parameter(event, "inference")
+    answer = _ready(sent, context) if inference is None else _result(inference)
     return messages.render_answer(answer)
 
 
-def _forward(event: Mapping[str, Any], sent: Mapping[str, str], context: Context) -> Answer:
-    arguments: InvokeEndpointInputTypeDef = {
-        "EndpointName": CONFIG.endpoint_name,
-        "Body": messages.read_body(event, CONFIG.max_body_bytes),
-    }
-    if content_type := messages.header(sent, "content-type"):
-        arguments["ContentType"] = content_type
-    if accept := messages.header(sent, "accept"):
-        arguments["Accept"] = accept
-    return invoke(CLIENT, context, arguments)
-
-
-def _ready(context: Context) -> Answer:
-    """A model that refuses this request is ready too: it answered. Raises Problem 503 if it did not."""
-    arguments: InvokeEndpointInputTypeDef = {
-        "EndpointName": CONFIG.endpoint_name,
-        "Body": b"{}",
-        "ContentType": "application/json",
-    }
+def _post(event: Mapping[str, Any], sent: Mapping[str, str], context: Context) -> Answer:
+    target = variants.choose(CONFIG, messages.header(sent, VARIANT_HEADER), GENERATOR)
+    request = Request(
+        messages.read_body(event, CONFIG.max_body_bytes),
+        messages.header(sent, "content-type"),
+        messages.header(sent, "accept"),
+    )
     try:
-        invoke(CLIENT, context, arguments)
+        if QUEUE:
+            return QUEUE.pending(QUEUE.submit(context, request))
+        return invoke(CLIENT, context, target, request)
     except Problem as problem:
-        headers = {"retry-after": "5", **problem.headers}
-        raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, problem.kind, problem.detail, headers) from problem
+        problem.headers |= variant_header(target.variant)
+        raise
+
+
+def _result(text: str) -> Answer:
+    inference = InferenceId.parse(text)
+    if not QUEUE or not inference:
+        raise asynchronous.unknown_inference()
+    try:
+        return QUEUE.result(inference) or QUEUE.pending(inference)
+    except Problem as problem:
+        problem.headers |= variant_header(QUEUE.target.variant)
+        raise
+
+
+def _ready(sent: Mapping[str, str], context: Context) -> Answer:
+    """Raises Problem 503 for the first variant that does not answer; one that refuses the request did answer."""
+    targets = variants.in_use(CONFIG, messages.header(sent, VARIANT_HEADER))
+    with ThreadPoolExecutor(len(targets)) as pool:
+        for _ in pool.map(lambda target: _probe(target, context), targets):
+            pass
     return Answer(HTTPStatus.OK, "application/json", b'{"status":"Ready"}')
+
+
+def _probe(target: Target, context: Context) -> None:
+    try:
+        if QUEUE:
+            QUEUE.probe(context)
+        else:
+            invoke(CLIENT, context, target, PROBE)
+    except Problem as problem:
+        detail = f"{target.variant}: {problem.detail}" if len(CONFIG.variants) > 1 else problem.detail
+        headers = {"retry-after": "5", **problem.headers, **variant_header(target.variant)}
+        raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, problem.kind, detail, headers) from problem
 
 
 def _unforeseen(error: Exception) -> Problem:
@@ -94,6 +133,7 @@ def _log(event: Mapping[str, Any], response: Mapping[str, Any], problem: Problem
         "requestId": messages.request_id(event),
         "method": messages.method(event),
         "status": response["statusCode"],
+        "variant": response["headers"].get(VARIANT_HEADER),
         "problem": problem.kind if problem else None,
         "cause": _cause(problem) if problem else None,
         "milliseconds": round(seconds * 1000, 1),

@@ -11,10 +11,14 @@ import json
 import re
 from collections.abc import Mapping
 from http import HTTPStatus
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 MAX_RESPONSE_BYTES = 6_291_556
 """The largest answer that Lambda takes, counted as JSON, thus after escaping (Lambda quotas, invocation payload)."""
+
+VARIANT_HEADER = "eep-variant"
+"""By it a caller asks for a variant, and is told which one answered."""
 
 # SageMaker's ``Header`` shape, without the control characters that would end the header.
 _HEADER_VALUE = re.compile(r"[\x20-\x7e]{1,1024}")
@@ -31,11 +35,21 @@ _SAFETY_HEADERS = {
 
 
 class Answer(NamedTuple):
-    """What the model itself answered; ``status`` is 200 or the model's 4xx."""
+    """What the model itself answered, with 200 or its own 4xx, or what is told of it.
+
+    Attributes:
+        status: the response's status.
+        content_type: of the body, as the model told it.
+        body: the response's body.
+        variant: the variant that answered, as far as it is known.
+        headers: what else is told.
+    """
 
     status: int
     content_type: str
     body: bytes
+    variant: str | None = None
+    headers: Mapping[str, str] = MappingProxyType({})
 
 
 class Problem(Exception):  # noqa: N818 - RFC 9457's own word for it
@@ -62,6 +76,12 @@ def request_id(event: Mapping[str, Any]) -> str:
 def headers(event: Mapping[str, Any]) -> dict[str, str]:
     """The request's headers by lower-case name."""
     return {name.lower(): value for name, value in event.get("headers", {}).items()}
+
+
+def parameter(event: Mapping[str, Any], name: str) -> str | None:
+    """A parameter of the request's query, several joined by commas; None if there is none."""
+    value = (event.get("queryStringParameters") or {}).get(name)
+    return None if value is None else str(value)
 
 
 def authenticate(sent: Mapping[str, str], token_sha256: str | None) -> None:
@@ -104,20 +124,30 @@ def read_body(event: Mapping[str, Any], max_bytes: int) -> bytes:
 
 
 def render_answer(answer: Answer) -> dict[str, Any]:
-    """The model's answer, byte for byte; raises Problem 502 if it is larger than Lambda can return."""
+    """The answer, byte for byte; raises Problem 502 if it is larger than Lambda can return."""
     content_type = answer.content_type if _MEDIA_TYPE.fullmatch(answer.content_type) else "application/octet-stream"
     response: dict[str, Any] = {
         "statusCode": int(answer.status),
-        "headers": {"content-type": content_type, **_SAFETY_HEADERS},
+        "headers": {
+            **answer.headers,
+            **variant_header(answer.variant),
+            "content-type": content_type,
+            **_SAFETY_HEADERS,
+        },
     }
     try:
         response |= {"body": answer.body.decode(), "isBase64Encoded": False}
     except UnicodeDecodeError:
         response |= {"body": base64.b64encode(answer.body).decode("ascii"), "isBase64Encoded": True}
     if len(json.dumps(response, ensure_ascii=False).encode()) > MAX_RESPONSE_BYTES:
-        detail = "The model's answer is larger than the 6 MB that can be passed on."
-        raise Problem(HTTPStatus.BAD_GATEWAY, "answer-too-large", detail)
+        raise too_large(answer.variant)
     return response
+
+
+def too_large(variant: str | None) -> Problem:
+    """What is said of a variant's answer that Lambda would drop."""
+    detail = "The model's answer is larger than the 6 MB that can be passed on."
+    return Problem(HTTPStatus.BAD_GATEWAY, "answer-too-large", detail, variant_header(variant))
 
 
 def render_problem(problem: Problem, instance: str) -> dict[str, Any]:
@@ -135,6 +165,11 @@ def render_problem(problem: Problem, instance: str) -> dict[str, Any]:
         "body": json.dumps(document),
         "isBase64Encoded": False,
     }
+
+
+def variant_header(variant: str | None) -> dict[str, str]:
+    """The header that tells a variant, none for None."""
+    return {VARIANT_HEADER: variant} if variant else {}
 
 
 def body_bytes(message: Mapping[str, Any]) -> int:

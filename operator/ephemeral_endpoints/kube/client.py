@@ -1,8 +1,10 @@
 """What the operator writes to Kubernetes, and the little that it reads beside the watch."""
 
+import asyncio
 import base64
 import contextlib
 import hashlib
+import json
 import secrets
 from collections.abc import Callable, Collection, Mapping
 from datetime import datetime
@@ -25,6 +27,9 @@ _TOKEN_BYTES: Final = 32
 _COMPONENT: Final = "ephemeral-endpoints"
 _EVENT_PREFIX: Final = 200
 _EVENT_MESSAGE: Final = 1024
+_EVENT_ATTEMPTS: Final = 3
+_EVENT_PAUSE_SECONDS: Final = 0.1
+_REFUSED: Final = range(400, 429)
 _GROUP_PATH: Final = f"/apis/{GROUP}/{VERSION}"
 
 
@@ -55,7 +60,11 @@ class Kube(Protocol):
         ...
 
     async def event(self, raw: Raw, *, kind: str, reason: str, message: str) -> None:
-        """Emit an Event of type ``kind`` (Normal or Warning) about the object; failure to do so is ignored."""
+        """Emit an Event of type ``kind`` (Normal or Warning) about the object.
+
+        The same Event upon the same status is emitted once, however often it is asked for. Where the API server
+        refuses it, or fails several times, it is let go.
+        """
         ...
 
 
@@ -129,8 +138,21 @@ class KubeClient:
     async def event(self, raw: Raw, *, kind: str, reason: str, message: str) -> None:
         """See ``Kube``."""
         path = f"/api/v1/namespaces/{raw['metadata'].get('namespace', 'default')}/events"
-        with contextlib.suppress(Conflict, Gone, ApiException, aiohttp.ClientError, TimeoutError):
-            await self._rest("POST", path, _event(raw, kind, reason, message, self._now()))
+        body = _event(raw, kind, reason, message, self._now())
+        for attempt in range(_EVENT_ATTEMPTS):
+            await asyncio.sleep(_EVENT_PAUSE_SECONDS * attempt)
+            try:
+                await self._rest("POST", path, body)
+            except (Conflict, Gone):
+                return
+            except ApiException as error:
+                if error.status in _REFUSED:
+                    return
+            except (aiohttp.ClientError, TimeoutError):
+                # A connection that was kept may just have been closed; whether the Event arrived its name will tell.
+                continue
+            else:
+                return
 
     async def _patch(self, path: str, body: Raw) -> Raw:
         return await self._rest("PATCH", path, body, content_type=MERGE_PATCH)
@@ -198,7 +220,10 @@ def _event(raw: Raw, kind: str, reason: str, message: str, moment: datetime) -> 
     return {
         "apiVersion": "v1",
         "kind": "Event",
-        "metadata": {"generateName": f"{metadata['name'][:_EVENT_PREFIX]}.", "namespace": namespace or "default"},
+        "metadata": {
+            "name": f"{metadata['name'][:_EVENT_PREFIX].rstrip('-.')}.{_digest(raw, kind, reason, message)}",
+            "namespace": namespace or "default",
+        },
         "involvedObject": {**_reference(raw), **({"namespace": namespace} if namespace else {})},
         "type": kind,
         "reason": reason,
@@ -210,6 +235,12 @@ def _event(raw: Raw, kind: str, reason: str, message: str, moment: datetime) -> 
         "reportingComponent": _COMPONENT,
         "reportingInstance": _COMPONENT,
     }
+
+
+def _digest(raw: Raw, *parts: str) -> str:
+    """What tells an Event from others about the same object: what it says, and of which status it is the news."""
+    content = json.dumps([raw["metadata"]["uid"], raw.get("status"), *parts], sort_keys=True)
+    return hashlib.sha256(content.encode()).hexdigest()[:16]
 
 
 def _reference(raw: Raw) -> dict[str, str]:

@@ -27,21 +27,31 @@ class View:
     others: Haves
 
 
-async def converge(
+Refusal = Callable[[Step, Desired], Problem | None]
+"""Why a step must not be taken now, None if it may, in view of what is wanted."""
+
+
+def _take_all(_: Step, __: Desired) -> None:
+    """Nothing has to wait."""
+
+
+async def converge(  # noqa: PLR0913 - both ends of every step, and three who have a say in it
     account: Account,
     identity: Identity,
     look: Callable[[], View],
     failed: dict[Key, Problem],
     on_step: Callable[[Step], None],
-) -> None:
-    """Take steps until the planner has none.
+    *,
+    refusal: Refusal = _take_all,
+) -> View:
+    """Take steps until the planner has none; returns what it saw then.
 
     ``look`` is called before every decision, so that a change of the object counts at once. ``failed`` holds what
-    must not be tried; errors of this run are added to it. ``on_step`` hears of every step that succeeded.
+    must not be tried; errors and refusals of this run are added to it. ``on_step`` hears of every step that succeeded.
     """
     running: dict[asyncio.Task[None], Step] = {}
     try:
-        await _until_settled(account, identity, look, failed, on_step, running)
+        return await _until_settled(account, identity, look, failed, on_step, refusal, running)
     finally:
         # Whatever ended this: a step that goes on in the background could make something behind the next run's back.
         await asyncio.gather(*running, return_exceptions=True)
@@ -53,8 +63,9 @@ async def _until_settled(  # noqa: PLR0913, PLR0917 - see converge
     look: Callable[[], View],
     failed: dict[Key, Problem],
     on_step: Callable[[Step], None],
+    refusal: Refusal,
     running: dict[asyncio.Task[None], Step],
-) -> None:
+) -> View:
     taken: Counter[Key] = Counter()
     while True:
         view = look()
@@ -67,10 +78,13 @@ async def _until_settled(  # noqa: PLR0913, PLR0917 - see converge
                     "does not settle: something else changes it again and again", operation=str(step.key)
                 )
                 continue
+            if problem := refusal(step, view.desired):
+                failed[step.key] = problem
+                continue
             taken[step.key] += 1
             running[asyncio.create_task(account.take(step, identity))] = step
         if not running:
-            return
+            return view
         done, _ = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
         for task in done:
             _conclude(task, running.pop(task), failed, on_step)

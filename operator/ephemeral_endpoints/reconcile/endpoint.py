@@ -11,8 +11,9 @@ from ephemeral_endpoints.core.desired import Subject
 from ephemeral_endpoints.core.errors import AwsError, Problem, Unauthenticated
 from ephemeral_endpoints.kube.rest import Conflict, Gone
 from ephemeral_endpoints.kube.store import FINALIZER, ObjectKey
-from ephemeral_endpoints.reconcile.leaving import leave
+from ephemeral_endpoints.reconcile.leaving import abandon, is_abandoned, leave
 from ephemeral_endpoints.reconcile.living import live
+from ephemeral_endpoints.reconcile.marking import follow_lifetime
 from ephemeral_endpoints.reconcile.memory import Memory
 from ephemeral_endpoints.reconcile.report import Facts
 from ephemeral_endpoints.reconcile.run import ACCOUNT, Context, Run
@@ -51,7 +52,7 @@ class EndpointReconciler:
             return None
         memory = self._remember(key, endpoint)
         try:
-            account = await self._context.accounts.of_region(klass.spec.region)
+            account = await self._context.accounts.of(klass)
         except AwsError as error:
             return await self._without_account(key, endpoint, memory, error)
         adopted = await self._adopted(key, endpoint, klass)
@@ -64,6 +65,8 @@ class EndpointReconciler:
         try:
             await self._look_anew_if_asked(run)
             await account.settle(identity.owner)
+            if not leaving and not subject.endpoint.spec.suspend:
+                await follow_lifetime(self._context, run)
             due = await (leave if leaving else live)(self._context, run)
         except Problem as problem:
             if isinstance(problem, Unauthenticated):
@@ -90,6 +93,8 @@ class EndpointReconciler:
         return store.endpoint(key) or endpoint
 
     async def _without_class(self, key: ObjectKey, endpoint: EphemeralEndpoint, name: str | None) -> None:
+        if await self._abandoned(key, endpoint):
+            return
         message = (
             f"the EphemeralEndpointClass {name} does not exist: make it or choose another"
             if name
@@ -99,11 +104,22 @@ class EndpointReconciler:
 
     async def _without_account(
         self, key: ObjectKey, endpoint: EphemeralEndpoint, memory: Memory, problem: Problem
-    ) -> float:
+    ) -> float | None:
+        if await self._abandoned(key, endpoint):
+            return None
         memory.retries.note(ACCOUNT, problem, self._context.clock())
         facts = Facts(conditions.without_account(problem), keep_conditions=True)
         await self._context.reporter.tell(key, endpoint, facts)
         return memory.retries.failures[ACCOUNT].retry_at - self._context.clock()
+
+    async def _abandoned(self, key: ObjectKey, endpoint: EphemeralEndpoint) -> bool:
+        """Let an object go as somebody asks although AWS cannot be reached; the status tells what was there."""
+        current = self._context.store.endpoint(key) or endpoint
+        if not is_abandoned(current):
+            return False
+        left = (f"{each.kind} {each.name}" for each in current.status.resources)
+        await abandon(self._context, key, current, left)
+        return True
 
     def _remember(self, key: ObjectKey, endpoint: EphemeralEndpoint) -> Memory:
         """The object's memory.

@@ -22,6 +22,12 @@ from ephemeral_endpoints.reconcile.run import Context
 CONFLICT_SECONDS: Final = 0.5
 
 
+class InUse(Problem):
+    """Something still needs what a class that is deleted shares."""
+
+    reason = "InUse"
+
+
 class ClassReconciler:
     """Reconciles EphemeralEndpointClasses.
 
@@ -51,7 +57,7 @@ class ClassReconciler:
 
     async def _reconcile(self, key: ObjectKey, klass: EphemeralEndpointClass) -> Problem | None:
         try:
-            account = await self._context.accounts.of_region(klass.spec.region)
+            account = await self._context.accounts.of(klass)
         except Problem as problem:
             return problem
         await self._adopt(key, klass)
@@ -65,7 +71,25 @@ class ClassReconciler:
             self._context.accounts.forget(account)
         if not account.inventory.of(identity.owner):
             await self._release(key, klass)
-        return next(iter(errors), None)
+        return next(iter(errors), None) or self._hindrance(key, klass, account, identity)
+
+    def _hindrance(
+        self, key: ObjectKey, klass: EphemeralEndpointClass, account: Account, identity: Identity
+    ) -> Problem | None:
+        """What a class that is deleted waits for; nothing of it goes by itself where an object was retained."""
+        if klass.metadata.deletion_timestamp is None:
+            return None
+        if self._context.store.of_class(key.name):
+            return InUse("the class goes after its objects: delete them")
+        own = account.inventory.of(identity.owner)
+        users = account.inventory.users_of(own)
+        if not users:
+            return None
+        names, used = (", ".join(sorted(map(str, keys))) for keys in (users.keys() - own.keys(), own))
+        return InUse(
+            f"the class goes after what its objects left: {used} is still used by {names}; what was retained, as its "
+            "tags say, is yours to delete, the rest is swept"
+        )
 
     async def _act(
         self, key: ObjectKey, klass: EphemeralEndpointClass, account: Account, identity: Identity

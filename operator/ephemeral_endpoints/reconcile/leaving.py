@@ -1,18 +1,29 @@
-"""An object on its way out: everything in AWS goes, is seen to be gone, and only then the finalizer does."""
+"""An object on its way out: everything in AWS goes, is seen to be gone, and only then the finalizer does.
+
+Where the object says so everything stays instead, and is seen to be marked before the finalizer goes.
+"""
 
 import logging
+from collections.abc import Iterable
 from typing import Final
 
 from ephemeral_endpoints.api import ABANDON_ANNOTATION
+from ephemeral_endpoints.api.endpoint import DeletionPolicy, EphemeralEndpoint
 from ephemeral_endpoints.core import conditions
 from ephemeral_endpoints.core.desired import NOTHING
 from ephemeral_endpoints.core.lifecycle import is_retired_on_expiry
 from ephemeral_endpoints.core.resources import Haves
+from ephemeral_endpoints.core.tags import RETAINED_MARKS
+from ephemeral_endpoints.kube.store import ObjectKey
 from ephemeral_endpoints.reconcile.act import View
+from ephemeral_endpoints.reconcile.marking import mark
 from ephemeral_endpoints.reconcile.report import Facts
-from ephemeral_endpoints.reconcile.run import Context, Run
+from ephemeral_endpoints.reconcile.run import TAGS, Context, Run
 
 logger = logging.getLogger(__name__)
+
+AGAIN_SECONDS: Final = 1.0
+"""So soon that is deleted again which AWS still shows after its deletion: nothing else would wake the object."""
 
 _DELETED: Final = ("Deleting", "everything in AWS is being deleted")
 _EXPIRED: Final = ("Expired", "the time to live is over")
@@ -20,42 +31,85 @@ _EXPIRED: Final = ("Expired", "the time to live is over")
 
 async def leave(context: Context, run: Run) -> float | None:
     """Reconcile an object that is deleted or expired; returns in how many seconds it is due again."""
+    context.quotas.keep_only(run.account.scope, run.identity.uid, ())
     if _is_to_be_deleted(run):
         await _delete(context, run)
-    if _is_abandoned(context, run):
-        await _abandon(context, run)
+    endpoint = run.current(context.store).endpoint
+    if is_abandoned(endpoint):
+        await abandon(context, run.key, endpoint, map(str, run.own))
+        context.wake_neighbours(run)
         return None
-    await run.act(lambda: View(NOTHING, run.own, run.others), context.clock)
-    if not run.own and run.memory.had:
+    if endpoint.spec.lifecycle.deletion_policy is DeletionPolicy.RETAIN:
+        return await _retain(context, run)
+    await run.act(lambda: View(NOTHING, run.own, run.others), context)
+    is_believed_gone = not run.own
+    if is_believed_gone and run.memory.had:
         await run.account.confirm_gone(run.memory.had, run.identity, since=run.memory.last_step_at)
     left = run.own
     if not left:
         context.placements.forget(run.identity.owner)
     if not left and _is_deleted(context, run):
-        await _release(context, run)
+        await _let_go(context, run)
         return None
     await _report(context, run, left)
     if not left:
         context.wake_neighbours(run)
-    return context.retry_due(run.memory)
+    return AGAIN_SECONDS if left and is_believed_gone else context.retry_due(run.memory)
 
 
 def _is_deleted(context: Context, run: Run) -> bool:
     return run.current(context.store).endpoint.metadata.deletion_timestamp is not None
 
 
-def _is_abandoned(context: Context, run: Run) -> bool:
-    metadata = run.current(context.store).endpoint.metadata
+def is_abandoned(endpoint: EphemeralEndpoint) -> bool:
+    """Whether somebody has asked to let an object go that is being deleted."""
+    metadata = endpoint.metadata
     return metadata.deletion_timestamp is not None and metadata.annotations.get(ABANDON_ANNOTATION) == "true"
 
 
-async def _abandon(context: Context, run: Run) -> None:
+async def abandon(context: Context, key: ObjectKey, endpoint: EphemeralEndpoint, left: Iterable[str]) -> None:
     """Somebody cannot wait: what is left carries our tags, and the sweep will find it."""
-    left = ", ".join(sorted(map(str, run.own))) or "nothing"
-    message = f"let go as the annotation {ABANDON_ANNOTATION} asks; left in AWS for the sweep: {left}"
-    await context.kube.event(context.store.raw(run.key), kind="Warning", reason="Abandoned", message=message)
-    logger.warning(message, extra={"namespace": run.key.namespace, "object_name": run.key.name})
-    await _release(context, run)
+    names = ", ".join(sorted(left)) or "nothing"
+    message = f"let go as the annotation {ABANDON_ANNOTATION} asks; left in AWS for the sweep: {names}"
+    await context.kube.event(context.store.raw(key), kind="Warning", reason="Abandoned", message=message)
+    logger.warning(message, extra={"namespace": key.namespace, "object_name": key.name})
+    await _release(context, key, endpoint.metadata.uid)
+
+
+async def _retain(context: Context, run: Run) -> float | None:
+    """Everything stays in AWS. It is marked first: without an object the sweep would take it."""
+    if not _is_told(run.subject.endpoint):
+        # What an interrupted run began to make must not be missed.
+        await run.account.refresh(run.account.kinds, since=context.clock())
+        if not await mark(context, run, RETAINED_MARKS):
+            await _report_retained(context, run, is_marked=False)
+            return context.retry_due(run.memory)
+    if not _is_deleted(context, run):
+        await _report_retained(context, run, is_marked=True)
+        return None
+    tag = "=".join(RETAINED_MARKS[0])
+    names = ", ".join(sorted(map(str, run.own))) or "nothing"
+    message = f"stays in AWS as spec.lifecycle.deletionPolicy asks, tagged {tag}: {names}"
+    await context.kube.event(context.store.raw(run.key), kind="Normal", reason=conditions.RETAINED, message=message)
+    context.placements.forget(run.identity.owner)
+    await _let_go(context, run)
+    return None
+
+
+def _is_told(endpoint: EphemeralEndpoint) -> bool:
+    """Whether the status already says of this very spec that everything is marked."""
+    wanted = (conditions.Type.READY, conditions.RETAINED, endpoint.metadata.generation)
+    return any((each.type, each.reason, each.observed_generation) == wanted for each in endpoint.status.conditions)
+
+
+async def _report_retained(context: Context, run: Run, *, is_marked: bool) -> None:
+    failure = run.memory.retries.failures.get(TAGS)
+    why = "the object is deleted" if _is_deleted(context, run) else _EXPIRED[1]
+    verdicts = conditions.of_retained(
+        why, run.own.values(), is_marked=is_marked, problem=failure.error if failure else None
+    )
+    endpoint = run.current(context.store).endpoint
+    await context.reporter.tell(run.key, endpoint, Facts(verdicts, own=run.own, subject=run.subject))
 
 
 def _is_to_be_deleted(run: Run) -> bool:
@@ -72,15 +126,19 @@ async def _delete(context: Context, run: Run) -> None:
     context.store.put(await context.kube.delete(raw))
 
 
-async def _release(context: Context, run: Run) -> None:
-    left = await context.kube.release(context.store.raw(run.key))
+async def _let_go(context: Context, run: Run) -> None:
+    await _release(context, run.key, run.identity.uid)
+    context.wake_neighbours(run)
+
+
+async def _release(context: Context, key: ObjectKey, uid: str) -> None:
+    left = await context.kube.release(context.store.raw(key))
     if left is None:
-        context.store.remove(run.key, run.identity.uid)
+        context.store.remove(key, uid)
     else:
         context.store.put(left)
-    context.wake_neighbours(run)
-    context.wake(run.key)
-    extra = {"namespace": run.key.namespace, "object_name": run.key.name, "uid": run.identity.uid}
+    context.wake(key)
+    extra = {"namespace": key.namespace, "object_name": key.name, "uid": uid}
     logger.info("the object is released", extra=extra)
 
 

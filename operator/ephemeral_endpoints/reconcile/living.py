@@ -1,21 +1,20 @@
 """A living object: from its spec, its class and what was found out to a URL that answers."""
 
 import asyncio
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import Any
 
 from ephemeral_endpoints.aws.account import Account
 from ephemeral_endpoints.core import conditions
 from ephemeral_endpoints.core.conditions import Situation
-from ephemeral_endpoints.core.desired import AS_IT_IS, NOTHING, SERVING_KINDS, Resolved, Subject, desired
+from ephemeral_endpoints.core.desired import AS_IT_IS, NOTHING, Resolved, Subject, desired
 from ephemeral_endpoints.core.errors import AwsError, Unauthenticated
 from ephemeral_endpoints.core.paths import Claim, holder_of
 from ephemeral_endpoints.core.plan import Desired, is_ready
-from ephemeral_endpoints.core.resources import EndpointSpec, Key, Kind, Phase
+from ephemeral_endpoints.core.resources import EndpointSpec, FunctionSpec, Key, Kind
 from ephemeral_endpoints.kube.client import secret_name
 from ephemeral_endpoints.kube.store import ObjectKey
+from ephemeral_endpoints.reconcile import steering
 from ephemeral_endpoints.reconcile.act import View
 from ephemeral_endpoints.reconcile.observe import probe_delay
 from ephemeral_endpoints.reconcile.report import Facts
@@ -25,6 +24,7 @@ from ephemeral_endpoints.reconcile.run import IMAGE, Context, Run
 async def live(context: Context, run: Run) -> float | None:
     """Reconcile a living object; returns in how many seconds it is due again."""
     if run.subject.endpoint.spec.suspend:
+        context.quotas.keep_only(run.account.scope, run.identity.uid, ())
         facts = Facts(conditions.of_suspended(), own=run.own, subject=run.subject, keep_conditions=True)
         await context.reporter.tell(run.key, run.subject.endpoint, facts)
         return _due_by_age(context, run)
@@ -32,8 +32,8 @@ async def live(context: Context, run: Run) -> float | None:
     if place.api not in run.others:
         context.wake(ObjectKey(None, run.subject.klass.metadata.name))
     token = context.observer.token(run.subject, context.store.raw(run.key), run.memory)
-    await asyncio.gather(_look_up_image(context, run), token)
-    await run.act(lambda: _view(context, run, place), context.clock)
+    await asyncio.gather(_look_up_images(context, run), token)
+    await run.act(lambda: _view(context, run, place), context)
     if run.is_gone(context.store):
         return None
     if context.is_leaving(run.current(context.store)):
@@ -42,7 +42,7 @@ async def live(context: Context, run: Run) -> float | None:
     url = _url(run, view.desired, place)
     if url and _is_in_place(run, view):
         await context.observer.answer(run.subject, url, _serving(run, url), run.memory)
-    await _read_last_lines(context, run)
+    await steering.read_last_lines(context, run)
     await _report(context, run, view, url, place)
     return _due(context, run, url)
 
@@ -68,23 +68,9 @@ def _view(context: Context, run: Run, place: _Place) -> View:
         return View(NOTHING, run.own, run.others)
     if subject.endpoint.spec.suspend:
         return View(AS_IT_IS, run.own, run.others)
-    is_of_this_spec = memory.image_of == (subject.endpoint.spec.model.image, subject.endpoint.spec.source.revision)
-    digest = memory.image.digest if memory.image and is_of_this_spec else None
-    wanted = desired(subject, Resolved(digest, memory.token_sha256, place.api, owns_path=place.holder is None))
-    memory.rollout = memory.rollout.seen(run.own.get(run.endpoint_key))
-    run.rolled_back = _is_rolled_back(run, wanted)
-    return View(_without_serving(wanted) if run.rolled_back else wanted, run.own, run.others)
-
-
-def _is_rolled_back(run: Run, wanted: Desired) -> bool:
-    """Whether SageMaker gave up exactly what is wanted: it is not tried again before the spec changes."""
-    configs = {want.spec.config for want in wanted.wants if isinstance(want.spec, EndpointSpec)}
-    return run.memory.rollout.failed in configs
-
-
-def _without_serving(wanted: Desired) -> Desired:
-    kept = tuple(want for want in wanted.wants if want.key.kind not in SERVING_KINDS)
-    return Desired(kept, wanted.hold | SERVING_KINDS)
+    digests = memory.images.digests(subject.endpoint.spec.source.revision)
+    wanted = desired(subject, Resolved(digests, memory.token_sha256, place.api, owns_path=place.holder is None))
+    return View(steering.steered(context, run, subject, wanted), run.own, run.others)
 
 
 def _is_in_place(run: Run, view: View) -> bool:
@@ -93,26 +79,18 @@ def _is_in_place(run: Run, view: View) -> bool:
     return not view.desired.hold and all(want.key not in run.errors and is_ready(want, there) for want in wants)
 
 
-async def _look_up_image(context: Context, run: Run) -> None:
+async def _look_up_images(context: Context, run: Run) -> None:
     retries = run.memory.retries
     if IMAGE in retries.standing(context.clock()):
         return
     try:
-        await context.observer.image(run.subject, run.account, run.memory)
+        await context.observer.images(run.subject, run.account, run.memory)
     except Unauthenticated:
         raise
     except AwsError as error:
         retries.note(IMAGE, error, context.clock())
     else:
         retries.clear(IMAGE)
-
-
-async def _read_last_lines(context: Context, run: Run) -> None:
-    endpoint = run.own.get(run.endpoint_key)
-    if endpoint and (endpoint.phase is Phase.FAILED or run.rolled_back):
-        await context.observer.last_lines(run.subject, run.account, endpoint, run.memory)
-    else:
-        run.memory.last_lines_due = None
 
 
 async def _report(context: Context, run: Run, view: View, url: str | None, place: _Place) -> None:
@@ -122,14 +100,16 @@ async def _report(context: Context, run: Run, view: View, url: str | None, place
         desired=view.desired,
         own=view.own,
         others=view.others,
-        image=memory.image,
+        image=memory.images.overall(subject.images),
         errors=run.errors,
-        problems=(image_failure.error,) if image_failure else (),
+        problems=tuple(
+            problem for problem in (subject.refusal, image_failure.error if image_failure else None) if problem
+        ),
         path_holder=place.holder.holder if place.holder else None,
         answered=url is not None and memory.answered_by == _serving(run, url),
         answer=memory.answer,
         last_lines=memory.last_lines,
-        rolled_back=run.rolled_back,
+        endpoints=steering.told(run),
         note=_note(subject),
         token_secret=secret_name(subject.endpoint.metadata.name) if subject.needs_token else None,
     )
@@ -138,9 +118,10 @@ async def _report(context: Context, run: Run, view: View, url: str | None, place
         verdicts,
         own=view.own,
         subject=subject,
-        digest=memory.image.digest if memory.image else None,
+        digests=memory.images.digests(subject.endpoint.spec.source.revision),
         url=url,
         serves=verdicts[0].truth is conditions.Truth.TRUE,
+        bill=steering.bill(run),
     )
     await context.reporter.tell(run.key, subject.endpoint, facts)
 
@@ -175,18 +156,20 @@ def _url(run: Run, wanted: Desired, place: _Place) -> str | None:
 
 def _serving(run: Run, url: str) -> tuple[str, ...]:
     """Everything that an answer through the URL depends on."""
-    specs: Mapping[Kind, Any] = {have.key.kind: have.spec for have in run.own.values()}
-    endpoint, function = specs.get(Kind.ENDPOINT), specs.get(Kind.FUNCTION)
-    return (url, endpoint.config if endpoint else "", function.code_sha256 if function else "")
+    specs = [run.own[key].spec for key in sorted(run.own)]
+    configs = [spec.config for spec in specs if isinstance(spec, EndpointSpec)]
+    return (url, *configs, *(spec.code_sha256 for spec in specs if isinstance(spec, FunctionSpec)))
 
 
 def _due(context: Context, run: Run, url: str | None) -> float:
     memory = run.memory
-    waits = [_due_by_age(context, run)]
+    waits = [_due_by_age(context, run), *run.waits]
+    if run.steered and run.steered.next_at:
+        waits.append(max(0.0, (run.steered.next_at - context.now()) / timedelta(seconds=1)))
     if (retry := context.retry_due(memory)) is not None:
         waits.append(retry)
-    if memory.image and memory.image.problem:
-        waits.append(max(0.0, memory.image_due - context.clock()))
+    if memory.images.unresolved(run.subject.images):
+        waits.append(max(0.0, memory.images.due - context.clock()))
     if memory.last_lines_due is not None:
         waits.append(max(0.0, memory.last_lines_due - context.clock()))
     if url and memory.probes:

@@ -5,12 +5,16 @@ status. It saves calls and spaces retries.
 """
 
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from ephemeral_endpoints.core.backoff import delay
+from ephemeral_endpoints.core.cost import Capacities
+from ephemeral_endpoints.core.drift import Drift
 from ephemeral_endpoints.core.errors import Problem
 from ephemeral_endpoints.core.images import ImageState
 from ephemeral_endpoints.core.resources import Key
-from ephemeral_endpoints.core.rollout import Rollout
+from ephemeral_endpoints.core.steering import Record
+from ephemeral_endpoints.core.tags import Tags
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +56,36 @@ class Retries:
 
 
 @dataclass(slots=True)
+class Images:
+    """What is known of the images of one revision, by their URIs."""
+
+    revision: str = ""
+    states: dict[str, ImageState] = field(default_factory=dict)
+    looks: int = 0
+    due: float = 0.0
+    """When to look again for those that are missing."""
+
+    def digests(self, revision: str) -> dict[str, str]:
+        """The digests that are known for this very revision."""
+        if revision != self.revision:
+            return {}
+        return {uri: state.digest for uri, state in self.states.items() if state.digest}
+
+    def unresolved(self, uris: frozenset[str]) -> frozenset[str]:
+        """Those that were never looked up, or could not be found yet."""
+        return frozenset(uri for uri in uris if uri not in self.states or self.states[uri].digest is None)
+
+    def overall(self, uris: frozenset[str]) -> ImageState | None:
+        """What is wrong with any of them, else that all of them are pinned; None while one was not looked up."""
+        states = [self.states.get(uri) for uri in sorted(uris)]
+        problem = next((state for state in states if state and state.problem), None)
+        if problem or None in states:
+            return problem
+        digests = sorted({state.digest for state in states if state and state.digest})
+        return ImageState(digest=", ".join(digests))
+
+
+@dataclass(slots=True)
 class Memory:
     """The memory of one object."""
 
@@ -62,22 +96,33 @@ class Memory:
     asked_at: str | None = None
     """The value of the annotation that asks for a fresh look, as of the last one."""
 
-    image_of: tuple[str, str] | None = None
-    image: ImageState | None = None
-    image_looks: int = 0
-    image_due: float = 0.0
+    images: Images = field(default_factory=Images)
     token_sha256: str | None = None
     token: str | None = field(default=None, repr=False)
     token_read_at: float = 0.0
     answered_by: tuple[str, ...] | None = None
     answer: str = ""
     probes: int = 0
-    rollout: Rollout = field(default_factory=Rollout)
+    endpoints: Record = field(default_factory=Record)
+    configs: dict[str, Capacities] = field(default_factory=dict)
+    """What the configurations ask for that were wanted, by their names: lists do not show it."""
+
+    drift: Drift = field(default_factory=Drift)
     last_lines_of: str | None = None
     last_lines: tuple[str, ...] = ()
     last_lines_looks: int = 0
     last_lines_due: float | None = None
     """When to look for the lines again, which arrive later than the failure; None: not by itself."""
+
+    expires_at: datetime | None = None
+    """The end of life that the tags of the object's things tell."""
+
+    marks: Tags = ()
+    marked: set[Key] = field(default_factory=set)
+    """The tags that were put on the object's things last, and which of them carry these already."""
+
+    serving: frozenset[Key] = frozenset()
+    """The endpoints that it had at the last look."""
 
     had: set[Key] = field(default_factory=set)
     """Everything that it was ever seen to have in AWS."""

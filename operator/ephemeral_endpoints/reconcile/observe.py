@@ -1,5 +1,6 @@
 """Observe: what is not in the shared inventory and concerns one object alone. It is asked for once and remembered."""
 
+import asyncio
 import hashlib
 from collections.abc import Callable, Mapping
 from typing import Any, Final
@@ -12,9 +13,10 @@ from ephemeral_endpoints.core import conditions
 from ephemeral_endpoints.core.backoff import poll_delay
 from ephemeral_endpoints.core.desired import Subject
 from ephemeral_endpoints.core.images import ImageReference, ImageState, refusal
+from ephemeral_endpoints.core.names import endpoint_logs
 from ephemeral_endpoints.core.resources import Have
 from ephemeral_endpoints.kube.client import Kube
-from ephemeral_endpoints.reconcile.memory import Memory
+from ephemeral_endpoints.reconcile.memory import Images, Memory
 from ephemeral_endpoints.reconcile.probe import Probe
 
 IMAGE_POLL_SECONDS: Final = (2.0, 30.0)
@@ -33,24 +35,29 @@ class Observer:
         self._probe = probe
         self._clock = clock
 
-    async def image(self, subject: Subject, account: Account, memory: Memory) -> None:
-        """Resolve the image once for every image and revision; look again for one that is missing. Raises AwsError."""
-        wanted = (subject.endpoint.spec.model.image, subject.endpoint.spec.source.revision)
-        if memory.image_of != wanted:
-            memory.image_of, memory.image, memory.image_looks = wanted, _pinned(subject), 0
-        missing = memory.image is not None and memory.image.digest is None
-        if memory.image and not (missing and self._clock() >= memory.image_due):
+    async def images(self, subject: Subject, account: Account, memory: Memory) -> None:
+        """Resolve every image once for a revision; look again for those that are missing. Raises AwsError."""
+        known, revision = memory.images, subject.endpoint.spec.source.revision
+        if known.revision != revision:
+            known = memory.images = Images(revision, states=_pinned(subject))
+        wanted = known.unresolved(subject.images)
+        is_new = any(uri not in known.states for uri in wanted)
+        if not wanted or not (is_new or self._clock() >= known.due):
             return
-        reference = ImageReference.parse(wanted[0])
+        known.looks += 1
+        first, longest = IMAGE_POLL_SECONDS
+        known.due = self._clock() + poll_delay(known.looks, first=first, longest=longest)
+        found = await asyncio.gather(*(self._image(subject, account, uri) for uri in sorted(wanted)))
+        known.states |= dict(found)
+
+    async def _image(self, subject: Subject, account: Account, uri: str) -> tuple[str, ImageState]:
+        reference = ImageReference.parse(uri)
         spec, scope = subject.klass.spec, account.scope
         refused = refusal(
             reference, region=scope.region, account=scope.account_id, allowed=tuple(spec.images.allowed_repositories)
         )
         calls = account.calls.on_behalf_of(subject.names.owner, account.calls.lane)
-        memory.image = refused or await images.resolve(calls, account.clients.ecr, reference)
-        memory.image_looks += 1
-        first, longest = IMAGE_POLL_SECONDS
-        memory.image_due = self._clock() + poll_delay(memory.image_looks, first=first, longest=longest)
+        return uri, refused or await images.resolve(calls, account.clients.ecr, reference)
 
     async def token(self, subject: Subject, raw: Mapping[str, Any], memory: Memory) -> None:
         """Read the object's token, so that a Secret that was changed or deleted counts within minutes."""
@@ -84,7 +91,9 @@ class Observer:
         if memory.last_lines_due is None or self._clock() < memory.last_lines_due:
             return
         calls = account.calls.on_behalf_of(subject.names.owner, account.calls.lane)
-        memory.last_lines = await last_lines(calls, account.clients.logs, subject.names.endpoint_logs, count=LAST_LINES)
+        memory.last_lines = await last_lines(
+            calls, account.clients.logs, endpoint_logs(endpoint.key.name), count=LAST_LINES
+        )
         memory.last_lines_looks += 1
         first, longest = LINES_POLL_SECONDS
         delay = poll_delay(memory.last_lines_looks, first=first, longest=longest)
@@ -98,15 +107,16 @@ def probe_delay(memory: Memory) -> float:
     return poll_delay(max(memory.probes, 1), first=first, longest=longest)
 
 
-def _pinned(subject: Subject) -> ImageState | None:
-    """What the status recorded for this very image and revision.
+def _pinned(subject: Subject) -> dict[str, ImageState]:
+    """What the status recorded for these very images and this revision.
 
     A tag that moves meanwhile does not move what is served.
     """
-    known, spec = subject.endpoint.status, subject.endpoint.spec
-    if known.image and known.image.uri == spec.model.image and known.revision == spec.source.revision:
-        return ImageState(digest=known.image.digest)
-    return None
+    known = subject.endpoint.status
+    if known.revision != subject.endpoint.spec.source.revision:
+        return {}
+    recorded = [known.image, *(variant.image for variant in known.variants)]
+    return {image.uri: ImageState(digest=image.digest) for image in recorded if image}
 
 
 def _was_ready(status: EphemeralEndpointStatus, generation: int) -> bool:

@@ -1,8 +1,8 @@
 """Report: conditions, status and Events, written only when they say something new."""
 
 import logging
-from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
@@ -10,6 +10,7 @@ from ephemeral_endpoints.api.base import Condition
 from ephemeral_endpoints.api.endpoint import EphemeralEndpoint, EphemeralEndpointStatus
 from ephemeral_endpoints.core import status
 from ephemeral_endpoints.core.conditions import Type, Verdict
+from ephemeral_endpoints.core.cost import Bill
 from ephemeral_endpoints.core.desired import Subject
 from ephemeral_endpoints.core.resources import Haves
 from ephemeral_endpoints.kube.client import Kube
@@ -35,9 +36,10 @@ class Facts:
     verdicts: tuple[Verdict, ...]
     own: Haves | None = None
     subject: Subject | None = None
-    digest: str | None = None
+    digests: Mapping[str, str] = field(default_factory=dict)
     url: str | None = None
     serves: bool = False
+    bill: Bill | None = None
     keep_conditions: bool = False
 
 
@@ -50,23 +52,26 @@ class Reporter:
         self._now = now
 
     async def tell(self, key: ObjectKey, endpoint: EphemeralEndpoint, facts: Facts) -> None:
-        """Write the status and tell all its transitions by one Event; an object that is gone is left alone."""
+        """Tell all transitions by one Event and write the status; an object that is gone is left alone.
+
+        The Event goes first: whatever comes between, it is told again, and being the same it is there once.
+        """
         before = endpoint.status
         after = self._status(endpoint, facts)
         raw = self._store.raw(key)
         patch = status.merge_patch(raw.get("status", {}), after.to_wire())
         if patch is None:
             return
+        transitions = status.transitions(before, after)
+        if event := _event(transitions):
+            await self._kube.event(raw, kind=event.kind, reason=event.reason, message=event.message)
         try:
             self._store.put(await self._kube.write_status(raw, patch))
         except Gone:
             return
         extra = {"namespace": key.namespace, "object_name": key.name, "uid": endpoint.metadata.uid}
-        transitions = status.transitions(before, after)
         for each in transitions:
             logger.info("%s is %s: %s", each.type, each.status, each.reason, extra=extra)
-        if event := _event(transitions):
-            await self._kube.event(raw, kind=event.kind, reason=event.reason, message=event.message)
 
     def _status(self, endpoint: EphemeralEndpoint, facts: Facts) -> EphemeralEndpointStatus:
         before, spec = endpoint.status, endpoint.spec
@@ -82,9 +87,11 @@ class Reporter:
             url=facts.url or (before.url if facts.keep_conditions else None),
             endpoint_name=subject.names.base if subject else before.endpoint_name,
             serving=subject.serving if subject else before.serving,
-            image=status.resolved_image(spec.model.image, facts.digest) or before.image,
+            image=status.resolved_image(spec.model.image, facts.digests) or before.image,
+            variants=status.served_variants(subject.variants, facts.digests) if subject else before.variants,
             revision=spec.source.revision if facts.serves else before.revision,
             expires_at=subject.lifetime.expires_at if subject else before.expires_at,
+            cost=status.cost(facts.bill, facts.own, before.cost),
             resources=status.inventory(facts.own) if facts.own is not None else before.resources,
         )
 

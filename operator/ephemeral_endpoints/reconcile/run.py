@@ -4,22 +4,29 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from ephemeral_endpoints.aws.account import Account, Accounts, Identity
+from ephemeral_endpoints.aws.account import Account, Identity
+from ephemeral_endpoints.aws.accounts import Accounts
 from ephemeral_endpoints.core.desired import Subject
+from ephemeral_endpoints.core.drift import told
 from ephemeral_endpoints.core.errors import Problem, Unauthenticated
 from ephemeral_endpoints.core.names import owner_hash
+from ephemeral_endpoints.core.orphans import leads_to_nothing
 from ephemeral_endpoints.core.plan import Step, Update
-from ephemeral_endpoints.core.resources import EndpointSpec, Haves, Key, Kind
+from ephemeral_endpoints.core.resources import EndpointSpec, Have, Haves, Key, Kind, route_key_name
+from ephemeral_endpoints.core.steering import Steered
 from ephemeral_endpoints.kube.client import Kube
 from ephemeral_endpoints.kube.store import ObjectKey, Store
 from ephemeral_endpoints.reconcile.act import View, converge
+from ephemeral_endpoints.reconcile.gate import Gate
 from ephemeral_endpoints.reconcile.memory import Memory
 from ephemeral_endpoints.reconcile.observe import Observer
 from ephemeral_endpoints.reconcile.placements import Placements
+from ephemeral_endpoints.reconcile.quotas import Quotas
 from ephemeral_endpoints.reconcile.report import Reporter
 
 ACCOUNT = "account"
 IMAGE = "image"
+TAGS = "tags"
 """What is tried beside resources, as ``Retries`` knows it."""
 
 
@@ -37,6 +44,7 @@ class Context:
     observer: Observer
     reporter: Reporter
     placements: Placements
+    quotas: Quotas
     wake: Callable[[ObjectKey], None]
     now: Callable[[], datetime]
     clock: Callable[[], float]
@@ -51,7 +59,8 @@ class Context:
         return None if at is None else max(0.0, at - self.clock())
 
     def wake_neighbours(self, run: "Run") -> None:
-        """What waited for the object to give way: its class, and who asks for the same path."""
+        """What waited for the object to give way: its class, who asks for the same path, and who waits for room."""
+        run.notice_room(self)
         class_name = run.subject.klass.metadata.name
         self.wake(ObjectKey(None, class_name))
         for key, _ in self.store.sharing_path(run.subject.path, class_name):
@@ -69,12 +78,29 @@ class Run:
     memory: Memory
     identity: Identity
     errors: dict[Key, Problem] = field(default_factory=dict)
-    rolled_back: bool = False
+    waits: list[float] = field(default_factory=list)
+    """In how many seconds steps that had to wait may be taken."""
+
+    steered: Steered | None = None
+    """What was concluded last from the endpoints."""
 
     @property
     def own(self) -> Haves:
-        """What the object has in AWS, as far as is known."""
-        return self.account.inventory.of(self.identity.owner)
+        """What the object has in AWS, as far as is known.
+
+        A route is told by what it leads to: one that somebody led astray is still the object's by its path.
+        """
+        inventory = self.account.inventory
+        keys = (Key(Kind.ROUTE, route_key_name(api, f"ANY {self.subject.path}")) for api in self._apis())
+        routes = (inventory.all[key] for key in keys if key in inventory.all)
+        astray = {have.key: have for have in routes if leads_to_nothing(have) or self._was_led_astray(have)}
+        return {**inventory.of(self.identity.owner), **astray}
+
+    def _apis(self) -> list[Key]:
+        return [key for key in self.others if key.kind is Kind.HTTP_API]
+
+    def _was_led_astray(self, have: Have) -> bool:
+        return have.owner is None and have.key in self.memory.had
 
     @property
     def others(self) -> Haves:
@@ -82,10 +108,12 @@ class Run:
         klass = self.subject.klass.metadata
         return self.account.inventory.of(owner_hash(klass.uid))
 
-    @property
-    def endpoint_key(self) -> Key:
-        """The object's endpoint in SageMaker."""
-        return Key(Kind.ENDPOINT, self.subject.names.base)
+    def notice_room(self, context: Context) -> None:
+        """Call those who wait for room in the account if an endpoint of the object has gone."""
+        there = frozenset(key for key in self.own if key.kind is Kind.ENDPOINT)
+        if self.memory.serving - there:
+            context.quotas.room(self.account.scope)
+        self.memory.serving = there
 
     def current(self, store: Store) -> Subject:
         """The object as it is now, as long as it is the same one."""
@@ -99,27 +127,58 @@ class Run:
         newest = store.endpoint(self.key)
         return newest is None or newest.metadata.uid != self.identity.uid
 
-    async def act(self, look: Callable[[], View], clock: Callable[[], float]) -> None:
+    async def act(self, look: Callable[[], View], context: Context) -> None:
         """Take all steps that can be taken, and remember what failed.
 
         Raises Unauthenticated, which concerns more than this object.
         """
-        memory = self.memory
+        memory, clock, gate = self.memory, context.clock, self._gate(context)
+        self.notice_room(context)
         memory.had.update(self.own)
         standing = memory.retries.standing(clock())
         self.errors = {what: error for what, error in standing.items() if isinstance(what, Key)}
         stood = frozenset(self.errors)
-        await converge(self.account, self.identity, look, self.errors, lambda step: self._took(step, clock()))
+        view = await converge(
+            self.account,
+            self.identity,
+            look,
+            self.errors,
+            lambda step: self._took(step, gate, clock()),
+            refusal=gate.refusal,
+        )
+        await self._tell_repairs(gate, context)
+        self.errors = {key: gate.judged(key, error) for key, error in self.errors.items()}
         for key, error in self.errors.items():
             if isinstance(error, Unauthenticated):
                 raise error
-            if key not in stood:
+            if key not in stood and key not in gate.held:
                 memory.retries.note(key, error, clock())
-        memory.retries.keep_only(frozenset({*self.errors, ACCOUNT, IMAGE}))
+        gate.conclude()
+        self.waits = gate.waits()
+        memory.drift = memory.drift.seen(view.desired, {**view.others, **view.own})
+        memory.retries.keep_only(frozenset({*self.errors, ACCOUNT, IMAGE, TAGS}))
 
-    def _took(self, step: Step, at: float) -> None:
+    def _gate(self, context: Context) -> Gate:
+        generation = self.current(context.store).endpoint.metadata.generation
+        self.memory.drift = self.memory.drift.of_generation(generation)
+        return Gate(
+            quotas=context.quotas,
+            scope=self.account.scope,
+            created_at=self.subject.created_at,
+            uid=self.identity.uid,
+            memory=self.memory,
+            now=context.now,
+        )
+
+    async def _tell_repairs(self, gate: Gate, context: Context) -> None:
+        if gate.repaired and not self.is_gone(context.store):
+            raw, message = context.store.raw(self.key), told(gate.repaired, self.memory.drift.repairs)
+            await context.kube.event(raw, kind="Normal", reason="DriftRepaired", message=message)
+
+    def _took(self, step: Step, gate: Gate, at: float) -> None:
+        gate.took(step)
         self.memory.last_step_at = at
         self.memory.had.add(step.key)
         self.memory.retries.clear(step.key)
         if isinstance(step, Update) and isinstance(step.want.spec, EndpointSpec):
-            self.memory.rollout = self.memory.rollout.begun(step.want.spec.config, step.have.version)
+            self.memory.endpoints = self.memory.endpoints.updating(step.have, step.want.spec.config)

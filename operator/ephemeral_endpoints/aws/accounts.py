@@ -1,0 +1,140 @@
+"""The accounts and regions that classes refer to, each as the classes say to get there; connected on first use."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Collection
+from dataclasses import replace
+from functools import partial
+from typing import Protocol
+
+from ephemeral_endpoints.api.endpoint_class import EphemeralEndpointClass
+from ephemeral_endpoints.aws.account import Account
+from ephemeral_endpoints.aws.calls import Calls
+from ephemeral_endpoints.aws.clients import Access, Clients, Role
+from ephemeral_endpoints.aws.component import Scope
+from ephemeral_endpoints.aws.limits import Limiter
+from ephemeral_endpoints.core.errors import Unauthenticated, WrongAccount
+
+logger = logging.getLogger(__name__)
+
+
+class Connector(Protocol):
+    """Makes clients, see ``aws.clients.Sessions``."""
+
+    def connect(self, region: str, role: Role | None) -> Clients:
+        """Clients for a region with the credentials of a role."""
+        ...
+
+    def forget(self, clients: Clients) -> None:
+        """Have other credentials next time."""
+        ...
+
+
+class Accounts:
+    """Connections, by the access that classes describe.
+
+    What one of them waits for holds up no other. Two roles of one account share its rate limits.
+    """
+
+    def __init__(
+        self,
+        cluster_id: str,
+        *,
+        connector: Connector,
+        calls: Callable[[Access], Calls],
+        clock: Callable[[], float],
+        on_change: Callable[[str], None],
+    ) -> None:
+        """``calls`` gives the door for an access. ``on_change`` hears of each owner whose things have changed."""
+        self._cluster_id = cluster_id
+        self._connector = connector
+        self._calls = calls
+        self._clock = clock
+        self._on_change = on_change
+        self._connected: dict[Access, Account] = {}
+        self._opening: dict[Access, asyncio.Task[Account]] = {}
+        self._failing: dict[Access, float] = {}
+        self._limiters: dict[tuple[str, str], Limiter] = {}
+
+    @property
+    def connected(self) -> tuple[Account, ...]:
+        """The accounts in use; one and the same account and region may be there by several roles."""
+        return tuple(self._connected.values())
+
+    def sharing(self, scope: Scope) -> tuple[Account, ...]:
+        """The connections that lead to one account and region."""
+        return tuple(account for account in self.connected if account.scope == scope)
+
+    async def of(self, klass: EphemeralEndpointClass) -> Account:
+        """The account of a class, see ``by``."""
+        return await self.by(Access.of(klass))
+
+    async def by(self, access: Access) -> Account:
+        """The account that an access leads to, with a complete inventory; waits for the first lists.
+
+        Whoever asks meanwhile shares the attempt. Raises an error of the ``AwsError`` tree: WrongAccount if the
+        credentials are not of the account that the class names.
+        """
+        if account := self._connected.get(access):
+            return account
+        if access not in self._opening:
+            self._opening[access] = opening = asyncio.create_task(self._open(access), name=f"connect {access.region}")
+            opening.add_done_callback(partial(self._opened, access))
+        return await asyncio.shield(self._opening[access])
+
+    def forget(self, account: Account) -> None:
+        """Connect anew next time: botocore keeps the absence of credentials for as long as a session lives."""
+        self._connector.forget(account.clients)
+        self._connected = {access: each for access, each in self._connected.items() if each is not account}
+
+    def keep_only(self, accesses: Collection[Access]) -> None:
+        """Give up the connections that no class uses any more, once another leads to the same account and region.
+
+        The last one stays: what was left behind there is still to be found.
+        """
+        self._failing = {access: since for access, since in self._failing.items() if access in accesses}
+        used = {account.scope for access, account in self._connected.items() if access in accesses}
+        self._connected = {
+            access: account
+            for access, account in self._connected.items()
+            if access in accesses or account.scope not in used
+        }
+
+    def ages(self) -> dict[Access, float]:
+        """For each access, how old the oldest of its lists is, in seconds; without any, since when it fails."""
+        now = self._clock()
+        since = self._failing | {access: account.seen_at for access, account in self._connected.items()}
+        return {access: now - at for access, at in since.items()}
+
+    async def _open(self, access: Access) -> Account:
+        clients = await asyncio.to_thread(self._connector.connect, access.region, access.role)
+        try:
+            account = await self._identified(access, clients)
+            await account.refresh(account.kinds, since=0.0)
+        except Unauthenticated:
+            self._connector.forget(clients)
+            raise
+        role = access.role.arn if access.role else ""
+        logger.info("connected to AWS", extra={"account": access.account, "region": access.region, "role": role})
+        return account
+
+    async def _identified(self, access: Access, clients: Clients) -> Account:
+        calls = self._calls(access)
+        caller = await calls(clients.sts.get_caller_identity)
+        if caller["Account"] != access.account:
+            raise WrongAccount(
+                f"the credentials are of account {caller['Account']}, the roles of the class of {access.account}: set "
+                f"the class's spec.assumeRole to a role of {access.account}, or give the operator credentials of it",
+                operation="GetCallerIdentity",
+            )
+        scope = Scope(self._cluster_id, access.account, access.region)
+        limiter = self._limiters.setdefault((scope.account_id, scope.region), calls.limiter)
+        return Account(clients, scope, replace(calls, limiter=limiter), clock=self._clock, on_change=self._on_change)
+
+    def _opened(self, access: Access, opening: asyncio.Task[Account]) -> None:
+        del self._opening[access]
+        if opening.cancelled() or opening.exception():
+            self._failing.setdefault(access, self._clock())
+        else:
+            self._failing.pop(access, None)
+            self._connected[access] = opening.result()

@@ -1,0 +1,240 @@
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import pytest
+from tests.aws.conftest import CLUSTER
+from tests.aws.connectors import HOME, Same
+from tests.aws.world import World
+from tests.core.objects import endpoint_class
+
+from ephemeral_endpoints.aws.account import Account
+from ephemeral_endpoints.aws.accounts import Accounts
+from ephemeral_endpoints.aws.calls import Calls
+from ephemeral_endpoints.aws.clients import Access, Role, Sessions
+from ephemeral_endpoints.aws.freshness import take_snapshots
+from ephemeral_endpoints.aws.limits import Limiter
+from ephemeral_endpoints.core import errors
+from ephemeral_endpoints.core.resources import Kind
+from ephemeral_endpoints.local.aws.faults import Fault, FaultError
+
+OTHER = "111111111111"
+ROLE = Role(f"arn:aws:iam::{OTHER}:role/operator")
+FAR = Access(OTHER, "us-east-1", ROLE)
+MINE = Access(HOME.account, HOME.region, Role(f"arn:aws:iam::{HOME.account}:role/one"))
+ALSO_MINE = Access(HOME.account, HOME.region, Role(f"arn:aws:iam::{HOME.account}:role/two"))
+DENIED = FaultError(code="AccessDenied", message="no", status=403)
+
+pytestmark = pytest.mark.usefixtures("world")
+
+
+@dataclass
+class Clock:
+    now: float = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@dataclass
+class Ways:
+    """Accounts by real sessions."""
+
+    sessions: Sessions
+    calls: Calls
+    clock: Callable[[], float] = time.monotonic
+    asked: list[Access] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.accounts = Accounts(
+            CLUSTER, connector=self.sessions, calls=self._calls, clock=self.clock, on_change=lambda _: None
+        )
+
+    def _calls(self, access: Access) -> Calls:
+        self.asked.append(access)
+        return replace(self.calls, limiter=Limiter(time.monotonic, {}))
+
+
+@pytest.fixture
+def ways(calls: Calls) -> Ways:
+    return Ways(Sessions(connections=4), calls)
+
+
+@pytest.fixture
+def same(world: World) -> Same:
+    return Same(world.clients)
+
+
+@pytest.fixture
+def accounts(same: Same, calls: Calls) -> Accounts:
+    return Accounts(CLUSTER, connector=same, calls=lambda _: calls, clock=time.monotonic, on_change=lambda _: None)
+
+
+async def test_an_account_is_connected_once_for_all_and_complete_when_it_is_handed_out(
+    world: World, accounts: Accounts, same: Same
+) -> None:
+    await world.make(world.wants[Kind.ALARM])
+    world.aws.control.reset_meter()
+    found = await asyncio.gather(*(accounts.by(HOME) for _ in range(5)))
+    assert same.connected == [("us-east-1", None)]
+    assert world.aws.control.calls()["sts"] == {"GetCallerIdentity": 1}
+    assert world.aws.control.calls()["sagemaker"]["ListEndpoints"] == 1
+    assert {id(account) for account in found} == {id(accounts.connected[0])}
+    assert found[0].scope == world.scope
+    assert world.key(Kind.ALARM) in found[0].inventory.all
+
+
+async def test_an_account_that_cannot_be_listed_is_not_handed_out_and_all_who_wait_share_the_attempt(
+    world: World, accounts: Accounts, same: Same
+) -> None:
+    denied = FaultError(code="AccessDeniedException", status=400)
+    world.aws.control.add_faults(Fault(service="logs", operation="DescribeLogGroups", error=denied))
+    results = await asyncio.gather(*(accounts.by(HOME) for _ in range(5)), return_exceptions=True)
+    assert [type(each) for each in results] == [errors.Denied] * 5
+    assert len(same.connected) == 1
+    assert not accounts.connected
+    world.aws.control.clear_faults()
+    account = await accounts.by(HOME)
+    assert list(accounts.connected) == [account]
+
+
+async def test_who_gives_up_waiting_does_not_end_it_for_the_others(world: World, accounts: Accounts) -> None:
+    world.aws.control.add_faults(Fault(service="sts", delay_seconds=0.2, times=1))
+    impatient, patient = (asyncio.create_task(accounts.by(HOME)) for _ in range(2))
+    await world.fault_has_struck()
+    impatient.cancel()
+    assert (await patient).scope == world.scope
+
+
+async def test_a_forgotten_account_is_connected_anew_and_keeps_its_rate_limits(accounts: Accounts, same: Same) -> None:
+    first = await accounts.by(HOME)
+    accounts.forget(first)
+    assert accounts.connected == ()
+    assert same.forgotten == 1
+    second = await accounts.by(HOME)
+    assert second is not first
+    assert second.calls.limiter is first.calls.limiter
+    assert len(same.connected) == 2
+
+
+async def test_credentials_that_do_not_work_are_not_kept(world: World, accounts: Accounts, same: Same) -> None:
+    expired = FaultError(code="ExpiredToken", status=403)
+    world.aws.control.add_faults(Fault(service="sts", error=expired, times=1))
+    with pytest.raises(errors.Unauthenticated):
+        await accounts.by(HOME)
+    assert same.forgotten == 1
+
+
+async def test_a_class_works_in_the_account_of_its_role_and_nowhere_else(world: World, ways: Ways) -> None:
+    await world.make(world.wants[Kind.LOG_GROUP])
+    roles = dict.fromkeys(("executionRoleArn", "forwarderRoleArn", "invokeRoleArn"), f"arn:aws:iam::{OTHER}:role/any")
+    far = await ways.accounts.of(endpoint_class({"spec": {**roles, "assumeRole": {"roleArn": ROLE.arn}}}))
+    assert far.scope.account_id == OTHER
+    assert world.key(Kind.LOG_GROUP) not in far.inventory.all, "what the operator's own account has is not seen there"
+    home = await ways.accounts.by(HOME)
+    assert world.key(Kind.LOG_GROUP) in home.inventory.all
+    assert far.calls.limiter is not home.calls.limiter
+    assert ways.asked == [FAR, HOME]
+
+
+async def test_credentials_of_another_account_than_the_class_names_are_refused_before_anything_is_looked_at(
+    world: World, ways: Ways
+) -> None:
+    with pytest.raises(errors.WrongAccount) as caught:
+        await ways.accounts.by(Access(OTHER, "us-east-1"))
+    told = str(caught.value)
+    assert f"the credentials are of account {HOME.account}" in told
+    assert f"the roles of the class of {OTHER}" in told
+    assert "spec.assumeRole" in told
+    assert caught.value.final
+    assert world.aws.control.calls() == {"sts": {"GetCallerIdentity": 1}}
+    assert ways.accounts.connected == ()
+
+
+async def test_a_role_that_may_not_be_assumed_concerns_only_the_classes_that_name_it(world: World, ways: Ways) -> None:
+    world.aws.control.add_faults(Fault(service="sts", operation="AssumeRole", error=DENIED))
+    far, home = await asyncio.gather(ways.accounts.by(FAR), ways.accounts.by(HOME), return_exceptions=True)
+    assert isinstance(far, errors.Denied)
+    assert "AssumeRole" in str(far)
+    assert isinstance(home, Account)
+
+
+async def test_an_account_that_does_not_answer_delays_no_other(world: World, ways: Ways) -> None:
+    far, home = await ways.accounts.by(FAR), await ways.accounts.by(HOME)
+    hanging: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    async def hang(*_: Any, **__: Any) -> None:  # noqa: ANN401 - whatever is asked
+        await hanging
+
+    before, rounds = home.seen_at, 0
+
+    async def sleep(_: float) -> None:
+        nonlocal rounds
+        rounds += 1
+        while home.seen_at == before and rounds == 2:
+            await asyncio.sleep(0.01)
+        if rounds == 2:
+            raise asyncio.CancelledError
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(far, "refresh", hang)
+        with pytest.raises(asyncio.CancelledError):
+            await asyncio.wait_for(take_snapshots(ways.accounts, 0, time.monotonic, sleep), 20)
+    assert home.seen_at > before
+    assert world.aws.control.calls()["lambda"]["ListFunctions"] == 3, "one each to connect, and the round of the other"
+
+
+async def test_two_roles_of_one_account_share_its_rate_limits_and_nothing_else(ways: Ways) -> None:
+    one, two = await asyncio.gather(ways.accounts.by(MINE), ways.accounts.by(ALSO_MINE))
+    assert one is not two
+    assert one.clients.session is not two.clients.session
+    assert one.scope == two.scope
+    assert one.calls.limiter is two.calls.limiter
+    assert set(ways.accounts.sharing(one.scope)) == {one, two}
+
+
+@pytest.mark.parametrize(
+    ("used", "left", "reason"),
+    [
+        ({MINE}, {MINE}, "the class has another role now, by which the account is seen"),
+        ({MINE, FAR}, {MINE, FAR}, "others are not concerned"),
+        (set(), {MINE, ALSO_MINE}, "what was left behind there is still to be found"),
+        ({FAR}, {MINE, ALSO_MINE, FAR}, "another account is not the same"),
+    ],
+)
+async def test_a_connection_that_no_class_uses_is_given_up_for_another_to_the_same_place(
+    same: Same, calls: Calls, used: set[Access], left: set[Access], reason: str
+) -> None:
+    accounts = Accounts(CLUSTER, connector=same, calls=lambda _: calls, clock=time.monotonic, on_change=lambda _: None)
+    connected = {access: await accounts.by(access) for access in (MINE, ALSO_MINE)}
+    if FAR in used:
+        real = Sessions(connections=1)
+        accounts._connector = real
+        connected[FAR] = await accounts.by(FAR)
+    accounts.keep_only(used)
+    assert set(accounts.connected) == {connected[access] for access in left}, reason
+
+
+async def test_the_age_of_what_is_known_grows_while_it_cannot_be_listed(world: World, calls: Calls, same: Same) -> None:
+    clock = Clock()
+    accounts = Accounts(CLUSTER, connector=same, calls=lambda _: calls, clock=clock, on_change=lambda _: None)
+    assert accounts.ages() == {}
+    world.aws.control.add_faults(Fault(service="sagemaker", operation="ListModels", error=DENIED))
+    for _ in range(2):
+        with pytest.raises(errors.Denied):
+            await accounts.by(HOME)
+        clock.now += 10
+    assert accounts.ages() == {HOME: 20}, "since the first failure"
+
+    world.aws.control.clear_faults()
+    account = await accounts.by(HOME)
+    clock.now += 5
+    assert accounts.ages() == {HOME: 5}
+    world.aws.control.add_faults(Fault(service="sagemaker", operation="ListModels", error=DENIED))
+    clock.now += 5
+    with pytest.raises(errors.Denied):
+        await account.refresh(account.kinds, since=clock.now)
+    await account.refresh((Kind.ENDPOINT,), since=clock.now)
+    assert accounts.ages() == {HOME: 10}, "one kind that cannot be listed is enough"

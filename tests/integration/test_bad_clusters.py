@@ -1,0 +1,119 @@
+"""Bad days of the cluster itself: its store restarts, a namespace goes, others write too, clocks are off."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from kubernetes import client
+from kubernetes.client.exceptions import ApiException
+from tests.fixtures.operator import DEFAULT_SETTINGS, Bench, OperatorProcess
+
+import ephemeral_endpoints
+from ephemeral_endpoints.api import GROUP, VERSION
+from ephemeral_endpoints.kube.client import ENDPOINTS
+from ephemeral_endpoints.local.controlplane import restart_etcd
+from ephemeral_endpoints.local.processes import wait_until
+from ephemeral_endpoints.local.workbench import condition
+
+SECONDS = 60
+SKEW = Path(__file__).parent / "skew"
+TEN_MINUTES = 600
+
+
+def test_objects_under_way_while_etcd_is_killed_converge(bench: Bench) -> None:
+    names = [f"pr-{number}" for number in range(4)]
+    for name in names:
+        bench.apply(name, bench.spec(model=bench.saying("before")))
+    bench.wait_called("CreateEndpoint")
+    restart_etcd(bench.platform.state)
+    for name in names:
+        bench.wait_ready(name, seconds=SECONDS)
+    assert bench.effects()["CreateEndpoint"] == len(names)
+
+    bench.apply(names[0], bench.spec(model=bench.saying("after")))
+    bench.delete(names[1])
+    restart_etcd(bench.platform.state)
+    bench.wait_ready(names[0], seconds=SECONDS)
+    bench.wait_gone(names[1], seconds=SECONDS)
+    assert {kind: len(found) for kind, found in bench.contents().items()}["Endpoint"] == len(names) - 1
+
+
+def test_a_namespace_goes_with_everything_that_its_objects_have_in_aws(bench: Bench) -> None:
+    namespace = f"{bench.namespace}-gone"
+    bench.core.create_namespace(client.V1Namespace(metadata=client.V1ObjectMeta(name=namespace)))
+    there = Bench(bench.platform, namespace=namespace, image=bench.image)
+    there.apply("ready", there.spec(api={"path": "/ready"}))
+    there.wait_ready("ready")
+    bench.control.reset_meter()
+    there.apply("new", there.spec(api={"path": "/new"}))
+    bench.wait_called("CreateEndpoint")
+    bench.core.delete_namespace(namespace)
+
+    def is_gone() -> bool:
+        return namespace not in {each.metadata.name for each in bench.core.list_namespace().items if each.metadata}
+
+    wait_until(is_gone, seconds=SECONDS, what="the namespace gone")
+    bench.wait_empty()
+
+
+@contextmanager
+def meddling(bench: Bench, name: str) -> Iterator[None]:
+    """Somebody else writes to the object all the time, though nothing that matters."""
+    done = threading.Event()
+
+    def write() -> None:
+        for number in range(10_000):
+            if done.is_set():
+                return
+            body = {"metadata": {"labels": {"meddler": str(number)}}}
+            try:
+                bench.objects.patch_namespaced_custom_object(
+                    GROUP, VERSION, bench.namespace, ENDPOINTS, name, body, _content_type="application/merge-patch+json"
+                )
+            except ApiException:
+                return  # it is gone
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
+
+
+def test_an_object_that_somebody_else_writes_to_all_the_time_is_made_once_and_told_of(bench: Bench) -> None:
+    bench.apply("pr", bench.spec())
+    with meddling(bench, "pr"):
+        obj = bench.wait_ready("pr", seconds=SECONDS)
+        bench.apply("pr", bench.spec(model=bench.saying("after")))
+        bench.wait_ready("pr", seconds=SECONDS)
+    assert bench.effects()["CreateEndpoint"] == bench.effects()["UpdateEndpoint"] == 1
+    assert any("was answered" in (event.message or "") for event in bench.events(obj))
+
+
+@pytest.mark.parametrize("seconds", [-TEN_MINUTES, TEN_MINUTES])
+def test_an_operator_whose_clock_is_off_makes_changes_and_deletes_all_the_same(
+    bench: Bench, operator_process: OperatorProcess, seconds: int
+) -> None:
+    package = Path(ephemeral_endpoints.__file__).parents[1]
+    operator_process.run(
+        {
+            **DEFAULT_SETTINGS,
+            "PYTHONPATH": f"{SKEW}:{package}",
+            "SKEW_SECONDS": str(seconds),
+            "EEP_SNAPSHOT_SECONDS": "1",
+        }
+    )
+    bench.apply("pr", bench.spec(lifecycle={"ttl": "1h"}))
+    made = bench.wait_ready("pr", seconds=SECONDS)
+    bench.apply("pr", bench.spec(model=bench.saying("after"), lifecycle={"ttl": "1h"}))
+    changed = bench.wait_ready("pr", seconds=SECONDS)
+    assert made["status"]["expiresAt"] == changed["status"]["expiresAt"], "which is by the API server's clock"
+    assert condition(changed, "Stalled")["status"] == "False"
+    bench.delete("pr")
+    bench.wait_gone("pr", seconds=SECONDS)
+    bench.wait_empty()
+    operator_process.stop()

@@ -1,0 +1,230 @@
+"""What people ask of single objects, on real parts."""
+
+from datetime import datetime
+
+from tests.fixtures.operator import DEFAULT_SETTINGS, Bench, OperatorProcess
+from tests.integration.test_lifecycle import created_at, expiring_in
+from tests.integration.test_sweep import MERGE_PATCH, OWN_THINGS, SECONDS, SWEEPING, metric, swept, wait_contents
+
+from ephemeral_endpoints.api import ABANDON_ANNOTATION, GROUP, RECONCILE_AT_ANNOTATION, VERSION
+from ephemeral_endpoints.core.names import owner_hash
+from ephemeral_endpoints.core.tags import EXPIRES_AT, RETAIN
+from ephemeral_endpoints.kube.client import ENDPOINTS
+from ephemeral_endpoints.local.aws.faults import Fault, FaultError
+from ephemeral_endpoints.local.processes import wait_until
+from ephemeral_endpoints.local.workbench import condition
+
+DENIED = FaultError(code="AccessDeniedException", message="not you")
+RETAINING = {"deletionPolicy": "Retain"}
+
+
+def annotate(bench: Bench, name: str, annotation: str, value: str) -> None:
+    body = {"metadata": {"annotations": {annotation: value}}}
+    bench.objects.patch_namespaced_custom_object(
+        GROUP, VERSION, bench.namespace, ENDPOINTS, name, body, _content_type=MERGE_PATCH
+    )
+
+
+def alarms(bench: Bench) -> list[str]:
+    return bench.contents().get("Alarm", [])
+
+
+def function_tags(bench: Bench) -> dict[str, str]:
+    lambda_ = bench.aws("lambda")
+    [function] = lambda_.list_functions()["Functions"]
+    return dict(lambda_.list_tags(Resource=function["FunctionArn"])["Tags"])
+
+
+def test_a_suspended_object_is_left_as_it_is_until_it_is_resumed_and_can_be_deleted(
+    bench: Bench, operator_process: OperatorProcess
+) -> None:
+    url = operator_process.run({**DEFAULT_SETTINGS, "EEP_SNAPSHOT_SECONDS": "1"})
+    bench.apply("pr", bench.spec())
+    ready = bench.wait_ready("pr")
+    bench.apply("pr", bench.spec(suspend=True))
+    bench.wait_condition("pr", "Reconciling", reason="Suspended")
+    bench.aws("cloudwatch").delete_alarms(AlarmNames=alarms(bench))
+    bench.control.reset_meter()
+    bench.apply("pr", bench.spec(suspend=True, monitoring={"logRetentionDays": 30}))
+    listed = metric(url, "eep_aws_calls_total", operation="DescribeAlarms")
+    wait_until(
+        lambda: metric(url, "eep_aws_calls_total", operation="DescribeAlarms") >= listed + 2,
+        seconds=SECONDS,
+        what="two snapshots",
+    )
+    assert bench.mutations() == []
+    answer = bench.call(ready["status"]["url"], b"{}", token=bench.token("pr"))
+    assert answer.ok, "what serves goes on serving"
+
+    bench.apply("pr", bench.spec(monitoring={"logRetentionDays": 30}))
+    bench.wait_ready("pr")
+    assert len(alarms(bench)) == 2
+    groups = bench.aws("logs").describe_log_groups()["logGroups"]
+    assert {group.get("retentionInDays") for group in groups} == {30}
+
+    bench.apply("pr", bench.spec(suspend=True))
+    bench.wait_condition("pr", "Reconciling", reason="Suspended")
+    bench.delete("pr")
+    bench.wait_gone("pr")
+    bench.wait_empty()
+
+
+def test_a_fresh_look_that_is_asked_for_repairs_at_once_and_forgets_failures(bench: Bench) -> None:
+    bench.apply("pr", bench.spec())
+    bench.wait_ready("pr")
+    before = alarms(bench)
+    bench.aws("cloudwatch").delete_alarms(AlarmNames=before)
+    bench.control.add_faults(Fault(service="cloudwatch", operation="PutMetricAlarm", error=DENIED))
+    annotate(bench, "pr", RECONCILE_AT_ANNOTATION, "first")
+    bench.wait_condition("pr", "Monitored", reason="AccessDenied")
+    bench.control.clear_faults()
+    annotate(bench, "pr", RECONCILE_AT_ANNOTATION, "second")
+    wait_until(lambda: alarms(bench) == before, seconds=5, what="repaired")
+
+
+def test_an_abandoned_object_goes_and_the_sweep_takes_what_it_left(
+    bench: Bench, operator_process: OperatorProcess
+) -> None:
+    operator_process.run(SWEEPING)
+    made = bench.apply("pr", bench.spec())
+    bench.wait_ready("pr")
+    bench.control.add_faults(Fault(service="lambda", operation="DeleteFunction", error=DENIED))
+    bench.delete("pr")
+    wait_until(
+        lambda: set(bench.contents()) <= {"Function", "LogGroup", "HttpApi"}, seconds=SECONDS, what="what can go gone"
+    )
+    assert bench.get("pr") is not None
+    annotate(bench, "pr", ABANDON_ANNOTATION, "true")
+    bench.wait_gone("pr")
+    [told] = [event for event in bench.events(made) if event.reason == "Abandoned"]
+    assert told.type == "Warning"
+    [function] = bench.contents()["Function"]
+    assert f"Function {function}" in told.message
+    bench.control.clear_faults()
+    wait_contents(bench, {})
+    assert function in {line["resource"] for line in swept(bench)}
+
+
+def test_what_is_retained_serves_on_and_no_sweep_takes_it_until_it_is_given_up(
+    bench: Bench, operator_process: OperatorProcess
+) -> None:
+    made = bench.apply("pr", bench.spec(lifecycle=RETAINING))
+    ready = bench.wait_ready("pr")
+    token, everything = bench.token("pr"), bench.contents()
+    bench.delete("pr")
+    bench.wait_gone("pr")
+    assert bench.contents() == everything
+    [told] = [event for event in bench.events(made) if event.reason == "Retained"]
+    assert f"{RETAIN}=true" in told.message
+    assert function_tags(bench)[RETAIN] == "true"
+
+    url = operator_process.run(SWEEPING)
+    wait_until(
+        lambda: metric(url, "eep_aws_calls_total", operation="ListTagsForResource") > 0, seconds=SECONDS, what="a sweep"
+    )
+    listed = metric(url, "eep_aws_calls_total", operation="ListModels")
+    wait_until(
+        lambda: metric(url, "eep_aws_calls_total", operation="ListModels") >= listed + 3, seconds=SECONDS, what="rounds"
+    )
+    assert bench.contents() == everything
+    assert metric(url, "eep_orphans") == 0
+    answer = bench.call(ready["status"]["url"], b"{}", token=token)
+    assert answer.ok, answer.text
+
+    give_up(bench)
+    operator_process.stop()  # that they stay is known for an hour
+    operator_process.run(SWEEPING)
+    wait_contents(bench, {})
+    of_object = [line for line in swept(bench) if line["owner"] == owner_hash(made["metadata"]["uid"])]
+    assert len({(line["kind"], line["resource"]) for line in of_object}) == OWN_THINGS
+
+
+def give_up(bench: Bench) -> None:
+    """Take off the tag that keeps what was retained."""
+    keys = [RETAIN]
+    lambda_, logs, cloudwatch, sagemaker = map(bench.aws, ("lambda", "logs", "cloudwatch", "sagemaker"))
+    for function in lambda_.list_functions()["Functions"]:
+        lambda_.untag_resource(Resource=function["FunctionArn"], TagKeys=keys)
+    for group in logs.describe_log_groups()["logGroups"]:
+        logs.untag_resource(resourceArn=group["logGroupArn"], tagKeys=keys)
+    for alarm in cloudwatch.describe_alarms()["MetricAlarms"]:
+        cloudwatch.untag_resource(ResourceARN=alarm["AlarmArn"], TagKeys=keys)
+    of_sagemaker = [
+        *(each["ModelArn"] for each in sagemaker.list_models()["Models"]),
+        *(each["EndpointConfigArn"] for each in sagemaker.list_endpoint_configs()["EndpointConfigs"]),
+        *(each["EndpointArn"] for each in sagemaker.list_endpoints()["Endpoints"]),
+    ]
+    for arn in of_sagemaker:
+        sagemaker.delete_tags(ResourceArn=arn, TagKeys=keys)
+
+
+def test_an_operator_that_is_killed_when_some_is_marked_leaves_nothing_unmarked(
+    bench: Bench, operator_process: OperatorProcess
+) -> None:
+    bench.apply("pr", bench.spec(lifecycle=RETAINING))
+    bench.wait_ready("pr")
+    everything = bench.contents()
+    bench.control.reset_meter()
+    bench.control.add_faults(Fault(service="lambda", operation="TagResource", error=DENIED))
+    bench.delete("pr")
+    bench.wait_condition("pr", "Ready", reason="Retaining")
+    operator_process.kill()
+    assert bench.get("pr") is not None
+    assert RETAIN not in function_tags(bench)
+    bench.control.clear_faults()
+    operator_process.run()
+    bench.wait_gone("pr")
+    assert bench.contents() == everything
+    assert function_tags(bench)[RETAIN] == "true"
+    give_up(bench)
+    operator_process.run(SWEEPING)
+    wait_contents(bench, {})
+
+
+def test_a_retained_tombstone_is_revived_with_tags_that_tell_its_new_end(
+    bench: Bench, operator_process: OperatorProcess
+) -> None:
+    labels = {"argocd.argoproj.io/instance": "previews"}
+    made = bench.apply("pr", bench.spec(lifecycle=RETAINING), labels=labels)
+    bench.wait_ready("pr")
+    everything = bench.contents()
+    bench.apply("pr", bench.spec(lifecycle=RETAINING | expiring_in(1, created_at(made))), labels=labels)
+    told = bench.wait_condition("pr", "Ready", reason="Retained")
+    assert condition(told, "Reconciling")["status"] == "False"
+    assert bench.contents() == everything
+    bench.control.reset_meter()
+    operator_process.restart()
+    assert bench.mutations() == []
+
+    bench.apply("pr", bench.spec(lifecycle={"ttl": "50h"}), labels=labels)
+    revived = bench.wait_ready("pr")
+    tags = function_tags(bench)
+    assert tags[RETAIN] == "false"
+    assert datetime.fromisoformat(tags[EXPIRES_AT]) == datetime.fromisoformat(revived["status"]["expiresAt"])
+
+
+def test_a_class_works_by_the_role_that_it_names_and_one_that_cannot_disturbs_no_other(bench: Bench) -> None:
+    account, name = bench.platform.account, f"role-{bench.namespace}"
+    bench.make_class(name, assumeRole={"roleArn": f"arn:aws:iam::{account}:role/operator", "externalId": "eep"})
+    bench.control.reset_meter()
+    bench.apply("mine", bench.spec(className=name))
+    bench.wait_ready("mine")
+    assert bench.control.calls()["sts"]["AssumeRole"] == 1
+    bench.delete("mine")
+    bench.wait_gone("mine")
+    bench.delete_class(name)
+    bench.wait_class_gone(name)
+
+    denied = FaultError(code="AccessDenied", message="User: operator is not authorized")
+    bench.control.add_faults(Fault(service="sts", operation="AssumeRole", error=denied))
+    other = f"denied-{bench.namespace}"
+    bench.make_class(other, assumeRole={"roleArn": f"arn:aws:iam::{account}:role/other"})
+    bench.apply("far", bench.spec(className=other, api={"path": "/far"}))
+    far = bench.wait_condition("far", "Ready", reason="AccessDenied")
+    assert "spec.assumeRole.roleArn" in condition(far, "Ready")["message"]
+    bench.apply("near", bench.spec(api={"path": "/near"}))
+    bench.wait_ready("near")
+    bench.delete("far")
+    bench.wait_gone("far")
+    bench.delete_class(other)
+    bench.wait_class_gone(other)

@@ -1,0 +1,265 @@
+"""An operator with everything but the watch and the API server, which is here a dictionary, on an embedded AWS."""
+
+import asyncio
+from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
+from copy import deepcopy
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import partial
+from itertools import count
+from typing import Any, cast
+
+from tests.aws.world import eventually
+from tests.core.objects import merged
+
+from ephemeral_endpoints.api import API_VERSION
+from ephemeral_endpoints.aws.freshness import poll
+from ephemeral_endpoints.core.tags import timestamp
+from ephemeral_endpoints.kube.client import KubeClient
+from ephemeral_endpoints.kube.rest import Conflict, Gone, Raw
+from ephemeral_endpoints.kube.store import CLASS_ANNOTATION, FINALIZER, ObjectKey
+from ephemeral_endpoints.local.aws import ministack
+from ephemeral_endpoints.operate import Operator
+from ephemeral_endpoints.reconcile.probe import Answer
+from ephemeral_endpoints.settings import Settings
+from ephemeral_endpoints.telemetry import Metrics
+
+CLUSTER = "c1"
+IMAGE = f"{ministack.ACCOUNT}.dkr.ecr.{ministack.REGION}.amazonaws.com/models:1"
+REVISION = "1f0c2a9"
+POLL_SECONDS = 0.02
+
+Object = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Told:
+    """An Event."""
+
+    of: str
+    kind: str
+    reason: str
+    message: str
+
+
+@dataclass
+class ApiServer:
+    """Objects with versions, generations and finalizers as the API server keeps them; ``Kube`` by its own methods.
+
+    What happens to an object is told to ``watch`` a little later.
+    """
+
+    watch: Callable[[Mapping[str, Any]], None] = lambda _: None
+    kept: dict[ObjectKey, Object] = field(default_factory=dict)
+    events: list[Told] = field(default_factory=list)
+    writes: int = 0
+    _numbers: Any = field(default_factory=lambda: count(1))
+
+    def put(self, kind: str, namespace: str | None, name: str, spec: Mapping[str, Any], **status: Any) -> Object:  # noqa: ANN401 - members of a status
+        """What `kubectl create` does."""
+        number = next(self._numbers)
+        metadata = {
+            "name": name,
+            "uid": f"uid-{number}",
+            "generation": 1,
+            "resourceVersion": str(number),
+            "creationTimestamp": timestamp(datetime.now(UTC)),
+            **({"namespace": namespace} if namespace else {}),
+        }
+        raw: Object = {"apiVersion": API_VERSION, "kind": kind, "metadata": metadata, "spec": spec, "status": status}
+        self.kept[ObjectKey(namespace, name)] = raw
+        self._tell("ADDED", raw)
+        return raw
+
+    def change(self, key: ObjectKey, change: Mapping[str, Any]) -> Object:
+        """What `kubectl patch` does."""
+        before = self.kept[key]
+        after = merged(before, change)
+        if after["spec"] != before["spec"]:
+            after["metadata"] = {**after["metadata"], "generation": before["metadata"]["generation"] + 1}
+        return self._keep(key, after)
+
+    def remove(self, key: ObjectKey) -> Object:
+        """What `kubectl delete` does."""
+        raw = deepcopy(self.kept[key])
+        metadata = raw["metadata"]
+        if "deletionTimestamp" not in metadata:
+            metadata["deletionTimestamp"] = timestamp(datetime.now(UTC))
+            metadata["generation"] += 1
+        return self._keep(key, raw)
+
+    async def objects(self, _: Collection[str]) -> list[Raw]:
+        return list(self.kept.values())
+
+    async def adopt(self, raw: Raw, class_name: str | None) -> Raw:
+        annotations = {CLASS_ANNOTATION: class_name} if class_name else {}
+        return self._patch(raw, {"metadata": {"finalizers": [FINALIZER], "annotations": annotations}})
+
+    async def release(self, raw: Raw) -> Raw | None:
+        try:
+            left = self._patch(raw, {"metadata": {"finalizers": []}})
+        except Gone:
+            return None
+        return left if _key(left) in self.kept else None
+
+    async def write_status(self, raw: Raw, patch: Mapping[str, Any]) -> Raw:
+        return self._patch(raw, {"status": patch})
+
+    async def delete(self, raw: Raw) -> Raw:
+        return self.remove(_key(raw))
+
+    async def token(self, _: Raw) -> str:
+        return "a-token"
+
+    async def event(self, raw: Raw, *, kind: str, reason: str, message: str) -> None:
+        self.events.append(Told(raw["metadata"]["name"], kind, reason, message))
+
+    def _patch(self, raw: Raw, patch: Mapping[str, Any]) -> Object:
+        key, version = _key(raw), raw["metadata"]["resourceVersion"]
+        if key not in self.kept:
+            raise Gone(str(key))
+        if self.kept[key]["metadata"]["resourceVersion"] != version:
+            raise Conflict(str(key))
+        self.writes += 1
+        return self._keep(key, _without_nulls(merged(self.kept[key], patch)))
+
+    def _keep(self, key: ObjectKey, raw: Object) -> Object:
+        raw["metadata"] = {**raw["metadata"], "resourceVersion": str(next(self._numbers))}
+        if "deletionTimestamp" in raw["metadata"] and not raw["metadata"].get("finalizers"):
+            del self.kept[key]
+            self._tell("DELETED", raw)
+        else:
+            self.kept[key] = raw
+            self._tell("MODIFIED", raw)
+        return raw
+
+    def _tell(self, what: str, raw: Object) -> None:
+        asyncio.get_running_loop().call_soon(lambda: self.watch({"type": what, "object": deepcopy(raw)}))
+
+
+def _key(raw: Raw) -> ObjectKey:
+    return ObjectKey(raw["metadata"].get("namespace"), raw["metadata"]["name"])
+
+
+def _without_nulls(value: Any) -> Any:  # noqa: ANN401 - JSON
+    if isinstance(value, dict):
+        return {key: _without_nulls(each) for key, each in value.items() if each is not None}
+    return value
+
+
+class Desk:
+    """An operator at work; ``restart`` puts another one in its place that knows nothing."""
+
+    def __init__(self) -> None:
+        self.api = ApiServer()
+        self.operator = self._started()
+        self._polling = self._poll()
+
+    def _started(self) -> Operator:
+        kube = cast("KubeClient", self.api)
+        operator = Operator(
+            Settings.from_environment({}), CLUSTER, kube=kube, probe=_answers, metrics=Metrics(), check=lambda: None
+        )
+        self.api.watch = partial(_watched, operator)
+        return operator
+
+    def _poll(self) -> asyncio.Task[None]:
+        clock = asyncio.get_running_loop().time
+        return asyncio.create_task(poll(self.operator._accounts, POLL_SECONDS, clock))
+
+    async def stop(self) -> None:
+        """End the operator in the midst of whatever it waits for."""
+        await self.operator._queue.stop(20)
+        self._polling.cancel()
+        with suppress(asyncio.CancelledError):
+            await self._polling
+
+    async def restart(self) -> None:
+        await self.stop()
+        self.operator, known = self._started(), list(self.api.kept.values())
+        for raw in known:
+            self.operator.know(raw)
+        for raw in known:
+            self.api.watch({"type": None, "object": raw})
+        self._polling = self._poll()
+
+    def make_class(self, name: str = "default", **spec: Any) -> ObjectKey:  # noqa: ANN401 - members of a spec
+        roles = dict.fromkeys(
+            ("executionRoleArn", "forwarderRoleArn", "invokeRoleArn"), f"arn:aws:iam::{ministack.ACCOUNT}:role/any"
+        )
+        self.api.put("EphemeralEndpointClass", None, name, {"region": ministack.REGION, **roles, **spec})
+        return ObjectKey(None, name)
+
+    def make(self, name: str = "pr", **spec: Any) -> ObjectKey:  # noqa: ANN401 - members of a spec
+        """An object whose image is known already."""
+        source = {"repository": "acme/sentiment", "pullRequest": 42, "revision": REVISION}
+        self.api.put(
+            "EphemeralEndpoint",
+            "nlp",
+            name,
+            {"className": "default", "source": source, "model": {"image": IMAGE}, **spec},
+            image={"uri": IMAGE, "digest": f"sha256:{'a' * 64}"},
+            revision=REVISION,
+        )
+        return ObjectKey("nlp", name)
+
+    def condition(self, key: ObjectKey, type_: str = "Ready") -> Mapping[str, Any]:
+        """A condition of an object; empty if it has none of that type or is gone."""
+        found = self.api.kept.get(key, {}).get("status", {}).get("conditions", [])
+        return next((each for each in found if each["type"] == type_), {})
+
+    def is_up_to_date(self, key: ObjectKey) -> bool:
+        metadata = self.api.kept[key]["metadata"]
+        ready = self.condition(key)
+        return ready.get("status") == "True" and ready["observedGeneration"] == metadata["generation"]
+
+    async def ready(self, key: ObjectKey) -> Object:
+        await self.until(lambda: self.is_up_to_date(key), f"{key} ready")
+        await self.rest()
+        return self.api.kept[key]
+
+    async def gone(self, key: ObjectKey) -> None:
+        await self.until(lambda: key not in self.api.kept, f"{key} gone")
+        await self.rest()
+
+    async def reason(self, key: ObjectKey, reason: str, type_: str = "Ready") -> str:
+        """Wait for a condition's reason; returns its message."""
+        await self.until(lambda: self.condition(key, type_).get("reason") == reason, f"{reason} of {key}")
+        return str(self.condition(key, type_)["message"])
+
+    async def rest(self) -> None:
+        """Wait until nothing is being worked on."""
+        for _ in range(3):  # what is told a little later wakes more
+            await asyncio.sleep(0)
+            await self.until(lambda: len(self.operator._queue) == 0, "the operator at rest")
+
+    async def look(self, key: ObjectKey) -> None:
+        """Have the object reconciled once more."""
+        self.operator._queue.wake(key)
+        await self.rest()
+
+    async def snapshot(self) -> None:
+        """Have AWS listed anew."""
+        for account in self.operator._accounts.connected:
+            await account.refresh(account.kinds, since=asyncio.get_running_loop().time())
+        await self.rest()
+
+    async def until(self, check: Callable[[], bool], what: str) -> None:
+        async def answer() -> bool:
+            return check()
+
+        await eventually(answer, f"{what}: {[each.get('status') for each in self.api.kept.values()]}")
+
+
+async def _answers(url: str, token: str | None) -> Answer:
+    """Every URL answers: what a request comes to is no concern of these tests."""
+    assert (url, token) != ("", "")
+    await asyncio.sleep(0)
+    return Answer(ok=True)
+
+
+def _watched(operator: Operator, event: Mapping[str, Any]) -> None:
+    """What the watch does with an event."""
+    is_class = event["object"]["kind"] == "EphemeralEndpointClass"
+    (operator._watch._class_changed if is_class else operator._watch._endpoint_changed)(event)
