@@ -10,7 +10,7 @@ from typing import Final
 from ephemeral_endpoints.api import ABANDON_ANNOTATION
 from ephemeral_endpoints.api.endpoint import DeletionPolicy, EphemeralEndpoint
 from ephemeral_endpoints.core import conditions
-from ephemeral_endpoints.core.desired import NOTHING
+from ephemeral_endpoints.core.desired import AS_IT_IS, NOTHING
 from ephemeral_endpoints.core.lifecycle import is_retired_on_expiry
 from ephemeral_endpoints.core.resources import Haves
 from ephemeral_endpoints.core.tags import RETAINED_MARKS
@@ -34,6 +34,8 @@ async def leave(context: Context, run: Run) -> float | None:
     context.quotas.keep_only(run.account.scope, run.identity.uid, ())
     if _is_to_be_deleted(run):
         await _delete(context, run)
+    if _is_revived(context, run):
+        return 0.0
     endpoint = run.current(context.store).endpoint
     if is_abandoned(endpoint):
         await abandon(context, run.key, endpoint, map(str, run.own))
@@ -41,7 +43,9 @@ async def leave(context: Context, run: Run) -> float | None:
         return None
     if endpoint.spec.lifecycle.deletion_policy is DeletionPolicy.RETAIN:
         return await _retain(context, run)
-    await run.act(lambda: View(NOTHING, run.own, run.others), context)
+    await run.act(lambda: _view(context, run), context)
+    if _is_revived(context, run):
+        return 0.0
     is_believed_gone = not run.own
     if is_believed_gone and run.memory.had:
         await run.account.confirm_gone(run.memory.had, run.identity, since=run.memory.last_step_at)
@@ -55,6 +59,15 @@ async def leave(context: Context, run: Run) -> float | None:
     if not left:
         context.wake_neighbours(run)
     return AGAIN_SECONDS if left and is_believed_gone else context.retry_due(run.memory)
+
+
+def _view(context: Context, run: Run) -> View:
+    """What the planner sees: an object whose life was prolonged meanwhile loses nothing more."""
+    return View(AS_IT_IS if _is_revived(context, run) else NOTHING, run.own, run.others)
+
+
+def _is_revived(context: Context, run: Run) -> bool:
+    return not context.is_leaving(run.current(context.store))
 
 
 def _is_deleted(context: Context, run: Run) -> bool:
