@@ -235,3 +235,16 @@ async def test_what_cannot_be_confirmed_to_be_gone_keeps_the_finalizer(desk: Des
     fresh_aws.control.clear_faults()
     desk.api.change(key, annotated(RECONCILE_AT_ANNOTATION, "now"))
     await desk.gone(key)
+
+
+async def test_an_object_whose_life_is_prolonged_while_it_goes_loses_nothing_more(desk: Desk, fresh_aws: Aws) -> None:
+    key = desk.make(lifecycle={"onExpiry": "Retire"})
+    made = await desk.ready(key)
+    fresh_aws.control.add_faults(Fault(service="apigatewayv2", operation="DeleteRoute", times=1, delay_seconds=1))
+    fresh_aws.control.add_faults(Fault(service="sagemaker", operation="DeleteEndpoint", times=1, error=DENIED))
+    desk.api.change(key, {"spec": {"lifecycle": {"ttl": f"{int(age(made)) + 1}s"}}})
+    await desk.until(lambda: any(each.fired for each in fresh_aws.control.faults()), "the object going")
+    desk.api.change(key, {"spec": {"lifecycle": {"ttl": "9h"}}})
+    await desk.until(lambda: "CreateRoute" in changes(fresh_aws), "the route made anew")
+    await desk.ready(key)
+    assert "DeleteFunction" not in changes(fresh_aws), "what the route led to was not touched any more"

@@ -3,6 +3,7 @@
 The proof that nothing is left behind is independent of the operator's code.
 """
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import boto3
@@ -52,19 +53,15 @@ def contents(session: boto3.Session, endpoint: str) -> Contents:
 
 def _of_apis(gateway: "ApiGatewayV2Client") -> Contents:
     apis = [api for page in gateway.get_paginator("get_apis").paginate() for api in page["Items"]]
-    routes, integrations = gateway.get_paginator("get_routes"), gateway.get_paginator("get_integrations")
-    return {
-        "HttpApi": [api["Name"] for api in apis],
-        "Route": [
-            f"{api['Name']} {route['RouteKey']}"
-            for api in apis
-            for page in routes.paginate(ApiId=api["ApiId"])
-            for route in page["Items"]
-        ],
-        "Integration": [
-            f"{api['Name']} {integration['IntegrationId']}"
-            for api in apis
-            for page in integrations.paginate(ApiId=api["ApiId"])
-            for integration in page["Items"]
-        ],
-    }
+    found: Contents = {"HttpApi": [api["Name"] for api in apis], "Route": [], "Integration": []}
+    for api in apis:
+        # It may have gone since it was listed, with all that was in it.
+        with suppress(gateway.exceptions.NotFoundException):
+            name, id_ = api["Name"], api["ApiId"]
+            routes = gateway.get_paginator("get_routes").paginate(ApiId=id_)
+            integrations = gateway.get_paginator("get_integrations").paginate(ApiId=id_)
+            found["Route"] += [f"{name} {each['RouteKey']}" for page in routes for each in page["Items"]]
+            found["Integration"] += [
+                f"{name} {each['IntegrationId']}" for page in integrations for each in page["Items"]
+            ]
+    return found
