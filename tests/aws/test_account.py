@@ -201,6 +201,19 @@ async def test_what_an_earlier_attempt_of_ours_made_is_adopted(subject: Subject,
     assert subject.inventory[want.key].matches(want)
 
 
+async def test_a_log_group_that_a_service_made_again_is_the_objects_by_its_name(subject: Subject) -> None:
+    logs, want = subject.world.clients.logs, subject.world.wants[Kind.LOG_GROUP]
+    logs.create_log_group(logGroupName=want.key.name)
+    await subject.create(Kind.LOG_GROUP)
+    await subject.refresh()
+    await subject.account.take(Delete(subject.inventory[want.key]), subject.identity(want.key))
+    assert await subject.world.observed(Kind.LOG_GROUP) == {}
+
+    logs.create_log_group(logGroupName=want.key.name, tags={"team": "somebody else's"})
+    with pytest.raises(errors.NameConflict):
+        await subject.create(Kind.LOG_GROUP)
+
+
 async def test_a_path_that_leads_elsewhere_is_a_conflict(subject: Subject) -> None:
     await subject.prepare(Kind.ROUTE)
     gateway, api = subject.world.clients.apigateway, subject.world.have(Kind.HTTP_API)
@@ -267,7 +280,7 @@ async def test_what_was_deleted_and_made_anew_by_somebody_else_is_asked_about_ag
     await subject.create(Kind.LOG_GROUP)
     await subject.account.take(Delete(subject.inventory[want.key]), subject.identity(want.key))
     assert want.key not in subject.inventory
-    subject.world.clients.logs.create_log_group(logGroupName=want.key.name)
+    subject.world.clients.logs.create_log_group(logGroupName=want.key.name, tags={"team": "other"})
     await subject.refresh()
     with pytest.raises(errors.NameConflict):
         await subject.account.take(Delete(subject.inventory[want.key]), subject.identity(want.key))

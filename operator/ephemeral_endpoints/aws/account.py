@@ -12,7 +12,7 @@ from ephemeral_endpoints.aws.components import components
 from ephemeral_endpoints.aws.inventory import Inventory
 from ephemeral_endpoints.aws.limits import Lane
 from ephemeral_endpoints.core import errors, tags
-from ephemeral_endpoints.core.orphans import is_ours, leads_to_nothing
+from ephemeral_endpoints.core.orphans import is_made_by_a_service, is_ours, leads_to_nothing
 from ephemeral_endpoints.core.plan import Create, Delete, Step, Update
 from ephemeral_endpoints.core.resources import Have, Key, Kind, Phase, Want
 from ephemeral_endpoints.core.tags import Tags
@@ -197,6 +197,8 @@ class Account:
             return is_ours(have, found, self.scope.cluster_id)
         if found is None:
             return have.owner == identity.owner or leads_to_nothing(have)
+        if is_made_by_a_service(have, found):
+            return have.owner == identity.owner
         return tags.is_owned(found, cluster_id=self.scope.cluster_id, uid=identity.uid)
 
     def _note(self, key: Key, have: Have | None) -> None:

@@ -74,15 +74,22 @@ def is_mature(have: Have, seen: Sightings, listed_at: Callable[[Kind], float | N
     return listed is not None and listed >= seen[Sighting.of(have)] + min_age
 
 
+def is_made_by_a_service(have: Have, tags: Mapping[str, str]) -> bool:
+    """Whether it is a log group that Lambda or SageMaker made for lines that came late, which they do without tags.
+
+    Tags with ``aws:`` in front are not given by people (https://docs.aws.amazon.com/tag-editor/latest/userguide/).
+    """
+    return have.key.kind is Kind.LOG_GROUP and all(key.startswith("aws:") for key in tags)
+
+
 def is_ours(have: Have, tags: Mapping[str, str] | None, cluster_id: str) -> bool:
     """Whether a resource in AWS is of this operator, by its name together with its tags (None: it cannot have any).
 
-    A log group without tags is: Lambda and SageMaker make it again, by late logs, under the name that only we give.
-    Tags with ``aws:`` in front are not given by people (https://docs.aws.amazon.com/tag-editor/latest/userguide/).
+    A log group that a service made again is: only we give the name that it made it under.
     """
     if tags is None:
         return have.owner is not None or leads_to_nothing(have)
-    if have.key.kind is Kind.LOG_GROUP and all(key.startswith("aws:") for key in tags):
+    if is_made_by_a_service(have, tags):
         return have.owner is not None
     return tags.get(CLUSTER) == cluster_id and owner_hash(tags.get(UID, "")) == have.owner
 
