@@ -44,7 +44,7 @@ down: $(READY) ## Stop the embedded platform
 
 .PHONY: test
 test: lint ## Lint, and run the whole suite
-	$(BIN)/pytest -m 'not chaos'
+	$(BIN)/pytest -m 'not chaos' --numprocesses 2 --dist loadfile
 
 .PHONY: bench
 bench: $(READY) ## Measure the operator, and write docs/benchmarks.md

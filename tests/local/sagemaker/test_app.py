@@ -27,14 +27,20 @@ def is_model_server(process: psutil.Process) -> bool:
         return False
 
 
+def model_servers() -> set[psutil.Process]:
+    """All that the tests have running, those of other services too."""
+    return {each for each in psutil.Process().children(recursive=True) if is_model_server(each)}
+
+
 def test_its_end_ends_the_model_servers(
     short_lived_service: Callable[[], AbstractContextManager["Service"]], tmp_path: Path
 ) -> None:
+    others = model_servers()
     with short_lived_service() as service:
         serving = psutil.Process(service.invoke(service.endpoint())["pid"])
         service.endpoint(service.config(service.model(MODE="never-healthy")), status="Creating")
         service.eventually(lambda: len(service.state()["containers"]) == 2, "both servers run")
-        children = [each for each in psutil.Process().children(recursive=True) if is_model_server(each)]
+        children = model_servers() - others
     # Until init has reaped them, the dead are still there as zombies.
     _, alive = psutil.wait_procs([serving, *children], timeout=10)
     assert alive == []
