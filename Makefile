@@ -43,7 +43,7 @@ down: $(READY) ## Stop the embedded platform
 	$(BIN)/eep local down
 
 .PHONY: test
-test: lint ## Lint, and run the whole suite
+test: lint ## Lint, and run all tests but the matrix of faults
 	$(BIN)/pytest -m 'not chaos' --numprocesses 2 --dist loadfile
 
 .PHONY: bench

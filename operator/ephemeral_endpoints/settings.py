@@ -50,7 +50,7 @@ class Settings:
     """With more orphans than that at once none is deleted."""
 
     aws_connections: int
-    """How many AWS calls may be under way at once."""
+    """How many AWS calls may be under way at once in each account and region, and by each role there."""
 
     http_port: int
     """For /healthz, /readyz and /metrics; 0 chooses a free one."""

@@ -59,9 +59,10 @@ def test_a_namespace_goes_with_everything_that_its_objects_have_in_aws(bench: Be
 
 
 @contextmanager
-def meddling(bench: Bench, name: str) -> Iterator[None]:
-    """Somebody else writes to the object all the time, though nothing that matters."""
+def meddling(bench: Bench, name: str) -> Iterator[list[str]]:
+    """Somebody else writes to the object all the time, though nothing that matters; yields what was written."""
     done = threading.Event()
+    written: list[str] = []
 
     def write() -> None:
         for number in range(10_000):
@@ -74,11 +75,12 @@ def meddling(bench: Bench, name: str) -> Iterator[None]:
                 )
             except ApiException:
                 return  # it is gone
+            written.append(str(number))
 
     thread = threading.Thread(target=write)
     thread.start()
     try:
-        yield
+        yield written
     finally:
         done.set()
         thread.join()
@@ -86,10 +88,12 @@ def meddling(bench: Bench, name: str) -> Iterator[None]:
 
 def test_an_object_that_somebody_else_writes_to_all_the_time_is_made_once_and_told_of(bench: Bench) -> None:
     bench.apply("pr", bench.spec())
-    with meddling(bench, "pr"):
+    with meddling(bench, "pr") as written:
         obj = bench.wait_ready("pr", seconds=SECONDS)
+        before = len(written)
         bench.apply("pr", bench.spec(model=bench.saying("after")))
         bench.wait_ready("pr", seconds=SECONDS)
+        assert 0 < before < len(written), "somebody wrote from the beginning to the end"
     assert bench.effects()["CreateEndpoint"] == bench.effects()["UpdateEndpoint"] == 1
     assert any("was answered" in (event.message or "") for event in bench.events(obj))
 

@@ -27,7 +27,7 @@ from ephemeral_endpoints.api.types import (
 
 MOST_VARIANTS = 5
 _LINEAR_LEAST, _ROLLING_LEAST = 10, 5
-_LONGEST_SECONDS = 28_800
+LONGEST_ROLLOUT_SECONDS = 28_800
 """How long SageMaker works at a rollout, at most
 (https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_BlueGreenUpdatePolicy.html)."""
 
@@ -258,9 +258,9 @@ class Rollout(ApiModel):
             # A malformed duration has its own rule and message; here it would only fail to evaluate.
             cel="self.strategy in ['AllAtOnce', 'Canary'] || !has(self.stepPercent) || !has(self.interval)"
             f" || !self.interval.matches('^({FORM})$') || self.interval == ''"
-            f" || duration(self.interval).getSeconds() * (100 / self.stepPercent + 1) <= {_LONGEST_SECONDS}",
+            f" || duration(self.interval).getSeconds() * (100 / self.stepPercent + 1) <= {LONGEST_ROLLOUT_SECONDS}",
             message="all steps together must take at most 8h: choose larger steps or a shorter interval",
-            holds=lambda rollout: _takes(rollout) <= timedelta(seconds=_LONGEST_SECONDS),
+            holds=lambda rollout: _takes(rollout) <= timedelta(seconds=LONGEST_ROLLOUT_SECONDS),
         ),
     )
 

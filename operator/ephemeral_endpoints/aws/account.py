@@ -14,13 +14,11 @@ from ephemeral_endpoints.aws.limits import Lane
 from ephemeral_endpoints.core import errors, tags
 from ephemeral_endpoints.core.orphans import is_made_by_a_service, is_ours, leads_to_nothing
 from ephemeral_endpoints.core.plan import Create, Delete, Step, Update
-from ephemeral_endpoints.core.resources import Have, Key, Kind, Phase, Want
+from ephemeral_endpoints.core.resources import IN_FLIGHT, Have, Key, Kind, Want
 from ephemeral_endpoints.core.tags import Tags
 
 FEW: Final = 8
 """So many owners at a time have their resources looked at one by one: about as many calls as the lists of hundreds."""
-
-IN_FLIGHT: Final = frozenset({Phase.BUSY, Phase.DELETING})
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,7 +65,7 @@ class Deletions:
 
 
 class AlarmComponent:
-    """Alarms; CloudWatch takes their tags on creation only."""
+    """Alarms; a change of one takes no tags (PutMetricAlarm ignores them then)."""
 
     kind: ClassVar = Kind.ALARM
     actions: ClassVar = frozenset(

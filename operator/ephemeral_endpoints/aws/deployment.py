@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from ephemeral_endpoints.api.serving import Strategy
+from ephemeral_endpoints.api.serving import LONGEST_ROLLOUT_SECONDS, Strategy
 from ephemeral_endpoints.core.resources import (
     AsynchronousSpec,
     CaptureSpec,
@@ -12,10 +12,6 @@ from ephemeral_endpoints.core.resources import (
     ServerlessSpec,
     VariantSpec,
 )
-
-_LONGEST_SECONDS: Final = 28_800
-"""How long SageMaker works at a rollout before it gives up, at most
-(https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_BlueGreenUpdatePolicy.html)."""
 
 _TRAFFIC: Final = {
     Strategy.ALL_AT_ONCE: ("ALL_AT_ONCE", None),
@@ -101,7 +97,7 @@ def _rolling(rollout: RolloutSpec) -> dict[str, Any]:
     policy = {
         "MaximumBatchSize": {"Type": "CAPACITY_PERCENT", "Value": rollout.step_percent},
         "WaitIntervalInSeconds": rollout.interval_seconds,
-        "MaximumExecutionTimeoutInSeconds": _LONGEST_SECONDS,
+        "MaximumExecutionTimeoutInSeconds": LONGEST_ROLLOUT_SECONDS,
     }
     return {"RollingUpdatePolicy": policy}
 
@@ -111,5 +107,5 @@ def _blue_green(rollout: RolloutSpec) -> dict[str, Any]:
     routing: dict[str, Any] = {"Type": kind, "WaitIntervalInSeconds": rollout.interval_seconds}
     if size:
         routing[size] = {"Type": "CAPACITY_PERCENT", "Value": rollout.step_percent}
-    policy = {"TrafficRoutingConfiguration": routing, "MaximumExecutionTimeoutInSeconds": _LONGEST_SECONDS}
+    policy = {"TrafficRoutingConfiguration": routing, "MaximumExecutionTimeoutInSeconds": LONGEST_ROLLOUT_SECONDS}
     return {"BlueGreenUpdatePolicy": policy}

@@ -13,7 +13,7 @@ from ephemeral_endpoints.core.errors import InProgress, Problem
 from ephemeral_endpoints.core.failures import STUCK, Endpoints, Failure, worst
 from ephemeral_endpoints.core.images import ImageProblem, ImageState
 from ephemeral_endpoints.core.plan import Desired, is_ready
-from ephemeral_endpoints.core.resources import Have, Haves, Key, Kind, Phase, Want
+from ephemeral_endpoints.core.resources import IN_FLIGHT, Have, Haves, Key, Kind, Want
 from ephemeral_endpoints.core.serving import SERVING_KINDS
 
 MESSAGE_LENGTH: Final = 1500
@@ -63,7 +63,6 @@ _DONE: Final = {
     Type.MONITORED: ("Watching", "logs are kept and alarms are set"),
 }
 
-_MOVING: Final = frozenset({Phase.BUSY, Phase.DELETING})
 _NEVER: Final = frozenset({ImageProblem.OTHER_REGION, ImageProblem.NOT_ALLOWED})
 
 
@@ -233,7 +232,7 @@ def _waiting(missing: list[Want], there: Haves) -> tuple[str, str]:
     names = ", ".join(str(want.key) for want in missing)
     present = [there[want.key] for want in missing if want.key in there]
     # What is at rest has a status of its own, such as InService, that would not say why it is waited for.
-    moving = next((have.status for have in present if have.status and have.phase in _MOVING), None)
+    moving = next((have.status for have in present if have.status and have.phase in IN_FLIGHT), None)
     return moving or ("Updating" if present else "Creating"), f"waits for {names}"
 
 

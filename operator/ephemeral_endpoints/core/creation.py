@@ -4,9 +4,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final, Self
 
-from ephemeral_endpoints.core.resources import EndpointSpec, Have, Phase
+from ephemeral_endpoints.core.resources import FAILURES, EndpointSpec, Have, Phase
 
-_FAILURES: Final = frozenset({Phase.FAILED, Phase.IMPAIRED})
 _UNDER_WAY: Final = frozenset({"Creating", "Updating", "RollingBack"})
 """In AWS's words, what is done for us and can hang; maintenance by AWS itself is not."""
 
@@ -85,7 +84,7 @@ def stuck_at(endpoint: Have, timeout: timedelta) -> datetime | None:
 
 
 def _has_failed(endpoint: Have, goal: Goal) -> bool:
-    return endpoint.phase in _FAILURES and _is_on(endpoint, goal.config)
+    return endpoint.phase in FAILURES and _is_on(endpoint, goal.config)
 
 
 def _is_on(endpoint: Have, config: str) -> bool:

@@ -6,12 +6,10 @@ from typing import Final
 
 from ephemeral_endpoints.api import RECONCILE_AT_ANNOTATION
 from ephemeral_endpoints.core.creation import Tries
-from ephemeral_endpoints.core.resources import Have, Haves, Key, Phase, Want
+from ephemeral_endpoints.core.resources import FAILURES, IN_FLIGHT, Have, Haves, Key, Phase, Want
 
 STUCK: Final = "Stuck"
-FAILURES: Final = frozenset({Phase.FAILED, Phase.IMPAIRED})
 _FAILED: Final = "EndpointFailed"
-_MOVING: Final = frozenset({Phase.BUSY, Phase.DELETING})
 _NO_REASON: Final = "SageMaker gave no reason"
 
 
@@ -56,7 +54,7 @@ def _rolled_back(endpoint: Have | None) -> Failure:
 
 def _judged(endpoint: Have | None, want: Want, tries: Tries) -> Failure | None:
     """How an endpoint does; what failed and is not as wanted gets replaced without further ado."""
-    if endpoint is None or endpoint.phase in _MOVING:
+    if endpoint is None or endpoint.phase in IN_FLIGHT:
         if not tries.failures:
             return None
         return Failure(_FAILED, f"{tries.detail or _NO_REASON} (tried {_times(tries)}, and now again)", final=False)

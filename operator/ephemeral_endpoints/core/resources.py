@@ -57,6 +57,13 @@ class Phase(StrEnum):
     DELETING = "Deleting"
 
 
+IN_FLIGHT: Final = frozenset({Phase.BUSY, Phase.DELETING})
+"""What changes by itself."""
+
+FAILURES: Final = frozenset({Phase.FAILED, Phase.IMPAIRED})
+"""What is at rest and not well."""
+
+
 @dataclass(frozen=True, slots=True)
 class LogGroupSpec:
     """A log group; ``retention_days`` None means that nothing is ever deleted."""

@@ -9,9 +9,9 @@ from ephemeral_endpoints.core import cost
 from ephemeral_endpoints.core.cost import Bill
 from ephemeral_endpoints.core.creation import Patience
 from ephemeral_endpoints.core.desired import Subject
-from ephemeral_endpoints.core.failures import FAILURES, Endpoints
+from ephemeral_endpoints.core.failures import Endpoints
 from ephemeral_endpoints.core.plan import Desired
-from ephemeral_endpoints.core.resources import EndpointConfigSpec, Have, Kind
+from ephemeral_endpoints.core.resources import FAILURES, EndpointConfigSpec, Have, Kind
 from ephemeral_endpoints.core.steering import Moment, steer
 from ephemeral_endpoints.core.tags import timestamp
 from ephemeral_endpoints.reconcile.run import Context, Run

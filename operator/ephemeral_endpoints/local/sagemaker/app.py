@@ -106,10 +106,13 @@ async def application(
     endpoints = EndpointOperations(store, lifecycle, aws, targets)
     scaler = Scaler(store, targets, alarms, endpoints)
 
-    async def end_all() -> None:
+    async def close_all() -> None:
         await lifecycle.close()
         await async_invoker.close()
         await hosting.close()
+
+    async def end_all() -> None:
+        await close_all()
         targets.clear()
         store.clear()
 
@@ -121,9 +124,7 @@ async def application(
         for task in upkeep:
             task.cancel()
         await asyncio.gather(*upkeep, return_exceptions=True)
-        await lifecycle.close()
-        await async_invoker.close()
-        await hosting.close()
+        await close_all()
         await http.close()
         await asyncio.gather(*(outbox.flush() for outbox in outboxes))
         aws.close()
