@@ -1,3 +1,4 @@
+import asyncio
 import gzip
 import hashlib
 import io
@@ -11,7 +12,7 @@ from tests.aws.world import World
 
 from ephemeral_endpoints.aws.calls import Calls
 from ephemeral_endpoints.aws.clients import Clients
-from ephemeral_endpoints.aws.images import resolve
+from ephemeral_endpoints.aws.images import Images
 from ephemeral_endpoints.core import errors
 from ephemeral_endpoints.core.images import ImageProblem, ImageReference
 from ephemeral_endpoints.local.aws.faults import Fault, FaultError
@@ -74,14 +75,37 @@ def reference(world: World, name: str) -> ImageReference:
 async def test_a_pushed_image_is_found_by_its_tag_and_by_its_digest(world: World, registry: Registry) -> None:
     digest = registry.push_image("1.0")
     for name in ("models:1.0", f"models@{digest}"):
-        state = await resolve(world.calls, world.clients.ecr, reference(world, name))
+        state = await Images(world.clients.ecr).resolve(world.calls, reference(world, name))
         assert (state.digest, state.problem) == (digest, None), name
+
+
+async def test_what_many_ask_of_one_repository_meanwhile_is_one_call_and_each_has_its_answer(
+    world: World, registry: Registry
+) -> None:
+    digest = registry.push_image("1.0")
+    names = ["models:1.0", f"models@{digest}", "models:absent", f"models@{ABSENT}", "other:1.0"]
+    images = Images(world.clients.ecr)
+    world.aws.control.reset_meter()
+    states = await asyncio.gather(*(images.resolve(world.calls, reference(world, name)) for name in names))
+    assert [state.digest for state in states] == [digest, digest, None, None, None]
+    assert world.aws.control.calls()["ecr"] == {"BatchGetImage": 2}, "one for each repository"
+
+
+async def test_an_image_of_two_tags_is_found_by_each_although_the_answer_names_one(
+    world: World, registry: Registry
+) -> None:
+    digest = registry.push_image("1.0")
+    registry.push_image("2.0")
+    images = Images(world.clients.ecr)
+    names = ("models:1.0", "models:2.0")
+    states = await asyncio.gather(*(images.resolve(world.calls, reference(world, name)) for name in names))
+    assert [state.digest for state in states] == [digest, digest]
 
 
 async def test_a_tag_that_moved_resolves_to_where_it_points_now(world: World, registry: Registry) -> None:
     image = registry.push_image("latest")
     index = registry.push_index("latest", image)
-    state = await resolve(world.calls, world.clients.ecr, reference(world, "models:latest"))
+    state = await Images(world.clients.ecr).resolve(world.calls, reference(world, "models:latest"))
     assert state.digest == index != image
 
 
@@ -95,7 +119,7 @@ async def test_a_tag_that_moved_resolves_to_where_it_points_now(world: World, re
 )
 async def test_what_is_missing_is_said_and_no_error(world: World, registry: Registry, name: str, message: str) -> None:
     registry.push_image("1.0")
-    state = await resolve(world.calls, world.clients.ecr, reference(world, name))
+    state = await Images(world.clients.ecr).resolve(world.calls, reference(world, name))
     assert (state.digest, state.problem) == (None, ImageProblem.NOT_FOUND)
     assert message in state.message
 
@@ -104,13 +128,18 @@ async def test_a_refusal_is_an_error_and_not_a_missing_image(world: World) -> No
     refusal = FaultError(code="AccessDeniedException", message="no", status=400)
     world.aws.control.add_faults(Fault(service="ecr", error=refusal))
     with pytest.raises(errors.Denied):
-        await resolve(world.calls, world.clients.ecr, reference(world, "models:1.0"))
+        await Images(world.clients.ecr).resolve(world.calls, reference(world, "models:1.0"))
 
 
-async def test_an_image_that_cannot_be_judged_is_not_taken_for_missing(calls: Calls, clients: Clients) -> None:
+@pytest.mark.parametrize(("failed", "message"), [(1, "the key is disabled"), (0, "nothing was answered about ab:1")])
+async def test_an_image_that_cannot_be_judged_is_not_taken_for_missing(
+    calls: Calls, clients: Clients, failed: int, message: str
+) -> None:
     # No emulator fails this way: the answer is ECR's, with a code that says nothing about the image.
-    failure = {"imageId": {"imageTag": "1"}, "failureCode": "KmsError", "failureReason": "the key is disabled"}
+    failures = [{"imageId": {"imageTag": "1"}, "failureCode": "KmsError", "failureReason": "the key is disabled"}]
     with Stubber(clients.ecr) as stubber:
-        stubber.add_response("batch_get_image", {"images": [], "failures": [failure]})
-        with pytest.raises(errors.Transient, match="the key is disabled"):
-            await resolve(calls, clients.ecr, ImageReference.parse(f"{'0' * 12}.dkr.ecr.us-east-1.amazonaws.com/ab:1"))
+        stubber.add_response("batch_get_image", {"images": [], "failures": failures[:failed]})
+        with pytest.raises(errors.Transient, match=message):
+            await Images(clients.ecr).resolve(
+                calls, ImageReference.parse(f"{'0' * 12}.dkr.ecr.us-east-1.amazonaws.com/ab:1")
+            )

@@ -119,7 +119,7 @@ async def test_reading_logs_and_images_needs_what_they_declare(world: World) -> 
 
     world.aws.control.reset_meter()
     uri = f"{world.scope.account_id}.dkr.ecr.{world.scope.region}.amazonaws.com/none:1"
-    await images.resolve(world.calls, world.clients.ecr, ImageReference.parse(uri))
+    await images.Images(world.clients.ecr).resolve(world.calls, ImageReference.parse(uri))
     assert needed(world.aws.control.calls()) == images.ACTIONS
 
 

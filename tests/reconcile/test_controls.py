@@ -225,12 +225,25 @@ async def test_the_finalizer_waits_for_what_was_believed_to_be_gone(desk: Desk, 
     assert fresh_aws.client("sagemaker").list_models()["Models"] == []
 
 
+async def test_what_aws_answered_to_be_gone_is_not_looked_for_again_but_what_goes_by_itself_or_comes_back_is(
+    desk: Desk, fresh_aws: Aws
+) -> None:
+    key = desk.make()
+    await desk.ready(key)
+    fresh_aws.control.reset_meter()
+    desk.api.remove(key)
+    await desk.gone(key)
+    reads = {each.operation for each in fresh_aws.control.log() if each.operation.startswith(("Describe", "Get"))}
+    assert reads == {"DescribeEndpoint", "DescribeLogGroups"}
+    assert fresh_aws.control.calls()["logs"]["DescribeLogGroups"] == 1, "one call for both groups"
+
+
 async def test_what_cannot_be_confirmed_to_be_gone_keeps_the_finalizer(desk: Desk, fresh_aws: Aws) -> None:
     key = desk.make()
     await desk.ready(key)
-    fresh_aws.control.add_faults(Fault(service="sagemaker", operation="DescribeModel", error=DENIED))
+    fresh_aws.control.add_faults(Fault(service="sagemaker", operation="DescribeEndpoint", error=DENIED))
     desk.api.remove(key)
-    assert "DescribeModel" in await desk.reason(key, "AccessDenied")
+    assert "DescribeEndpoint" in await desk.reason(key, "AccessDenied")
     assert desk.api.kept[key]["metadata"]["finalizers"] == [FINALIZER]
     fresh_aws.control.clear_faults()
     desk.api.change(key, annotated(RECONCILE_AT_ANNOTATION, "now"))

@@ -9,6 +9,7 @@ from ephemeral_endpoints.aws.calls import Calls
 from ephemeral_endpoints.aws.clients import Clients
 from ephemeral_endpoints.aws.component import Component, Scope
 from ephemeral_endpoints.aws.components import components
+from ephemeral_endpoints.aws.images import Images
 from ephemeral_endpoints.aws.inventory import Inventory
 from ephemeral_endpoints.aws.limits import Lane
 from ephemeral_endpoints.core import errors, tags
@@ -16,9 +17,6 @@ from ephemeral_endpoints.core.orphans import is_made_by_a_service, is_ours, lead
 from ephemeral_endpoints.core.plan import Create, Delete, Step, Update
 from ephemeral_endpoints.core.resources import IN_FLIGHT, Have, Key, Kind, Want
 from ephemeral_endpoints.core.tags import Tags
-
-FEW: Final = 8
-"""So many owners at a time have their resources looked at one by one: about as many calls as the lists of hundreds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,13 +59,13 @@ class Account:
         self.clients = clients
         self.scope = scope
         self.calls = calls
+        self.images = Images(clients.ecr)
         self.inventory = Inventory(clock, on_change)
         self._clock = clock
         self._components: dict[Kind, Component] = {each.kind: each for each in components(clients, scope)}
         self._refreshing: dict[Kind, asyncio.Task[None]] = {}
         self._suspects: dict[Key, str] = {}
         self._proven: set[Key] = set()
-        self._confirming = 0
 
     @property
     def kinds(self) -> tuple[Kind, ...]:
@@ -97,20 +95,10 @@ class Account:
         """Look at the owner's suspects, so that the inventory says what is true of them."""
         await _all([self._look(key, self.calls) for key, of in list(self._suspects.items()) if of == owner])
 
-    async def confirm_gone(self, keys: Collection[Key], identity: Identity, *, since: float) -> None:
-        """Have AWS say of each of these resources whether it is there, after ``since``; what is there is noted.
-
-        For a few owners at a time each resource is looked at, for many the shared lists are cheaper.
-        """
-        if self._confirming >= FEW:
-            await self.refresh(self.kinds, since=since)
-            return
-        self._confirming += 1
-        try:
-            calls = self.calls.on_behalf_of(identity.owner, identity.lane)
-            await _all([self._look(key, calls) for key in keys])
-        finally:
-            self._confirming -= 1
+    async def look(self, keys: Collection[Key], identity: Identity) -> None:
+        """Have AWS say of each of these resources whether it is there, and note it. Raises an ``AwsError``."""
+        calls = self.calls.on_behalf_of(identity.owner, identity.lane)
+        await _all([self._look(key, calls) for key in keys])
 
     async def take(self, step: Step, identity: Identity) -> None:
         """Take one step and note its result in the inventory. Raises an error of the ``AwsError`` tree."""

@@ -1,10 +1,9 @@
 """CloudWatch alarms."""
 
-import asyncio
 from collections.abc import Mapping
-from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
+from ephemeral_endpoints.aws.batches import Batches, Fill
 from ephemeral_endpoints.aws.calls import Calls
 from ephemeral_endpoints.aws.component import Scope, expect, pages, tag_list, tag_map
 from ephemeral_endpoints.core import errors
@@ -16,52 +15,6 @@ if TYPE_CHECKING:
     from types_boto3_cloudwatch import CloudWatchClient
 
 PAGE: Final = 100
-
-
-class Deletions:
-    """Deletes alarms by the hundred: CloudWatch takes three such calls a second, each with up to a hundred names."""
-
-    def __init__(self, client: "CloudWatchClient") -> None:
-        self._client = client
-        self._waiting: dict[str, asyncio.Future[None]] = {}
-        self._flushing: asyncio.Task[None] | None = None
-
-    async def delete(self, calls: Calls, name: str) -> None:
-        """Delete one alarm together with those that are asked for meanwhile. Raises an ``AwsError``."""
-        done = self._waiting.setdefault(name, asyncio.get_running_loop().create_future())
-        if self._flushing is None or self._flushing.done():
-            self._flushing = asyncio.create_task(self._flush(calls))
-        await asyncio.shield(done)
-
-    async def _flush(self, calls: Calls) -> None:
-        while self._waiting:
-            batch: dict[str, asyncio.Future[None]] = {}
-            try:
-                await calls.deferred(self._client.delete_alarms, partial(self._fill, batch))
-            except errors.NotFound:
-                # One name that is not there keeps all the others from being deleted.
-                await asyncio.gather(*(self._delete_alone(calls, name, done) for name, done in batch.items()))
-            except errors.AwsError as error:
-                for done in batch.values():
-                    done.set_exception(error)
-            else:
-                for done in batch.values():
-                    done.set_result(None)
-
-    def _fill(self, batch: dict[str, asyncio.Future[None]]) -> dict[str, list[str]]:
-        for name in list(self._waiting)[: PAGE - len(batch)]:
-            batch[name] = self._waiting.pop(name)
-        return {"AlarmNames": list(batch)}
-
-    async def _delete_alone(self, calls: Calls, name: str, done: asyncio.Future[None]) -> None:
-        try:
-            await calls(self._client.delete_alarms, AlarmNames=[name])
-        except errors.NotFound:
-            done.set_result(None)
-        except errors.AwsError as error:
-            done.set_exception(error)
-        else:
-            done.set_result(None)
 
 
 class AlarmComponent:
@@ -81,7 +34,7 @@ class AlarmComponent:
     def __init__(self, client: "CloudWatchClient", scope: Scope) -> None:
         self._client = client
         self._scope = scope
-        self._deletions = Deletions(client)
+        self._deletions: Batches[str, None] = Batches(self._delete, most=PAGE)
 
     async def observe(self, calls: Calls, known: Haves) -> list[Have]:
         """See ``Component``."""
@@ -131,8 +84,23 @@ class AlarmComponent:
         return Have(want.key, Phase.READY, spec=spec, arn=arn, owner=owner_of(scope.cluster_id, want.key.name))
 
     async def delete(self, calls: Calls, have: Have, known: Haves) -> None:
-        """See ``Component``."""
-        await self._deletions.delete(calls, have.key.name)
+        """See ``Component``. CloudWatch takes three such calls a second, each with up to a hundred names."""
+        await self._deletions.ask(calls, have.key.name)
+
+    async def _delete(self, calls: Calls, fill: Fill[str]) -> Mapping[str, None]:
+        names: list[str] = []
+
+        def arguments() -> dict[str, Any]:
+            names[:] = fill()
+            return {"AlarmNames": names}
+
+        try:
+            await calls.deferred(self._client.delete_alarms, arguments)
+        except errors.NotFound:
+            # One name that is not there keeps all the others from being deleted.
+            if len(names) > 1:
+                raise
+        return dict.fromkeys(names)
 
     def _have(self, item: Any) -> Have:
         name = item["AlarmName"]

@@ -1,8 +1,11 @@
 """CloudWatch log groups: made by us before the services would make them, so that they carry tags and an end."""
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Mapping, Sequence
+from itertools import groupby
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
+from ephemeral_endpoints.aws.batches import Batches, Fill
 from ephemeral_endpoints.aws.calls import Calls
 from ephemeral_endpoints.aws.component import Scope, expect, pages
 from ephemeral_endpoints.core import errors
@@ -36,17 +39,33 @@ class LogGroupComponent:
     def __init__(self, client: "CloudWatchLogsClient", scope: Scope) -> None:
         self._client = client
         self._scope = scope
+        self._looks: Batches[str, Have | None] = Batches(self._look, most=PAGE)
 
     async def observe(self, calls: Calls, known: Haves) -> list[Have]:
         """See ``Component``."""
         found: list[Have] = []
         for services_prefix in (LAMBDA_LOG_PREFIX, ENDPOINT_LOG_PREFIX):
-            found += await self._matching(calls, services_prefix + self._scope.prefix)
+            found += await self._matching(calls, logGroupNamePrefix=services_prefix + self._scope.prefix)
         return found
 
     async def look(self, calls: Calls, key: Key, known: Haves) -> Have | None:
-        """See ``Component``."""
-        return next((have for have in await self._matching(calls, key.name) if have.key == key), None)
+        """See ``Component``. One call tells of all groups of an owner that are asked for at once."""
+        return await self._looks.ask(calls, key.name)
+
+    async def _look(self, calls: Calls, fill: Fill[str]) -> dict[str, Have | None]:
+        names = frozenset(fill())
+        by_owner = groupby(sorted(names, key=self._owner), key=self._owner)
+        found = await asyncio.gather(*(self._of_owner(calls, owner, list(group)) for owner, group in by_owner))
+        there = {have.key.name: have for haves in found for have in haves}
+        return {name: there.get(name) for name in names}
+
+    async def _of_owner(self, calls: Calls, owner: str, names: Sequence[str]) -> list[Have]:
+        if len(names) == 1:
+            return await self._matching(calls, logGroupNamePrefix=names[0])
+        return await self._matching(calls, logGroupNamePattern=owner)
+
+    def _owner(self, name: str) -> str:
+        return owner_of(self._scope.cluster_id, name) or name
 
     async def tags(self, calls: Calls, have: Have) -> Mapping[str, str]:
         """See ``Component``."""
@@ -75,10 +94,8 @@ class LogGroupComponent:
         except errors.NotFound:
             return
 
-    async def _matching(self, calls: Calls, name_prefix: str) -> list[Have]:
-        listing = pages(
-            calls, self._client.describe_log_groups, asks="nextToken", logGroupNamePrefix=name_prefix, limit=PAGE
-        )
+    async def _matching(self, calls: Calls, **names: str) -> list[Have]:
+        listing = pages(calls, self._client.describe_log_groups, asks="nextToken", limit=PAGE, **names)
         return [
             self._have(item["logGroupName"], item.get("retentionInDays"))
             async for page in listing

@@ -63,6 +63,9 @@ IN_FLIGHT: Final = frozenset({Phase.BUSY, Phase.DELETING})
 FAILURES: Final = frozenset({Phase.FAILED, Phase.IMPAIRED})
 """What is at rest and not well."""
 
+COMING_BACK: Final = frozenset({Kind.LOG_GROUP})
+"""What services make anew for lines that come late, although its deletion was answered."""
+
 
 @dataclass(frozen=True, slots=True)
 class LogGroupSpec:

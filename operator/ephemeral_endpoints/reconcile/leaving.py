@@ -48,7 +48,7 @@ async def leave(context: Context, run: Run) -> float | None:
         return 0.0
     is_believed_gone = not run.own
     if is_believed_gone and run.memory.had:
-        await run.account.confirm_gone(run.memory.had, run.identity, since=run.memory.last_step_at)
+        await run.account.look(run.memory.had, run.identity)
     left = run.own
     if not left:
         context.placements.forget(run.identity.owner)

@@ -125,7 +125,6 @@ class Memory:
     """The endpoints that it had at the last look."""
 
     had: set[Key] = field(default_factory=set)
-    """Everything that it was ever seen to have in AWS."""
+    """What it was seen to have in AWS and AWS has not answered to be gone for good."""
 
-    last_step_at: float = 0.0
     retries: Retries = field(default_factory=Retries)

@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from ephemeral_endpoints.api.endpoint import EphemeralEndpointStatus
-from ephemeral_endpoints.aws import images
 from ephemeral_endpoints.aws.account import Account
 from ephemeral_endpoints.aws.logs import last_lines
 from ephemeral_endpoints.core import conditions
@@ -57,7 +56,7 @@ class Observer:
             reference, region=scope.region, account=scope.account_id, allowed=tuple(spec.images.allowed_repositories)
         )
         calls = account.calls.on_behalf_of(subject.names.owner, account.calls.lane)
-        return uri, refused or await images.resolve(calls, account.clients.ecr, reference)
+        return uri, refused or await account.images.resolve(calls, reference)
 
     async def token(self, subject: Subject, raw: Mapping[str, Any], memory: Memory) -> None:
         """Read the object's token, so that a Secret that was changed or deleted counts within minutes."""

@@ -11,8 +11,8 @@ from ephemeral_endpoints.core.drift import told
 from ephemeral_endpoints.core.errors import Problem, Unauthenticated
 from ephemeral_endpoints.core.names import owner_hash
 from ephemeral_endpoints.core.orphans import leads_to_nothing
-from ephemeral_endpoints.core.plan import Step, Update
-from ephemeral_endpoints.core.resources import EndpointSpec, Have, Haves, Key, Kind, route_key_name
+from ephemeral_endpoints.core.plan import Delete, Step, Update
+from ephemeral_endpoints.core.resources import COMING_BACK, EndpointSpec, Have, Haves, Key, Kind, route_key_name
 from ephemeral_endpoints.core.steering import Steered
 from ephemeral_endpoints.kube.client import Kube
 from ephemeral_endpoints.kube.store import ObjectKey, Store
@@ -143,7 +143,7 @@ class Run:
             self.identity,
             look,
             self.errors,
-            lambda step: self._took(step, gate, clock()),
+            lambda step: self._took(step, gate),
             refusal=gate.refusal,
         )
         await self._tell_repairs(gate, context)
@@ -175,10 +175,17 @@ class Run:
             raw, message = context.store.raw(self.key), told(gate.repaired, self.memory.drift.repairs)
             await context.kube.event(raw, kind="Normal", reason="DriftRepaired", message=message)
 
-    def _took(self, step: Step, gate: Gate, at: float) -> None:
+    def _took(self, step: Step, gate: Gate) -> None:
         gate.took(step)
-        self.memory.last_step_at = at
-        self.memory.had.add(step.key)
+        if self._is_done_away_with(step):
+            self.memory.had.discard(step.key)
+        else:
+            self.memory.had.add(step.key)
         self.memory.retries.clear(step.key)
         if isinstance(step, Update) and isinstance(step.want.spec, EndpointSpec):
             self.memory.endpoints = self.memory.endpoints.updating(step.have, step.want.spec.config)
+
+    def _is_done_away_with(self, step: Step) -> bool:
+        """Whether AWS has just answered that a resource is gone, and nothing brings it back."""
+        is_gone = isinstance(step, Delete) and step.key not in self.account.inventory.all
+        return is_gone and step.key.kind not in COMING_BACK

@@ -145,7 +145,9 @@ def _prepare(bench: Workbench, size: int, plan: Plan) -> None:
     bench.core.create_namespace(client.V1Namespace(metadata=client.V1ObjectMeta(name=_NAMESPACE)))
     ecr = bench.session.client("ecr", endpoint_url=bench.platform.aws_endpoint)
     for name in [*_names("burst", size), *_names("trickle", plan.trickle)]:
-        ecr.put_image(repositoryName=EXAMPLE_REPOSITORY, imageManifest=json.dumps(_MANIFEST), imageTag=name)
+        # Each is an image of its own, as those of pull requests are, not one under many tags.
+        own = {**_MANIFEST, "annotations": {"org.opencontainers.image.ref.name": name}}
+        ecr.put_image(repositoryName=EXAMPLE_REPOSITORY, imageManifest=json.dumps(own), imageTag=name)
     bench.control.patch_sagemaker_settings(
         {
             "containers": "off",

@@ -1,0 +1,75 @@
+"""Many asked by one call: whoever asks while one waits for its turn or is under way goes with the next one."""
+
+import asyncio
+from collections import ChainMap
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from functools import partial
+from typing import Generic, TypeVar
+
+from ephemeral_endpoints.aws.calls import Calls
+from ephemeral_endpoints.core.errors import AwsError, Invalid, NotFound
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+Fill = Callable[[], Collection[K]]
+"""Whom the call is for, to be asked for at the last moment; more at every further attempt."""
+
+Send = Callable[[Calls, Fill[K]], Awaitable[Mapping[K, V | AwsError]]]
+"""Makes the call; returns each one's answer or error.
+
+Who is not answered in a call for several is asked for alone, as all are whose call raises NotFound or Invalid: one of
+them may have spoiled it for the others. Any other ``AwsError`` concerns all.
+"""
+
+
+class Batches(Generic[K, V]):
+    """Calls of one operation that take up to ``most`` at once.
+
+    After a call there are ``pause_seconds`` until the next: who comes alone is answered at once, a burst by few calls.
+    """
+
+    def __init__(self, send: Send[K, V], *, most: int, pause_seconds: float = 0.0) -> None:
+        self._send = send
+        self._most = most
+        self._pause_seconds = pause_seconds
+        self._waiting: dict[K, asyncio.Future[V]] = {}
+        self._flushing: asyncio.Task[None] | None = None
+
+    async def ask(self, calls: Calls, key: K) -> V:
+        """Ask for one together with those that are asked for meanwhile. Raises an ``AwsError``."""
+        done = self._waiting.setdefault(key, asyncio.get_running_loop().create_future())
+        if self._flushing is None or self._flushing.done():
+            self._flushing = asyncio.create_task(self._flush(calls))
+        return await asyncio.shield(done)
+
+    async def _flush(self, calls: Calls) -> None:
+        while self._waiting:
+            batch: dict[K, asyncio.Future[V]] = {}
+            answers = await self._answers(calls, partial(self._fill, batch), batch)
+            if alone := batch.keys() - answers.keys():
+                found = await asyncio.gather(*(self._answers(calls, partial(tuple, [key]), [key]) for key in alone))
+                answers = dict(ChainMap(*found, answers))
+            for key, done in batch.items():
+                _settle(done, answers[key])
+            if self._pause_seconds:
+                await calls.sleep(self._pause_seconds)
+
+    async def _answers(self, calls: Calls, fill: Fill[K], batch: Collection[K]) -> dict[K, V | AwsError]:
+        try:
+            return dict(await self._send(calls, fill))
+        except AwsError as error:
+            is_for_all = len(batch) == 1 or not isinstance(error, NotFound | Invalid)
+            return dict.fromkeys(batch, error) if is_for_all else {}
+
+    def _fill(self, batch: dict[K, asyncio.Future[V]]) -> Collection[K]:
+        for key in list(self._waiting)[: self._most - len(batch)]:
+            batch[key] = self._waiting.pop(key)
+        return batch.keys()
+
+
+def _settle(done: asyncio.Future[V], answer: V | AwsError) -> None:
+    if isinstance(answer, AwsError):
+        done.set_exception(answer)
+    else:
+        done.set_result(answer)

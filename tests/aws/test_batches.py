@@ -1,0 +1,132 @@
+import asyncio
+from collections.abc import Mapping
+from dataclasses import replace
+
+import pytest
+
+from ephemeral_endpoints.aws.batches import Batches, Fill
+from ephemeral_endpoints.aws.calls import Calls
+from ephemeral_endpoints.core.errors import AwsError, Denied, Invalid, NotFound, Transient
+
+MOST = 3
+
+
+class Service:
+    """Answers each name by itself in capitals as soon as it is let; knows what came in one call."""
+
+    def __init__(self) -> None:
+        self.calls: list[list[str]] = []
+        self.open = asyncio.Event()
+        self.refuses: AwsError | None = None
+        self.batches: Batches[str, str] = Batches(self._send, most=MOST)
+
+    async def _send(self, _: Calls, fill: Fill[str]) -> Mapping[str, str | AwsError]:
+        names = list(fill())
+        self.calls.append(names)
+        await self.open.wait()
+        if self.refuses and (len(names) > 1 or "spoils" in names):
+            raise self.refuses
+        answers = {name: Denied(name) if name.startswith("not") else name.upper() for name in names}
+        return {name: answer for name, answer in answers.items() if name != "forgotten" or len(names) == 1}
+
+    def ask(self, calls: Calls, *names: str) -> list[asyncio.Task[str]]:
+        return [asyncio.create_task(self.batches.ask(calls, name)) for name in names]
+
+
+@pytest.fixture
+def service() -> Service:
+    return Service()
+
+
+async def begun() -> None:
+    """Let everything come to where it waits."""
+    for _ in range(5):
+        await asyncio.sleep(0)
+
+
+async def test_who_asks_during_a_call_goes_with_the_next_which_takes_no_more_than_it_may(
+    service: Service, calls: Calls
+) -> None:
+    asked = service.ask(calls, "a")
+    await begun()
+    asked += service.ask(calls, "b", "c", "b", "d", "e")
+    await begun()
+    service.open.set()
+    assert await asyncio.gather(*asked) == ["A", "B", "C", "B", "D", "E"]
+    assert service.calls == [["a"], ["b", "c", "d"], ["e"]]
+
+
+async def test_who_asks_again_of_what_is_under_way_is_answered_anew(service: Service, calls: Calls) -> None:
+    asked = service.ask(calls, "a")
+    await begun()
+    asked += service.ask(calls, "a")
+    service.open.set()
+    await asyncio.gather(*asked)
+    assert service.calls == [["a"], ["a"]]
+
+
+async def test_one_whose_answer_is_an_error_fails_alone(service: Service, calls: Calls) -> None:
+    service.open.set()
+    good, bad = service.ask(calls, "a", "not b")
+    with pytest.raises(Denied):
+        await bad
+    assert await good == "A"
+
+
+async def test_a_call_that_fails_fails_for_all_and_the_next_ones_are_made(service: Service, calls: Calls) -> None:
+    service.open.set()
+    service.refuses = Transient("away")
+    for each in service.ask(calls, "a", "b"):
+        with pytest.raises(Transient):
+            await each
+    assert service.calls == [["a", "b"]]
+    service.refuses = None
+    assert await asyncio.gather(*service.ask(calls, "a")) == ["A"]
+
+
+@pytest.mark.parametrize("refusal", [NotFound("spoils"), Invalid("spoils")], ids=["not found", "invalid"])
+async def test_one_that_spoils_a_call_fails_alone(service: Service, calls: Calls, refusal: AwsError) -> None:
+    service.open.set()
+    service.refuses = refusal
+    good, bad = service.ask(calls, "a", "spoils")
+    with pytest.raises(type(refusal)):
+        await bad
+    assert await good == "A"
+
+
+async def test_one_that_is_not_answered_among_others_is_asked_for_alone(service: Service, calls: Calls) -> None:
+    service.open.set()
+    assert await asyncio.gather(*service.ask(calls, "a", "forgotten")) == ["A", "FORGOTTEN"]
+    assert service.calls == [["a", "forgotten"], ["forgotten"]]
+
+
+async def test_who_gives_up_takes_nobody_along(service: Service, calls: Calls) -> None:
+    first, second = service.ask(calls, "a", "b")
+    await begun()
+    first.cancel()
+    service.open.set()
+    assert await second == "B"
+
+
+async def test_who_comes_alone_does_not_wait_and_a_burst_goes_by_calls_with_pauses_between(
+    service: Service, calls: Calls
+) -> None:
+    service.open.set()
+    over, waited = asyncio.Event(), list[float]()
+
+    async def sleep(seconds: float) -> None:
+        waited.append(seconds)
+        await over.wait()
+
+    service.batches = Batches(service._send, most=MOST, pause_seconds=0.5)
+    patient = replace(calls, sleep=sleep)
+    assert await asyncio.gather(*service.ask(patient, "a")) == ["A"]
+    asked = service.ask(patient, "b")
+    await begun()
+    asked += service.ask(patient, "c")
+    await begun()
+    assert service.calls == [["a"]]
+    over.set()
+    assert await asyncio.gather(*asked) == ["B", "C"]
+    assert service.calls == [["a"], ["b", "c"]]
+    assert set(waited) == {0.5}
