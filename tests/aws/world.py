@@ -196,17 +196,15 @@ class World:
 
     def function_spec(self, token_sha256: str | None) -> FunctionSpec:
         """A forwarder; another token makes another bundle."""
-        built = bundle.build(
-            ForwarderConfig((Variant(VARIANT, self.names.base, 1),), token_sha256, 1024, self.scope.region)
-        )
+        config = ForwarderConfig((Variant(VARIANT, self.names.base, 1),), token_sha256, 1024, self.scope.region)
         return FunctionSpec(
-            code_sha256=built.sha256_base64,
+            code_sha256=bundle.code_sha256(config),
             role_arn=ROLE,
             runtime=bundle.RUNTIME,
             handler=bundle.HANDLER,
             memory_mb=bundle.MEMORY_MB,
             timeout_seconds=bundle.TIMEOUT_SECONDS,
-            code=built.zip,
+            config=config,
             tags=self.tags,
         )
 

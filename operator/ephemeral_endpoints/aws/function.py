@@ -9,6 +9,7 @@ from ephemeral_endpoints.core import errors
 from ephemeral_endpoints.core.names import LAMBDA_LOG_PREFIX, owner_of
 from ephemeral_endpoints.core.resources import FunctionSpec, Have, Haves, Key, Kind, Phase, Want
 from ephemeral_endpoints.core.tags import Tags
+from ephemeral_endpoints.forwarder import bundle
 
 if TYPE_CHECKING:
     from types_boto3_lambda import LambdaClient
@@ -67,11 +68,10 @@ class FunctionComponent:
         """See ``Component``. Code and settings are two calls, the second once the first has settled."""
         spec = expect(want, FunctionSpec)
         if have is None:
-            return self._have(await self._create(calls, want.key.name, spec))
+            return self._have(await self._create(calls, want.key, spec))
         if not isinstance(have.spec, FunctionSpec) or have.spec.code_sha256 != spec.code_sha256:
-            return self._have(
-                await calls(self._client.update_function_code, FunctionName=want.key.name, ZipFile=spec.code)
-            )
+            code = _code(want.key, spec)
+            return self._have(await calls(self._client.update_function_code, FunctionName=want.key.name, ZipFile=code))
         return self._have(
             await calls(
                 self._client.update_function_configuration,
@@ -91,17 +91,17 @@ class FunctionComponent:
         except errors.NotFound:
             return
 
-    async def _create(self, calls: Calls, name: str, spec: FunctionSpec) -> Any:
+    async def _create(self, calls: Calls, key: Key, spec: FunctionSpec) -> Any:
         return await calls(
             self._client.create_function,
-            FunctionName=name,
+            FunctionName=key.name,
             Description="Forwards requests to the SageMaker endpoint of the same name",
             Role=spec.role_arn,
             Runtime=spec.runtime,  # type: ignore[arg-type]  # a literal in the stubs
             Handler=spec.handler,
             MemorySize=spec.memory_mb,
             Timeout=spec.timeout_seconds,
-            Code={"ZipFile": spec.code},
+            Code={"ZipFile": _code(key, spec)},
             Tags=dict(spec.tags),
         )
 
@@ -122,3 +122,9 @@ class FunctionComponent:
             owner=owner_of(self._scope.cluster_id, name),
             uses=frozenset({Key(Kind.LOG_GROUP, LAMBDA_LOG_PREFIX + name)}),
         )
+
+
+def _code(key: Key, spec: FunctionSpec) -> bytes:
+    if spec.config is None:
+        raise TypeError(f"{key} would have no code")
+    return bundle.build(spec.config).zip

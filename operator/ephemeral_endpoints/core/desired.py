@@ -193,15 +193,14 @@ def _forwarder(subject: Subject, resolved: Resolved) -> FunctionSpec:
         region=subject.klass.spec.region,
         asynchronous=_asynchronous(subject),
     )
-    built = bundle.build(config)
     return FunctionSpec(
-        code_sha256=built.sha256_base64,
+        code_sha256=bundle.code_sha256(config),
         role_arn=subject.klass.spec.forwarder_role_arn,
         runtime=bundle.RUNTIME,
         handler=bundle.HANDLER,
         memory_mb=bundle.MEMORY_MB,
         timeout_seconds=bundle.TIMEOUT_SECONDS,
-        code=built.zip,
+        config=config,
         tags=subject.tags,
     )
 

@@ -8,6 +8,7 @@ from typing import Final
 
 from ephemeral_endpoints.api.serving import Strategy
 from ephemeral_endpoints.core.tags import Tags
+from ephemeral_endpoints.forwarder.config import ForwarderConfig
 
 
 class Kind(StrEnum):
@@ -210,9 +211,9 @@ class ScalableTargetSpec:
 
 @dataclass(frozen=True, slots=True)
 class FunctionSpec:
-    """The forwarder function. ``code_sha256`` is Lambda's CodeSha256 (base64) of ``code``.
+    """The forwarder function. ``code_sha256`` is Lambda's CodeSha256 (base64) of the bundle of ``config``.
 
-    Which holds its configuration too.
+    What is observed has no ``config``: Lambda tells the hash only.
     """
 
     code_sha256: str
@@ -221,7 +222,7 @@ class FunctionSpec:
     handler: str
     memory_mb: int
     timeout_seconds: int
-    code: bytes = field(compare=False, repr=False, default=b"")
+    config: ForwarderConfig | None = field(compare=False, repr=False, default=None)
     tags: Tags = field(compare=False, default=())
 
 

@@ -45,7 +45,12 @@ class Bundle:
     sha256_base64: str
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=4096)
+def code_sha256(config: ForwarderConfig) -> str:
+    """The ``sha256_base64`` of the bundle of ``config``; kept, which the bundle itself is too large for."""
+    return build(config).sha256_base64
+
+
 def build(config: ForwarderConfig) -> Bundle:
     """Build the bundle of ``config``; equal configurations give byte-identical bundles on every machine.
 
