@@ -67,6 +67,7 @@ class Operator:
             calls=self._calls,
             clock=time.monotonic,
             on_change=self._wake_owner,
+            on_trouble=self._wake_classes,
         )
         self._wakeups = Wakeups(
             self._accounts,
@@ -189,6 +190,10 @@ class Operator:
         if key.namespace is None:
             for user in self._store.affected_by_class(key.name):
                 self._queue.wake(user)
+
+    def _wake_classes(self) -> None:
+        for name in self._store.class_names():
+            self._queue.wake(ObjectKey(None, name))
 
     def _calls(self, access: Access) -> Calls:
         """The door for an access, with threads of its own: an account that does not answer uses up no one else's."""

@@ -47,7 +47,7 @@ class Account:
     suspect, which is looked at on its own before anything more is planned for its owner.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the ways into AWS, and who hears what is found there
         self,
         clients: Clients,
         scope: Scope,
@@ -55,13 +55,17 @@ class Account:
         *,
         clock: Callable[[], float],
         on_change: Callable[[str], None],
+        on_trouble: Callable[[], None] = lambda: None,
     ) -> None:
+        """``on_change`` hears of each owner whose things have changed, ``on_trouble`` when ``trouble`` is another."""
         self.clients = clients
         self.scope = scope
         self.calls = calls
         self.images = Images(clients.ecr)
         self.inventory = Inventory(clock, on_change)
         self._clock = clock
+        self._on_trouble = on_trouble
+        self._troubles: dict[Kind, errors.AwsError] = {}
         self._components: dict[Kind, Component] = {each.kind: each for each in components(clients, scope)}
         self._refreshing: dict[Kind, asyncio.Task[None]] = {}
         self._suspects: dict[Key, str] = {}
@@ -76,6 +80,11 @@ class Account:
     def seen_at(self) -> float:
         """When the oldest of the last complete lists of all kinds began; 0 if a kind was never listed."""
         return min(self.inventory.listed_at(kind) or 0.0 for kind in self.kinds)
+
+    @property
+    def trouble(self) -> errors.AwsError | None:
+        """Why a kind cannot be listed, so that changes of it are not seen, unless that passes by itself."""
+        return next(iter(self._troubles.values()), None)
 
     def is_in_flight(self) -> bool:
         """Whether any endpoint is changing by itself."""
@@ -214,10 +223,24 @@ class Account:
         began = self._clock()
         try:
             found = await self._components[kind].observe(self.calls, self.inventory.all)
+        except errors.AwsError as error:
+            if not isinstance(error, errors.Transient):
+                self._note_trouble(kind, error)
+            raise
+        else:
             self.inventory.replace(kind, found, began=began)
             self._proven &= self.inventory.all.keys()
+            self._note_trouble(kind, None)
         finally:
             del self._refreshing[kind]
+
+    def _note_trouble(self, kind: Kind, error: errors.AwsError | None) -> None:
+        before = self.trouble
+        self._troubles.pop(kind, None)
+        if error:
+            self._troubles[kind] = error
+        if str(before) != str(self.trouble):
+            self._on_trouble()
 
 
 _CHAINS: Final = ((Kind.MODEL, Kind.ENDPOINT_CONFIG, Kind.ENDPOINT), (Kind.HTTP_API, Kind.INTEGRATION, Kind.ROUTE))

@@ -36,7 +36,7 @@ class Accounts:
     What one of them waits for holds up no other. Two roles of one account share its rate limits.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the ways into AWS, and who hears what is found there
         self,
         cluster_id: str,
         *,
@@ -44,13 +44,15 @@ class Accounts:
         calls: Callable[[Access], Calls],
         clock: Callable[[], float],
         on_change: Callable[[str], None],
+        on_trouble: Callable[[], None] = lambda: None,
     ) -> None:
-        """``calls`` gives the door for an access. ``on_change`` hears of each owner whose things have changed."""
+        """``calls`` gives the door for an access. ``on_change`` and ``on_trouble`` are the accounts', see there."""
         self._cluster_id = cluster_id
         self._connector = connector
         self._calls = calls
         self._clock = clock
         self._on_change = on_change
+        self._on_trouble = on_trouble
         self._connected: dict[Access, Account] = {}
         self._opening: dict[Access, asyncio.Task[Account]] = {}
         self._failing: dict[Access, float] = {}
@@ -129,7 +131,14 @@ class Accounts:
             )
         scope = Scope(self._cluster_id, access.account, access.region)
         limiter = self._limiters.setdefault((scope.account_id, scope.region), calls.limiter)
-        return Account(clients, scope, replace(calls, limiter=limiter), clock=self._clock, on_change=self._on_change)
+        return Account(
+            clients,
+            scope,
+            replace(calls, limiter=limiter),
+            clock=self._clock,
+            on_change=self._on_change,
+            on_trouble=self._on_trouble,
+        )
 
     def _opened(self, access: Access, opening: asyncio.Task[Account]) -> None:
         del self._opening[access]

@@ -71,7 +71,7 @@ class ClassReconciler:
             self._context.accounts.forget(account)
         if not account.inventory.of(identity.owner):
             await self._release(key, klass)
-        return next(iter(errors), None) or self._hindrance(key, klass, account, identity)
+        return next(iter(errors), None) or self._hindrance(key, klass, account, identity) or account.trouble
 
     def _hindrance(
         self, key: ObjectKey, klass: EphemeralEndpointClass, account: Account, identity: Identity
