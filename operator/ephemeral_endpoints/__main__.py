@@ -103,9 +103,8 @@ async def _operate(
         cluster_id = settings.cluster_id
         if cluster_id is None:
             cluster_id = await _persistently(kube.cluster_id, stop)
-        objects = await _persistently(lambda: kube.objects(settings.namespaces), stop)
         operator = Operator(settings, cluster_id, kube=kube, probe=HttpProbe(session), metrics=metrics, check=check)
-        for raw in objects:
+        for raw in await _persistently(lambda: kube.objects(settings.namespaces), stop):
             operator.know(raw)
         health.tell = operator.is_ready
         logger.info("watching", extra={"cluster_id": cluster_id, "namespaces": ",".join(settings.namespaces) or "all"})

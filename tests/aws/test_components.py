@@ -22,6 +22,7 @@ from ephemeral_endpoints.core.resources import (
     Want,
 )
 from ephemeral_endpoints.core.tags import RETAIN, UID
+from ephemeral_endpoints.forwarder import bundle
 
 REFUSES_A_NAME_TWICE = {Kind.LOG_GROUP, Kind.MODEL, Kind.ENDPOINT_CONFIG, Kind.ENDPOINT, Kind.FUNCTION}
 PUT_ONLY = {Kind.ALARM, Kind.SCALABLE_TARGET}
@@ -162,7 +163,9 @@ def other_memory(world: World, name: str) -> None:
 
 
 def other_code(world: World, name: str) -> None:
-    world.clients.lambda_.update_function_code(FunctionName=name, ZipFile=world.function_spec("0" * 64).code)
+    world.clients.lambda_.update_function_code(
+        FunctionName=name, ZipFile=bundle.build(world.function_spec("0" * 64).config).zip
+    )
 
 
 def other_target_value(world: World, name: str) -> None:
@@ -303,7 +306,7 @@ async def test_functions_beyond_a_page_are_all_shown(world: World) -> None:
             Role=ROLE,
             Runtime="python3.13",
             Handler=spec.handler,
-            Code={"ZipFile": spec.code},
+            Code={"ZipFile": bundle.build(spec.config).zip},
         )
     world.aws.control.reset_meter()
     assert {key.name for key in await world.observed(Kind.FUNCTION)} == names

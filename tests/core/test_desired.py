@@ -38,6 +38,7 @@ from ephemeral_endpoints.core.resources import (
     RouteSpec,
     Want,
 )
+from ephemeral_endpoints.forwarder import bundle
 
 SERVING = frozenset({Kind.MODEL, Kind.ENDPOINT_CONFIG, Kind.ENDPOINT})
 ENTRANCE = frozenset({Kind.FUNCTION, Kind.INTEGRATION, Kind.ROUTE})
@@ -328,8 +329,9 @@ def test_equal_specs_in_another_order_are_one_model() -> None:
 def test_the_forwarder_is_as_lambda_will_report_it() -> None:
     function = only(wants(), Kind.FUNCTION).spec
     assert isinstance(function, FunctionSpec)
-    assert function.code
-    assert function == replace(function, code=b"", tags=())
+    assert function.config
+    assert function.code_sha256 == bundle.build(function.config).sha256_base64
+    assert function == replace(function, config=None, tags=())
 
 
 def test_logs_are_kept_as_long_as_the_spec_says() -> None:

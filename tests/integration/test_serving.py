@@ -18,6 +18,8 @@ from ephemeral_endpoints.local.workbench import Object, condition
 
 SECONDS = 30
 ON_INSTANCES: Mapping[str, Any] = {"instances": {"type": "ml.m5.large"}}
+FOR_TWO: Mapping[str, Any] = {"serverless": {"maxConcurrency": 2}}
+"""Room for a caller and for the operator, which asks the URL too."""
 SCALED: Mapping[str, Any] = {"minCount": 1, "maxCount": 2, "invocationsPerInstance": 100}
 
 
@@ -74,20 +76,20 @@ def test_variants_share_a_url_and_callers_can_choose(bench: Bench, serving: Mapp
 
 
 def test_serverless_variants_come_and_go_behind_a_url_that_never_refuses(bench: Bench) -> None:
-    bench.apply("pr", bench.spec(model=bench.saying("alone")))
+    bench.apply("pr", bench.spec(model=bench.saying("alone"), serving=FOR_TWO))
     obj = bench.wait_ready("pr")
     with never_refused(bench, obj) as answers:
-        bench.apply("pr", bench.spec(model=bench.saying("alone"), serving={"variants": two()}))
+        bench.apply("pr", bench.spec(model=bench.saying("alone"), serving={**FOR_TWO, "variants": two()}))
         wait_until(lambda: {"one", "two"} <= {each.text for each in answers}, seconds=SECONDS, what="both variants")
         bench.wait_ready("pr")
-        bench.apply("pr", bench.spec(model=bench.saying("alone again"), serving=None))
+        bench.apply("pr", bench.spec(model=bench.saying("alone again"), serving=FOR_TWO))
         wait_until(lambda: answers[-1].text == "alone again", seconds=SECONDS, what="one model again")
         bench.wait_ready("pr")
     wait_until(lambda: len(bench.contents()["Endpoint"]) == 1, seconds=SECONDS, what="one endpoint")
 
 
 def test_a_serverless_endpoint_moves_to_instances_without_a_refused_request(bench: Bench) -> None:
-    bench.apply("pr", bench.spec())
+    bench.apply("pr", bench.spec(serving=FOR_TWO))
     obj = bench.wait_ready("pr")
     with never_refused(bench, obj):
         bench.apply("pr", bench.spec(serving=ON_INSTANCES))

@@ -49,7 +49,7 @@ class Store:
     def __init__(self) -> None:
         self._endpoints: dict[ObjectKey, EphemeralEndpoint] = {}
         self._classes: dict[str, EphemeralEndpointClass] = {}
-        self._raw: dict[ObjectKey, Mapping[str, Any]] = {}
+        self._bare: dict[ObjectKey, Mapping[str, Any]] = {}
         self._by_owner: dict[str, ObjectKey] = {}
         self._by_path: dict[str, set[ObjectKey]] = {}
         self._gone: deque[str] = deque(maxlen=REMEMBERED_GONE)
@@ -61,7 +61,7 @@ class Store:
         """
         metadata = raw["metadata"]
         key = ObjectKey(metadata.get("namespace"), metadata["name"])
-        known = self._raw.get(key)
+        known = self._bare.get(key)
         if metadata["uid"] in self._gone or (known and _version(known) > _version(raw)):
             return key
         try:
@@ -71,7 +71,7 @@ class Store:
             return key
         if known and known["metadata"]["uid"] != metadata["uid"]:
             self._by_owner.pop(owner_hash(known["metadata"]["uid"]), None)
-        self._raw[key] = _lean(raw)
+        self._bare[key] = _bare(raw)
         self._by_owner[owner_hash(metadata["uid"])] = key
         return key
 
@@ -81,8 +81,8 @@ class Store:
         The answer to an earlier write that arrives late does not bring it back.
         """
         self._gone.append(uid)
-        if key in self._raw and self._raw[key]["metadata"]["uid"] == uid:
-            del self._raw[key]
+        if key in self._bare and self._bare[key]["metadata"]["uid"] == uid:
+            del self._bare[key]
             self._by_owner.pop(owner_hash(uid), None)
             self._forget_path(key)
             self._endpoints.pop(key, None)
@@ -148,9 +148,9 @@ class Store:
 
         Everything but its status and the API server's bookkeeping.
         """
-        if key not in self._raw:
+        if key not in self._bare:
             return None
-        metadata = self._raw[key]["metadata"]
+        metadata = self._bare[key]["metadata"]
         return tuple(
             metadata.get(each)
             for each in ("uid", "generation", "deletionTimestamp", "labels", "annotations", "finalizers")
@@ -158,7 +158,8 @@ class Store:
 
     def raw(self, key: ObjectKey) -> Mapping[str, Any]:
         """The object as the API server gave it, without its spec. Raises KeyError for one that is not known."""
-        return self._raw[key]
+        parsed = self._endpoints[key] if key.namespace else self._classes[key.name]
+        return {**self._bare[key], "status": parsed.status.to_wire()}
 
     def _default_class(self) -> str | None:
         return min((name for name, klass in self._classes.items() if klass.is_default), default=None)
@@ -180,10 +181,10 @@ class Store:
                 del self._by_path[path]
 
 
-def _lean(raw: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The object without what is kept elsewhere or never read, which is most of it."""
+def _bare(raw: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The object without what is never read or is kept parsed, which is most of it."""
     metadata = {name: value for name, value in raw["metadata"].items() if name != "managedFields"}
-    return {**{name: value for name, value in raw.items() if name != "spec"}, "metadata": metadata}
+    return {**{name: value for name, value in raw.items() if name not in {"spec", "status"}}, "metadata": metadata}
 
 
 def _version(raw: Mapping[str, Any]) -> int:
