@@ -35,6 +35,7 @@ def measured(objects: int = 300) -> Measured:
         trickle=Trickle(
             objects=20,
             created=Spread(20, 0.52, 0.98, 1.1),
+            acted=Spread(20, 0.05, 0.07, 0.1),
             updated=Spread(20, 0.53, 0.99, 1.1),
             deleted=Spread(20, 0.04, 0.07, 0.1),
             writes_created={"POST events": 120.0, "PATCH ephemeralendpoints": 20.0},

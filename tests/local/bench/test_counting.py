@@ -93,17 +93,17 @@ def _call(number: int, operation: str, resource: str | None, *, status: int | No
 def test_the_last_change_of_an_owner_is_known(calls: list[Call], changed_at: float | None, why: str) -> None:
     times = CallTimes(_bench(calls, calls), "bench")
     times.read()
-    assert times.changed_at.get(NAMES.owner) == changed_at, why
+    assert times.changes.get(NAMES.owner, [None])[-1] == changed_at, why
 
 
 def test_calls_are_taken_in_once_and_what_the_short_log_lacks_is_read_from_the_long_one() -> None:
     calls = [_call(number, "CreateModel", NAMES.base) for number in (1, 2, 3)]
     times = CallTimes(_bench(calls[2:], calls), "bench")
     times.read()
-    assert times.changed_at == {NAMES.owner: 1003}
-    times.changed_at.clear()
+    assert times.changes == {NAMES.owner: [1001, 1002, 1003]}
+    times.changes.clear()
     times.read()
-    assert times.changed_at == {}
+    assert times.changes == {}
 
 
 def _bench(latest: list[Call], whole: list[Call]) -> Workbench:
@@ -112,3 +112,11 @@ def _bench(latest: list[Call], whole: list[Call]) -> Workbench:
     bench = create_autospec(Workbench, instance=True)
     bench.control = control
     return bench  # type: ignore[no-any-return]  # of the shape of its spec
+
+
+def test_the_first_change_after_a_moment_and_the_last_of_all_are_told() -> None:
+    times = CallTimes(_bench([], []), "c1", changes={"owner": [1001.0, 1003.0, 1005.0]})
+    assert times.first_change("owner", since=1002.0) == 1003.0
+    assert times.last_change("owner") == 1005.0
+    with pytest.raises(ValueError, match="empty"):
+        times.first_change("owner", since=1006.0)

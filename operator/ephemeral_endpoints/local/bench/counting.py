@@ -108,11 +108,19 @@ class CallTimes:
 
     bench: Workbench
     cluster_id: str
-    changed_at: dict[str, float] = field(default_factory=dict)
-    """By owner, Unix seconds of the latest successful changing call."""
+    changes: dict[str, list[float]] = field(default_factory=dict)
+    """By owner, Unix seconds of the successful changing calls."""
     deleting_at: dict[str, float] = field(default_factory=dict)
     """By owner, Unix seconds of DeleteEndpoint."""
     _seen: int = 0
+
+    def first_change(self, owner: str, *, since: float) -> float:
+        """When the owner's first changing call came at or after ``since``. Raises ValueError if there was none."""
+        return min(at for at in self.changes[owner] if at >= since)
+
+    def last_change(self, owner: str) -> float:
+        """When the owner's latest changing call came. Raises KeyError if there was none."""
+        return max(self.changes[owner])
 
     @contextmanager
     def followed(self) -> Iterator[Self]:
@@ -148,6 +156,6 @@ class CallTimes:
             return
         for name in call.resource.split(","):
             if owner := owner_of(self.cluster_id, name):
-                self.changed_at[owner] = call.time.timestamp()
+                self.changes.setdefault(owner, []).append(call.time.timestamp())
                 if call.operation == "DeleteEndpoint":
                     self.deleting_at[owner] = call.time.timestamp()

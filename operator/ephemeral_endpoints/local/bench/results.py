@@ -48,6 +48,9 @@ class Trickle:
 
     objects: int
     created: Spread
+    acted: Spread
+    """From the change of a spec to the first call that changes something in AWS."""
+
     updated: Spread
     deleted: Spread
     writes_created: Counts

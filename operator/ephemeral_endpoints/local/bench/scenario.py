@@ -48,6 +48,8 @@ class Scenario:
     delete_seconds: float
     say: Callable[[str], None]
     settings: Mapping[str, str] = field(default_factory=dict)
+    _changed_at: dict[str, float] = field(default_factory=dict)
+    """When each spec was changed, in Unix seconds."""
 
     def create(self, names: Sequence[str]) -> Burst:
         """Create all objects at once and wait until all are ready."""
@@ -90,12 +92,14 @@ class Scenario:
         ready = self._followed(lambda: self._one_by_one(names, self._update, 2))
         in_service = self._in_service()
         updated = [at - in_service[owner_hash(self.witness.uids[name])] for name, at in ready.items()]
+        acted = [self._acted(name) - at for name, at in self._changed_at.items()]
         after_update = cost(self.bench)
         gone = self._followed(lambda: self._leave_one_by_one(names))
         deleted = [at - self._aws_empty(name) for name, at in gone.items()]
         return Trickle(
             objects=len(names),
             created=Spread.of(created),
+            acted=Spread.of(acted),
             updated=Spread.of(updated),
             deleted=Spread.of(deleted),
             writes_created=dict(after_creation.since(start).writes),
@@ -177,15 +181,19 @@ class Scenario:
             raise PlatformError(f"{name} is gone")
         found["spec"]["model"]["environment"] = {"CHANGED": "true"}
         objects, namespace = self.bench.objects, self.bench.namespace
+        self._changed_at[name] = time.time()
         objects.replace_namespaced_custom_object(GROUP, VERSION, namespace, ENDPOINTS, name, found)
+
+    def _acted(self, name: str) -> float:
+        return self.times.first_change(owner_hash(self.witness.uids[name]), since=self._changed_at[name])
 
     def _aws_ready(self, name: str, in_service: Mapping[str, float]) -> float:
         owner = owner_hash(self.witness.uids[name])
-        return max(in_service[owner], self.times.changed_at[owner])
+        return max(in_service[owner], self.times.last_change(owner))
 
     def _aws_empty(self, name: str) -> float:
         owner = owner_hash(self.witness.uids[name])
-        return max(self.times.deleting_at[owner] + self.delete_seconds, self.times.changed_at[owner])
+        return max(self.times.deleting_at[owner] + self.delete_seconds, self.times.last_change(owner))
 
     def _in_service(self) -> dict[str, float]:
         """When each endpoint came into service, by owner."""

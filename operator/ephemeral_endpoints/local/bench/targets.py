@@ -43,6 +43,7 @@ TARGETS: Final = (
     Target("Ready after AWS is done, p99", 2, "s", lambda m: m.trickle.created.p99),
     Target("Finalizer gone after AWS is empty, median", 1, "s", lambda m: m.trickle.deleted.median),
     Target("Finalizer gone after AWS is empty, p99", 2, "s", lambda m: m.trickle.deleted.p99),
+    Target("Changed spec acted on, median", 0.1, "s", lambda m: m.trickle.acted.median),
     Target("Burst, Ready after AWS is done, median", 1, "s", lambda m: m.burst.beyond_aws.median),
     Target("Burst, Ready after AWS is done, p99", 2, "s", lambda m: m.burst.beyond_aws.p99),
     Target("Burst, finalizer gone after AWS is empty, median", 1, "s", lambda m: m.teardown.beyond_aws.median),
