@@ -1,6 +1,7 @@
 import asyncio
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any, cast
 
 import pytest
 
@@ -82,6 +83,14 @@ async def test_a_call_that_fails_fails_for_all_and_the_next_ones_are_made(servic
     assert service.calls == [["a", "b"]]
     service.refuses = None
     assert await asyncio.gather(*service.ask(calls, "a")) == ["A"]
+
+
+async def test_a_mistake_in_the_call_is_told_to_all_who_wait(service: Service, calls: Calls) -> None:
+    service.open.set()
+    service.batches = Batches(cast("Any", lambda *_: None), most=MOST)
+    for each in service.ask(calls, "a", "b"):
+        with pytest.raises(TypeError):
+            await each
 
 
 @pytest.mark.parametrize("refusal", [NotFound("spoils"), Invalid("spoils")], ids=["not found", "invalid"])

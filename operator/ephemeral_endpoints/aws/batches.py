@@ -46,16 +46,24 @@ class Batches(Generic[K, V]):
     async def _flush(self, calls: Calls) -> None:
         while self._waiting:
             batch: dict[K, asyncio.Future[V]] = {}
-            answers = await self._answers(calls, partial(self._fill, batch), batch)
-            if alone := batch.keys() - answers.keys():
-                found = await asyncio.gather(*(self._answers(calls, partial(tuple, [key]), [key]) for key in alone))
-                answers = dict(ChainMap(*found, answers))
+            try:
+                answers: Mapping[K, V | Exception] = await self._answered(calls, batch)
+            except Exception as error:  # noqa: BLE001 - a mistake of ours must not leave anybody waiting
+                self._fill(batch)
+                answers = dict.fromkeys(batch, error)
             for key, done in batch.items():
                 _settle(done, answers[key])
             if self._pause_seconds:
                 await calls.sleep(self._pause_seconds)
 
-    async def _answers(self, calls: Calls, fill: Fill[K], batch: Collection[K]) -> dict[K, V | AwsError]:
+    async def _answered(self, calls: Calls, batch: dict[K, asyncio.Future[V]]) -> dict[K, V | Exception]:
+        together = await self._answers(calls, partial(self._fill, batch), batch)
+        rest = batch.keys() - together.keys()
+        alone = await asyncio.gather(*(self._answers(calls, partial(tuple, [key]), [key]) for key in rest))
+        answers = ChainMap(together, *alone)
+        return {key: answers[key] for key in batch}
+
+    async def _answers(self, calls: Calls, fill: Fill[K], batch: Collection[K]) -> dict[K, V | Exception]:
         try:
             return dict(await self._send(calls, fill))
         except AwsError as error:
@@ -68,8 +76,8 @@ class Batches(Generic[K, V]):
         return batch.keys()
 
 
-def _settle(done: asyncio.Future[V], answer: V | AwsError) -> None:
-    if isinstance(answer, AwsError):
+def _settle(done: asyncio.Future[V], answer: V | Exception) -> None:
+    if isinstance(answer, Exception):
         done.set_exception(answer)
     else:
         done.set_result(answer)
