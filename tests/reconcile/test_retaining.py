@@ -106,6 +106,31 @@ async def test_an_expired_object_is_deleted_and_everything_stays(desk: Desk) -> 
     assert {"Expired", "Retained"} <= {each.reason for each in desk.api.events}
 
 
+async def test_nothing_goes_of_an_object_that_expires_while_it_is_being_changed(desk: Desk, fresh_aws: Aws) -> None:
+    key = desk.make(**RETAINING)
+    made = await desk.ready(key)
+    before = known(desk)
+    fresh_aws.control.add_faults(Fault(service="logs", operation="PutRetentionPolicy", times=1, delay_seconds=2))
+    lifecycle = {"ttl": f"{int(age(made)) + 1}s"}
+    desk.api.change(key, {"spec": {"monitoring": {"logRetentionDays": 30}, "lifecycle": lifecycle}})
+    await desk.gone(key)
+    await desk.snapshot()
+    assert known(desk).keys() == before.keys()
+
+
+async def test_what_is_to_be_retained_after_all_while_it_goes_loses_nothing_more(desk: Desk, fresh_aws: Aws) -> None:
+    key = desk.make()
+    await desk.ready(key)
+    fresh_aws.control.add_faults(Fault(service="apigatewayv2", operation="DeleteRoute", times=1, delay_seconds=1))
+    fresh_aws.control.add_faults(Fault(service="sagemaker", operation="DeleteEndpoint", times=1, error=DENIED))
+    desk.api.remove(key)
+    await desk.until(lambda: any(each.fired for each in fresh_aws.control.faults()), "the object going")
+    desk.api.change(key, {"spec": {"lifecycle": {"deletionPolicy": "Retain"}}})
+    await desk.gone(key)
+    await desk.snapshot()
+    assert {Kind.ENDPOINT, Kind.FUNCTION, Kind.INTEGRATION} <= kinds(known(desk))
+
+
 async def test_a_retired_object_is_a_tombstone_of_what_serves_on_until_it_is_revived_or_deleted(
     desk: Desk, fresh_aws: Aws
 ) -> None:

@@ -41,10 +41,10 @@ async def leave(context: Context, run: Run) -> float | None:
         await abandon(context, run.key, endpoint, map(str, run.own))
         context.wake_neighbours(run)
         return None
-    if endpoint.spec.lifecycle.deletion_policy is DeletionPolicy.RETAIN:
+    if _is_retained(endpoint):
         return await _retain(context, run)
     await run.act(lambda: _view(context, run), context)
-    if _is_revived(context, run):
+    if _is_revived(context, run) or _is_retained(run.current(context.store).endpoint):
         return 0.0
     is_believed_gone = not run.own
     if is_believed_gone and run.memory.had:
@@ -62,12 +62,17 @@ async def leave(context: Context, run: Run) -> float | None:
 
 
 def _view(context: Context, run: Run) -> View:
-    """What the planner sees: an object whose life was prolonged meanwhile loses nothing more."""
-    return View(AS_IT_IS if _is_revived(context, run) else NOTHING, run.own, run.others)
+    """What the planner sees: an object whose life was prolonged meanwhile, or that is to be retained, loses nothing."""
+    stays = _is_revived(context, run) or _is_retained(run.current(context.store).endpoint)
+    return View(AS_IT_IS if stays else NOTHING, run.own, run.others)
 
 
 def _is_revived(context: Context, run: Run) -> bool:
     return not context.is_leaving(run.current(context.store))
+
+
+def _is_retained(endpoint: EphemeralEndpoint) -> bool:
+    return endpoint.spec.lifecycle.deletion_policy is DeletionPolicy.RETAIN
 
 
 def _is_deleted(context: Context, run: Run) -> bool:

@@ -64,9 +64,9 @@ def _place(context: Context, run: Run) -> _Place:
 def _view(context: Context, run: Run, place: _Place) -> View:
     """What the planner sees, of the object as it is at this moment: it may have been changed or deleted meanwhile."""
     subject, memory = run.current(context.store), run.memory
-    if context.is_leaving(subject) or run.is_gone(context.store):
+    if run.is_gone(context.store):
         return View(NOTHING, run.own, run.others)
-    if subject.endpoint.spec.suspend:
+    if context.is_leaving(subject) or subject.endpoint.spec.suspend:
         return View(AS_IT_IS, run.own, run.others)
     digests = memory.images.digests(subject.endpoint.spec.source.revision)
     wanted = desired(subject, Resolved(digests, memory.token_sha256, place.api, owns_path=place.holder is None))
