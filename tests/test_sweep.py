@@ -1,6 +1,6 @@
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
@@ -128,11 +128,12 @@ class Sweeping:
             await asyncio.sleep(0.1)  # the endpoint takes half of that
             await self.snapshot(1)
 
-    async def _objects(self) -> list[Mapping[str, Any]]:
+    async def _objects(self) -> AsyncIterator[Mapping[str, Any]]:
         self.rounds += 1
+        for uid in self.uids:
+            yield {"metadata": {"uid": uid}}
         if self.api_server_fails:
             raise ApiException(status=503, reason="away")
-        return [{"metadata": {"uid": uid}} for uid in self.uids]
 
     def changes(self) -> list[str]:
         """The calls since the last reset that change something."""

@@ -19,7 +19,8 @@ from kubernetes.aio import config as kubernetes_config
 from kubernetes.aio.client.exceptions import ApiException
 
 from ephemeral_endpoints.kube.client import KubeClient
-from ephemeral_endpoints.kube.elector import Elector, LeaseLost, fenced, leadership
+from ephemeral_endpoints.kube.connection import configuration
+from ephemeral_endpoints.kube.elector import Elector, LeaseLost, leadership
 from ephemeral_endpoints.kube.lease import Lease, lease_name, own_namespace
 from ephemeral_endpoints.kube.rest import Gone
 from ephemeral_endpoints.operate import Operator, now
@@ -28,9 +29,6 @@ from ephemeral_endpoints.settings import Settings, SettingsError
 from ephemeral_endpoints.telemetry import Metrics, configure_logging, http_app
 
 logger = logging.getLogger("ephemeral_endpoints")
-
-KUBERNETES_CONNECTIONS: Final = 8
-"""At once to the API server: each has 128 KB of buffers for TLS, and more of them make nothing faster."""
 
 _USAGE: Final = 2
 _LEASE_LOST: Final = 3
@@ -96,16 +94,13 @@ async def _operate(
     settings: Settings, stop: asyncio.Event, metrics: Metrics, health: _Health, check: Callable[[], None]
 ) -> None:
     """Do the operator's work until ``stop``. ``check`` is called before each request that could change something."""
-    configuration = fenced(check)
-    configuration.connection_pool_maxsize = KUBERNETES_CONNECTIONS
-    async with kubernetes_client.ApiClient(configuration) as api, aiohttp.ClientSession() as session:
+    async with kubernetes_client.ApiClient(configuration(check)) as api, aiohttp.ClientSession() as session:
         kube = KubeClient(api, now)
         cluster_id = settings.cluster_id
         if cluster_id is None:
             cluster_id = await _persistently(kube.cluster_id, stop)
         operator = Operator(settings, cluster_id, kube=kube, probe=HttpProbe(session), metrics=metrics, check=check)
-        for raw in await _persistently(lambda: kube.objects(settings.namespaces), stop):
-            operator.know(raw)
+        await _persistently(operator.learn, stop)
         health.tell = operator.is_ready
         logger.info("watching", extra={"cluster_id": cluster_id, "namespaces": ",".join(settings.namespaces) or "all"})
         await operator.run(stop)

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -97,9 +97,16 @@ class Operator:
         """Whether the watch is up."""
         return self._watch.is_up
 
-    def know(self, raw: Mapping[str, Any]) -> None:
-        """Take in an object before the watch begins: none must be judged while its class is not known yet."""
-        self._store.put(raw)
+    async def learn(self) -> None:
+        """Take in all objects before the watch begins: none must be judged while others, or its class, are unknown.
+
+        What is in the accounts of the classes is listed meanwhile. May be repeated. Raises what ``KubeClient.objects``
+        raises.
+        """
+        async for raw in self._kube.objects(self._settings.namespaces):
+            key = self._store.put(raw)
+            if key.namespace is None and (klass := self._store.named_class(key.name)):
+                self._accounts.begin(klass)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until ``stop`` is set, then finish the calls in hand.

@@ -9,7 +9,7 @@ a sign that something else is wrong.
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final, Protocol
 
@@ -22,6 +22,7 @@ from ephemeral_endpoints.aws.component import Scope
 from ephemeral_endpoints.aws.limits import Sleep
 from ephemeral_endpoints.core.desired import NOTHING
 from ephemeral_endpoints.core.errors import AwsError, NotFound, Problem
+from ephemeral_endpoints.core.names import owner_hash
 from ephemeral_endpoints.core.orphans import (
     UNTAGGABLE,
     Holder,
@@ -32,7 +33,6 @@ from ephemeral_endpoints.core.orphans import (
     is_mature,
     is_ours,
     is_within,
-    live_owners,
     orphans,
     sightings,
     standing,
@@ -81,7 +81,7 @@ class Sweep:
         self,
         settings: Settings,
         accounts: Accounts,
-        objects: Callable[[], Awaitable[list[Mapping[str, Any]]]],
+        objects: Callable[[], AsyncIterator[Mapping[str, Any]]],
         *,
         observer: Observer,
         wake: Callable[[str], None],
@@ -107,7 +107,7 @@ class Sweep:
         # AWS before Kubernetes: whatever is known to be in AWS now was made for an object that exists already.
         there = {account: dict(account.inventory.all) for account in _one_a_scope(self._accounts.connected)}
         try:
-            live = live_owners(await self._objects())
+            live = frozenset([owner_hash(each["metadata"]["uid"]) async for each in self._objects()])
         except (ApiException, aiohttp.ClientError, TimeoutError) as error:
             logger.warning("not swept: the objects cannot be listed", extra={"error": str(error)[:_ERROR_LENGTH]})
             return

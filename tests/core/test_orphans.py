@@ -14,7 +14,6 @@ from ephemeral_endpoints.core.orphans import (
     is_mature,
     is_ours,
     is_within,
-    live_owners,
     orphans,
     sightings,
     standing,
@@ -51,11 +50,6 @@ TO_ELSEWHERE = route(Key(Kind.INTEGRATION, "billing"), None)
 
 def known(*haves: Have) -> dict[Key, Have]:
     return {have.key: have for have in haves}
-
-
-def test_live_are_all_objects_and_classes_whatever_state_they_are_in() -> None:
-    tombstone = {"metadata": {"uid": "a", "deletionTimestamp": "2026-11-01T12:00:00Z"}}
-    assert live_owners([tombstone, {"metadata": {"uid": "b"}}]) == {owner_hash("a"), owner_hash("b")}
 
 
 @pytest.mark.parametrize(

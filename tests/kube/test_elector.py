@@ -10,12 +10,12 @@ from uuid import uuid4
 import aiohttp
 import pytest
 from kubernetes.aio.client import ApiClient as AsyncApiClient
-from kubernetes.aio.client import Configuration, CoreV1Api
+from kubernetes.aio.client import Configuration
 from kubernetes.client import ApiClient, CoordinationV1Api, V1LeaseSpec
 from kubernetes.client.exceptions import NotFoundException
 from tests.aws.world import eventually
 
-from ephemeral_endpoints.kube.elector import Elector, LeaseLost, fenced, leadership
+from ephemeral_endpoints.kube.elector import Elector, LeaseLost, leadership
 from ephemeral_endpoints.kube.lease import Lease, Timing
 
 QUICK = Timing(lease=2, renew_deadline=1.4, retry=0.1)
@@ -310,14 +310,3 @@ class Refused(Exception):  # noqa: N818 - what a check of these tests raises
 
 def refuse() -> None:
     raise Refused
-
-
-async def test_no_request_leaves_once_the_check_refuses(api: AsyncApiClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Configuration, "_default", api.configuration)
-    asked: list[str] = []
-    async with AsyncApiClient(fenced(lambda: asked.append("may I"))) as allowed:
-        await CoreV1Api(allowed).read_namespace("default")
-    assert asked == ["may I"]
-    async with AsyncApiClient(fenced(refuse)) as stopped:
-        with pytest.raises(Refused):
-            await CoreV1Api(stopped).read_namespace("default")

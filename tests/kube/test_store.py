@@ -53,7 +53,7 @@ def test_keys_are_written_as_people_write_them_and_sort() -> None:
     ("version", "uid", "path", "reason"),
     [
         (9, UID, "/old", "an older version"),
-        (10, UID, "/new", "the same version again"),
+        (10, UID, "/old", "the same version again says the same"),
         (11, UID, "/new", "a newer version"),
         (100, UID, "/new", "versions are numbers, not texts"),
         (11, "another", "/new", "another object that took over the name"),

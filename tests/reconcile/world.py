@@ -1,7 +1,7 @@
 """An operator with everything but the watch and the API server, which is here a dictionary, on an embedded AWS."""
 
 import asyncio
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import suppress
 from copy import deepcopy
 from dataclasses import dataclass, field
@@ -89,8 +89,9 @@ class ApiServer:
             metadata["generation"] += 1
         return self._keep(key, raw)
 
-    async def objects(self, _: Collection[str]) -> list[Raw]:
-        return list(self.kept.values())
+    async def objects(self, _: Collection[str]) -> AsyncIterator[Raw]:
+        for each in list(self.kept.values()):
+            yield each
 
     async def adopt(self, raw: Raw, class_name: str | None) -> Raw:
         annotations = {CLASS_ANNOTATION: class_name} if class_name else {}
@@ -178,8 +179,7 @@ class Desk:
     async def restart(self) -> None:
         await self.stop()
         self.operator, known = self._started(), list(self.api.kept.values())
-        for raw in known:
-            self.operator.know(raw)
+        await self.operator.learn()
         for raw in known:
             self.api.watch({"type": None, "object": raw})
         self._polling = self._poll()

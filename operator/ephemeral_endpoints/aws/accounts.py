@@ -67,6 +67,11 @@ class Accounts:
         """The connections that lead to one account and region."""
         return tuple(account for account in self.connected if account.scope == scope)
 
+    def begin(self, klass: EphemeralEndpointClass) -> None:
+        """Begin to connect to the account of a class; whoever asks for it later shares that."""
+        if Access.of(klass) not in self._connected:
+            self._begun(Access.of(klass))
+
     async def of(self, klass: EphemeralEndpointClass) -> Account:
         """The account of a class, see ``by``."""
         return await self.by(Access.of(klass))
@@ -79,10 +84,7 @@ class Accounts:
         """
         if account := self._connected.get(access):
             return account
-        if access not in self._opening:
-            self._opening[access] = opening = asyncio.create_task(self._open(access), name=f"connect {access.region}")
-            opening.add_done_callback(partial(self._opened, access))
-        return await asyncio.shield(self._opening[access])
+        return await asyncio.shield(self._begun(access))
 
     def forget(self, account: Account) -> None:
         """Connect anew next time: botocore keeps the absence of credentials for as long as a session lives."""
@@ -107,6 +109,12 @@ class Accounts:
         now = self._clock()
         since = self._failing | {access: account.seen_at for access, account in self._connected.items()}
         return {access: now - at for access, at in since.items()}
+
+    def _begun(self, access: Access) -> asyncio.Task[Account]:
+        if access not in self._opening:
+            self._opening[access] = opening = asyncio.create_task(self._open(access), name=f"connect {access.region}")
+            opening.add_done_callback(partial(self._opened, access))
+        return self._opening[access]
 
     async def _open(self, access: Access) -> Account:
         clients = await asyncio.to_thread(self._connector.connect, access.region, access.role)

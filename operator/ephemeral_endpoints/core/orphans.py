@@ -6,7 +6,7 @@ really ours, that it is not just being told of too early, and whose it was.
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from ephemeral_endpoints.core.names import owner_hash
 from ephemeral_endpoints.core.resources import Have, Haves, Key, Kind, Phase, RouteSpec
@@ -40,11 +40,6 @@ class Holder:
 
     namespace: str = ""
     name: str = ""
-
-
-def live_owners(objects: Iterable[Mapping[str, Any]]) -> frozenset[str]:
-    """The owners in names that objects and classes, as the API server gives them, stand for."""
-    return frozenset(owner_hash(each["metadata"]["uid"]) for each in objects)
 
 
 def orphans(there: Haves, live: Collection[str]) -> tuple[Have, ...]:

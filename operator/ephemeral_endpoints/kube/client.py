@@ -6,9 +6,10 @@ import contextlib
 import hashlib
 import json
 import secrets
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from datetime import datetime
 from typing import Any, Final, Protocol
+from urllib.parse import urlencode
 
 import aiohttp
 from kubernetes.aio.client import ApiClient
@@ -22,6 +23,9 @@ from ephemeral_endpoints.kube.store import CLASS_ANNOTATION, FINALIZER
 
 ENDPOINTS: Final = "ephemeralendpoints"
 CLASSES: Final = "ephemeralendpointclasses"
+_PAGE: Final = 100
+"""Objects a list: all of thousands at once would take hundreds of MB for a moment."""
+
 _NAME_LENGTH: Final = 253
 _TOKEN_BYTES: Final = 32
 _COMPONENT: Final = "ephemeral-endpoints"
@@ -89,12 +93,20 @@ class KubeClient:
         namespace = await self._rest("GET", "/api/v1/namespaces/kube-system")
         return hashlib.sha256(namespace["metadata"]["uid"].encode()).hexdigest()[:8]
 
-    async def objects(self, namespaces: Collection[str]) -> list[Raw]:
-        """All classes, and the objects of those namespaces, of all if there are none given."""
+    async def objects(self, namespaces: Collection[str]) -> AsyncIterator[Raw]:
+        """All classes, and the objects of those namespaces, of all if there are none given; page by page.
+
+        Raises what the other methods raise, also in the midst of it: what came before is not all.
+        """
         within = [f"/namespaces/{namespace}" for namespace in namespaces] or [""]
-        paths = [f"{_GROUP_PATH}/{CLASSES}", *(f"{_GROUP_PATH}{each}/{ENDPOINTS}" for each in within)]
-        listings = [await self._rest("GET", path) for path in paths]
-        return [item for listing in listings for item in listing["items"]]
+        for path in (f"{_GROUP_PATH}/{CLASSES}", *(f"{_GROUP_PATH}{each}/{ENDPOINTS}" for each in within)):
+            following: str | None = ""
+            while following is not None:
+                query = urlencode({"limit": _PAGE, "continue": following} if following else {"limit": _PAGE})
+                page = await self._rest("GET", f"{path}?{query}")
+                for item in page["items"]:
+                    yield item
+                following = page["metadata"].get("continue") or None
 
     async def adopt(self, raw: Raw, class_name: str | None) -> Raw:
         """See ``Kube``."""

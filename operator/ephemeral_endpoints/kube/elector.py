@@ -20,7 +20,6 @@ from math import inf
 from typing import Final, NoReturn
 
 import aiohttp
-from kubernetes.aio.client import Configuration
 from kubernetes.aio.client.exceptions import ApiException
 
 from ephemeral_endpoints.kube.lease import Lease, Record, Sighting, Timing, claimed, free_in, resigned, sight
@@ -172,16 +171,3 @@ async def _unless(stop: asyncio.Event, wanted: Awaitable[None]) -> bool:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-
-
-def fenced(check: Callable[[], None]) -> Configuration:
-    """The client's default configuration, with ``check`` called right before every request."""
-
-    async def before(*_: object) -> None:
-        check()
-
-    trace = aiohttp.TraceConfig()
-    trace.on_request_start.append(before)
-    configuration = Configuration.get_default_copy()
-    configuration.trace_configs = [trace]
-    return configuration

@@ -55,14 +55,14 @@ class Store:
         self._gone: deque[str] = deque(maxlen=REMEMBERED_GONE)
 
     def put(self, raw: Mapping[str, Any]) -> ObjectKey:
-        """Take over an object unless a newer version of it is known; returns its key.
+        """Take over an object unless this version of it is known, or a newer one; returns its key.
 
         An object that does not parse, which the CRD's schema should have prevented, is logged and otherwise ignored.
         """
         metadata = raw["metadata"]
         key = ObjectKey(metadata.get("namespace"), metadata["name"])
         known = self._bare.get(key)
-        if metadata["uid"] in self._gone or (known and _version(known) > _version(raw)):
+        if metadata["uid"] in self._gone or (known and _version(known) >= _version(raw)):
             return key
         try:
             self._parse(key, raw)

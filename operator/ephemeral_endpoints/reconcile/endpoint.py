@@ -1,5 +1,6 @@
 """Reconciles objects: a living one towards what its spec says, one that is deleted or expired towards nothing."""
 
+from contextlib import suppress
 from typing import Final
 
 from ephemeral_endpoints.api import RECONCILE_AT_ANNOTATION
@@ -51,6 +52,7 @@ class EndpointReconciler:
             await self._without_class(key, endpoint, class_name)
             return None
         memory = self._remember(key, endpoint)
+        await self._read_ahead(key, Subject(self._context.cluster_id, endpoint, klass), memory)
         try:
             account = await self._context.accounts.of(klass)
         except AwsError as error:
@@ -74,6 +76,13 @@ class EndpointReconciler:
             return await self._without_account(key, subject.endpoint, memory, problem)
         memory.retries.clear(ACCOUNT)
         return due
+
+    async def _read_ahead(self, key: ObjectKey, subject: Subject, memory: Memory) -> None:
+        """Read the token of an object that is in hand already: after a start all of them wait for the same lists."""
+        context, endpoint = self._context, subject.endpoint
+        if FINALIZER in endpoint.metadata.finalizers and not context.is_leaving(subject) and not endpoint.spec.suspend:
+            with suppress(Problem):  # told by who needs the token
+                await context.observer.token(subject, context.store.raw(key), memory)
 
     async def _look_anew_if_asked(self, run: Run) -> None:
         asked_at, memory = run.subject.endpoint.metadata.annotations.get(RECONCILE_AT_ANNOTATION), run.memory

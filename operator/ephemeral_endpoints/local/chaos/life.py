@@ -35,6 +35,8 @@ _OURS: Final = "eep-"
 _OF_SAGEMAKER: Final = {"ServiceNamespace": "sagemaker"}
 _NAMES_OF_A_POLICY: Final = ("PolicyName", "ServiceNamespace", "ResourceId", "ScalableDimension")
 _OWNER: Final = re.compile(r"-[a-z2-7]{10}(?![a-z0-9])")
+_CONFIG: Final = re.compile(r"(-[0-9a-f]{8})-[0-9a-f]{8}(?![0-9a-z])")
+"""The end of a configuration's name: of its model, which is the same in every life, and of all that it names."""
 
 
 @dataclass
@@ -132,7 +134,8 @@ class Life:
     def normal(self, state: State) -> str:
         """A state in a form in which the lives of different objects on different lanes compare."""
         text = json.dumps({kind: value for kind, value in state.items() if kind != "Code"}, sort_keys=True)
-        return _OWNER.sub("-owner", text.replace(self.name, "object").replace(self.lane.name, "lane"))
+        text = _OWNER.sub("-owner", text.replace(self.name, "object").replace(self.lane.name, "lane"))
+        return _CONFIG.sub(r"\1-config", text)
 
     def _is_as_wanted(self, phase: Phase, now: State) -> bool:
         wanted = self.reference.get(phase)
