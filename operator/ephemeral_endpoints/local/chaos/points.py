@@ -49,6 +49,11 @@ class Point:
         """Whether the call changes something in AWS."""
         return is_mutating(self.operation)
 
+    @property
+    def is_of_snapshot(self) -> bool:
+        """Whether the call comes again with every snapshot that is taken in the phase."""
+        return self.phase in _WITH_SNAPSHOTS and not self.is_mutating
+
 
 def is_mutating(operation: str) -> bool:
     """Whether an operation changes something in AWS, by its name."""
@@ -74,7 +79,7 @@ def points(phase: Phase, log: Iterable[Call]) -> list[Point]:
 
 
 def _is_repeated(phase: Phase, operation: str) -> bool:
-    return operation in _POLLED or (phase in _WITH_SNAPSHOTS and not is_mutating(operation))
+    return operation in _POLLED or Point(phase, "", operation).is_of_snapshot
 
 
 def _parted(forms: Sequence[str]) -> Counter[str]:

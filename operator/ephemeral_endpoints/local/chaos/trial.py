@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from ephemeral_endpoints.aws.wakeups import EventsUnavailable
+from ephemeral_endpoints.core.errors import NotFound
 from ephemeral_endpoints.local.aws.ledger import Call
 from ephemeral_endpoints.local.chaos.lane import Lane
 from ephemeral_endpoints.local.chaos.life import Life
@@ -16,12 +17,17 @@ from ephemeral_endpoints.local.chaos.witness import Told, Witness
 
 CONVERGED_SECONDS: Final = 45.0
 _STRUCK_SECONDS: Final = 10.0
+_SNAPSHOT_SECONDS: Final = 2.5
+"""So soon a snapshot has made all its calls; what a phase leads to may be reached before."""
+
 _POLL_SECONDS: Final = 0.1
 _WAITING: Final = frozenset(
     {"Creating", "Deleting", "Expired", "NotAnswering", "NotLookedUp", "Updating", "WaitingForImage", "WaitingForToken"}
 )
 """What is told while something that is needed does not exist yet."""
 _OF_EVENTS: Final = frozenset({EventsUnavailable.reason})
+_OF_DRIFT: Final = frozenset({NotFound.reason})
+"""What is told of a thing that somebody takes away while the operator is about to change it."""
 _SETTLED_SECONDS: Final = 1.0
 
 
@@ -91,15 +97,17 @@ def run(life: Life, phase: Phase, witness: Witness, case: Case | None = None, *,
     else:
         life.act(phase)
     _wait(life, phase)
+    if case:
+        in_time &= _strikes(lane, _SNAPSHOT_SECONDS if case.point.is_of_snapshot else 0.0)
+        _wait(life, phase)
     seconds = time.monotonic() - began
     if settle:
         _settle(lane)
-    struck = bool(case) and in_time and _has_struck(lane)
     log = tuple(lane.bench.control.log())
     lane.bench.control.clear_faults()
     found = lane.bench.get(life.name)
     witness.catch_up(life.name, found["metadata"]["resourceVersion"] if found else None)
-    return Seen(seconds, log, tuple(witness.told()), struck)
+    return Seen(seconds, log, tuple(witness.told()), struck=bool(case) and in_time)
 
 
 def judge(case: Case, seen: Seen, reference: Seen, known: frozenset[tuple[str, str]]) -> Result:
@@ -113,7 +121,9 @@ def judge(case: Case, seen: Seen, reference: Seen, known: frozenset[tuple[str, s
 
 
 def _fitting(case: Case) -> frozenset[str]:
-    return case.trouble.reasons | _WAITING | (_OF_EVENTS if case.point.service == "sqs" else frozenset())
+    of_events = _OF_EVENTS if case.point.service == "sqs" else frozenset()
+    of_drift = _OF_DRIFT if case.point.phase is Phase.DRIFT else frozenset()
+    return case.trouble.reasons | _WAITING | of_events | of_drift
 
 
 def _names(told: Told, case: Case) -> bool:
@@ -137,7 +147,7 @@ def _act_and_kill(life: Life, phase: Phase) -> bool:
     lane = life.lane
     with ThreadPoolExecutor(1) as pool:
         acting = pool.submit(life.act, phase)
-        if not _strikes(lane):
+        if not _strikes(lane, _STRUCK_SECONDS):
             acting.result()
             return False
         seen_at = time.monotonic()
@@ -150,8 +160,8 @@ def _act_and_kill(life: Life, phase: Phase) -> bool:
     return held < HELD_SECONDS / 2
 
 
-def _strikes(lane: Lane) -> bool:
-    deadline = time.monotonic() + _STRUCK_SECONDS
+def _strikes(lane: Lane, seconds: float) -> bool:
+    deadline = time.monotonic() + seconds
     while not _has_struck(lane):
         if time.monotonic() > deadline:
             return False
