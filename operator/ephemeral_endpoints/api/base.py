@@ -22,6 +22,8 @@ STRICT = ConfigDict(
 )
 TOLERANT = ConfigDict(**{**STRICT, "extra": "ignore"})
 
+_SHARED: dict[frozenset[str], set[str]] = {}
+
 
 class ApiModel(BaseModel):
     """Part of an object: snake_case in Python, camelCase on the wire, immutable, unknown fields refused.
@@ -43,7 +45,17 @@ class ApiModel(BaseModel):
     def _rules_hold(self) -> Self:
         for rule in self.rules:
             rule.check(self)
+        self._share_names()
         return self
+
+    def _share_names(self) -> None:
+        """Have one set of the names that were given for all models alike.
+
+        Each model's own would be half of what a thousand objects take in memory. pydantic copies it before it changes
+        it, and a frozen model's is never changed.
+        """
+        given = self.model_fields_set
+        object.__setattr__(self, "__pydantic_fields_set__", _SHARED.setdefault(frozenset(given), given))
 
     @classmethod
     def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:

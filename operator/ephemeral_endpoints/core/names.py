@@ -15,9 +15,13 @@ import json
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cache, lru_cache
 
 OWNER_LENGTH = 10
 CONTENT_LENGTH = 8
+_KEPT = 4096
+"""Of so many objects names are not made anew at every use: a reconciliation needs them dozens of times."""
+
 SLUG_LENGTH = 20
 CLUSTER_ID_PATTERN = re.compile(r"[a-z0-9]{1,8}")
 
@@ -25,12 +29,13 @@ LAMBDA_LOG_PREFIX = "/aws/lambda/"
 ENDPOINT_LOG_PREFIX = "/aws/sagemaker/Endpoints/"
 
 
+@lru_cache(maxsize=_KEPT)
 def owner_hash(uid: str) -> str:
     """The ten lower-case characters [a-z2-7] that stand for a UID in names.
 
     50 bits, so that twins do not occur in a cluster.
     """
-    return base64.b32encode(hashlib.sha256(uid.encode()).digest())[:OWNER_LENGTH].decode().lower()
+    return base64.b32encode(hashlib.sha256(uid.encode()).digest()[:OWNER_LENGTH])[:OWNER_LENGTH].decode().lower()
 
 
 def content_hash(*parts: str) -> str:
@@ -65,7 +70,7 @@ class Names:
     @property
     def base(self) -> str:
         """The name of the endpoint and of the forwarder function: at most 44 characters."""
-        return f"{prefix(self.cluster_id)}{slug(self.name)}-{self.owner}"
+        return _base(self.cluster_id, self.name, self.uid)
 
     def endpoint(self, variant: str | None) -> str:
         """The name of the endpoint, or of a variant's own endpoint."""
@@ -113,11 +118,19 @@ def owner_of(cluster_id: str, name: str) -> str | None:
     Accepts every form that ``Names`` makes, log groups and alarms included.
     """
     bare = name.removeprefix(LAMBDA_LOG_PREFIX).removeprefix(ENDPOINT_LOG_PREFIX).partition(":")[0]
-    match = re.fullmatch(
-        rf"eep-{re.escape(cluster_id)}-[a-z0-9-]+?-([a-z2-7]{{{OWNER_LENGTH}}})(?:-[0-9a-f]{{{CONTENT_LENGTH}}}){{0,2}}",
-        bare,
-    )
+    match = _of_cluster(cluster_id).fullmatch(bare)
     return match.group(1) if match else None
+
+
+@lru_cache(maxsize=_KEPT)
+def _base(cluster_id: str, name: str, uid: str) -> str:
+    return f"{prefix(cluster_id)}{slug(name)}-{owner_hash(uid)}"
+
+
+@cache
+def _of_cluster(cluster_id: str) -> re.Pattern[str]:
+    owner, content = f"[a-z2-7]{{{OWNER_LENGTH}}}", f"[0-9a-f]{{{CONTENT_LENGTH}}}"
+    return re.compile(rf"eep-{re.escape(cluster_id)}-[a-z0-9-]+?-({owner})(?:-{content}){{0,2}}")
 
 
 def api_name(cluster_id: str, class_name: str, class_uid: str, number: int = 0) -> str:

@@ -150,13 +150,15 @@ def _claim(key: ObjectKey, subject: Subject) -> Claim:
 def _url(run: Run, wanted: Desired, place: _Place) -> str | None:
     """The public URL, once the route to it is there."""
     api = run.others.get(place.api)
-    routed = any(want.key.kind is Kind.ROUTE and is_ready(want, run.own) for want in wanted.wants)
+    own = run.own
+    routed = any(want.key.kind is Kind.ROUTE and is_ready(want, own) for want in wanted.wants)
     return f"{api.url.rstrip('/')}{run.subject.path}" if api and routed else None
 
 
 def _serving(run: Run, url: str) -> tuple[str, ...]:
     """Everything that an answer through the URL depends on."""
-    specs = [run.own[key].spec for key in sorted(run.own)]
+    own = run.own
+    specs = [own[key].spec for key in sorted(own)]
     configs = [spec.config for spec in specs if isinstance(spec, EndpointSpec)]
     return (url, *configs, *(spec.code_sha256 for spec in specs if isinstance(spec, FunctionSpec)))
 

@@ -70,7 +70,8 @@ def _failing(run: Run) -> Have | None:
     concluded = run.steered
     given_up = concluded.given_up if concluded else frozenset()
     stuck = {have.key for have in concluded.stuck} if concluded else set()
-    endpoints = (run.own[key] for key in sorted(run.own) if key.kind is Kind.ENDPOINT)
+    own = run.own
+    endpoints = (own[key] for key in sorted(own) if key.kind is Kind.ENDPOINT)
     return next((each for each in endpoints if each.phase in FAILURES or each.key in given_up | stuck), None)
 
 

@@ -25,6 +25,9 @@ TRICKLE_SECONDS: Final = 1.13
 """Between two objects of a trickle: no multiple of the operator's own intervals, so that no phase is favoured."""
 
 _SETTLED_SECONDS: Final = 1.0
+_SCRAPE_SECONDS: Final = 0.25
+"""Between two looks at the operator's metrics, each of which costs it milliseconds."""
+
 _PATIENCE_SECONDS: Final = 120.0
 
 
@@ -249,7 +252,7 @@ def _settled(url: str, objects: int) -> float:
             return last_at
         if now > deadline:
             raise PlatformError(f"only {count} reconciliations after {_PATIENCE_SECONDS:g} s")
-        time.sleep(0.05)
+        time.sleep(_SCRAPE_SECONDS)
 
 
 def _reconciliations(url: str) -> int:
