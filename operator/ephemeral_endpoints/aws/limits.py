@@ -43,6 +43,17 @@ _USED_SHARE: Final = 0.98
 _API_GATEWAY = Limit("apigateway", 10, 40)
 _LAMBDA = Limit("lambda-control", 15, 15)
 
+OWN_PACE: Final[Mapping[tuple[str, str], Limit]] = {
+    ("cloudwatch", "ListTagsForResource"): Limit("list-alarm-tags", 25, 50),
+    ("logs", "ListTagsForResource"): Limit("list-log-group-tags", 25, 50),
+    ("sagemaker", "ListTags"): Limit("list-sagemaker-tags", 25, 50),
+}
+"""What AWS documents no limit of and we do not hurry.
+
+The tags of all that is to be deleted are read after a restart. For a thousand objects at once that would use up the
+processor and keep the first of them from going, while the deletions of the last have to wait for their limits anyway.
+"""
+
 LIMITS: Final[Mapping[tuple[str, str], Limit]] = {
     ("apigatewayv2", "*"): _API_GATEWAY,
     ("cloudwatch", "PutMetricAlarm"): Limit("put-metric-alarm", 3, 3),
@@ -55,6 +66,7 @@ LIMITS: Final[Mapping[tuple[str, str], Limit]] = {
     ("logs", "PutRetentionPolicy"): Limit("put-retention-policy", 5, 5),
     ("logs", "TagResource"): Limit("tag-log-group", 5, 5),
     ("lambda", "*"): _LAMBDA,
+    **OWN_PACE,
 }
 """Limits by (service, operation); ``*`` stands for every operation of the service.
 
