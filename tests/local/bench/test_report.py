@@ -44,6 +44,7 @@ def test_a_target_that_is_missed_is_told() -> None:
     heavy = replace(measured(), memory=Memory(100 * MB, 201 * MB, 108 * MB))
     assert "missed" not in _render(measured())
     assert _row(_render(heavy), "Memory of the operator") == ["**201** (missed)"]
+    assert "this is what bounds it" in _render(heavy)
 
 
 def test_what_was_lost_in_a_restart_is_told() -> None:
