@@ -15,6 +15,7 @@ from botocore.exceptions import ClientError
 from ephemeral_endpoints.core.names import ENDPOINT_LOG_PREFIX, LAMBDA_LOG_PREFIX
 from ephemeral_endpoints.local.chaos.lane import QUIET, WATCHFUL, Lane
 from ephemeral_endpoints.local.chaos.points import Phase
+from ephemeral_endpoints.local.errors import PlatformError
 from ephemeral_endpoints.local.workbench import is_ready
 
 State = Mapping[str, Any]
@@ -147,7 +148,8 @@ class Life:
     def _expire(self) -> None:
         found = self.lane.bench.get(self.name) or {}
         age = datetime.now(UTC) - datetime.fromisoformat(found["metadata"]["creationTimestamp"])
-        self._apply(1, lifecycle={"ttl": f"{int(age.total_seconds()) + _EXPIRES_IN_SECONDS}s"})
+        with suppress(PlatformError):  # it may be gone before it is looked at
+            self._apply(1, lifecycle={"ttl": f"{int(age.total_seconds()) + _EXPIRES_IN_SECONDS}s"})
 
     def _change_by_hand(self) -> None:
         """Spoil at least one thing of every kind that can be spoiled without breaking what refers to it."""
