@@ -56,6 +56,8 @@ class Life:
     def prepare(self, phase: Phase) -> None:
         """Do what must have been done before a fault is laid."""
         if phase is Phase.CREATE and not self.lane.has_operator(self.settings):
+            # The last calls of the one before must not be taken for the first of this one.
+            self.lane.end_operator()
             self.lane.bench.control.reset_meter()
             self.lane.run_operator(self.settings)
             self.lane.wait_connected()
