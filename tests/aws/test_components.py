@@ -164,7 +164,7 @@ def other_memory(world: World, name: str) -> None:
 
 def other_code(world: World, name: str) -> None:
     world.clients.lambda_.update_function_code(
-        FunctionName=name, ZipFile=bundle.build(world.function_spec("0" * 64).config).zip
+        FunctionName=name, ZipFile=bundle.build(world.forwarder_config("0" * 64)).zip
     )
 
 
@@ -306,7 +306,7 @@ async def test_functions_beyond_a_page_are_all_shown(world: World) -> None:
             Role=ROLE,
             Runtime="python3.13",
             Handler=spec.handler,
-            Code={"ZipFile": bundle.build(spec.config).zip},
+            Code={"ZipFile": bundle.build(world.forwarder_config(None)).zip},
         )
     world.aws.control.reset_meter()
     assert {key.name for key in await world.observed(Kind.FUNCTION)} == names

@@ -194,9 +194,13 @@ class World:
         )
         return replace(spec, **changes)
 
+    def forwarder_config(self, token_sha256: str | None) -> ForwarderConfig:
+        """What a forwarder is told."""
+        return ForwarderConfig((Variant(VARIANT, self.names.base, 1),), token_sha256, 1024, self.scope.region)
+
     def function_spec(self, token_sha256: str | None) -> FunctionSpec:
         """A forwarder; another token makes another bundle."""
-        config = ForwarderConfig((Variant(VARIANT, self.names.base, 1),), token_sha256, 1024, self.scope.region)
+        config = self.forwarder_config(token_sha256)
         return FunctionSpec(
             code_sha256=bundle.code_sha256(config),
             role_arn=ROLE,
@@ -204,7 +208,7 @@ class World:
             handler=bundle.HANDLER,
             memory_mb=bundle.MEMORY_MB,
             timeout_seconds=bundle.TIMEOUT_SECONDS,
-            config=config,
+            forwarder=config,
             tags=self.tags,
         )
 

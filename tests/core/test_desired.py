@@ -329,9 +329,9 @@ def test_equal_specs_in_another_order_are_one_model() -> None:
 def test_the_forwarder_is_as_lambda_will_report_it() -> None:
     function = only(wants(), Kind.FUNCTION).spec
     assert isinstance(function, FunctionSpec)
-    assert function.config
-    assert function.code_sha256 == bundle.build(function.config).sha256_base64
-    assert function == replace(function, config=None, tags=())
+    assert function.forwarder
+    assert function.code_sha256 == bundle.build(function.forwarder).sha256_base64
+    assert function == replace(function, forwarder=None, tags=())
 
 
 def test_logs_are_kept_as_long_as_the_spec_says() -> None:

@@ -128,6 +128,6 @@ class FunctionComponent:
 
 
 def _code(key: Key, spec: FunctionSpec) -> bytes:
-    if spec.config is None:
+    if spec.forwarder is None:
         raise TypeError(f"{key} would have no code")
-    return bundle.build(spec.config).zip
+    return bundle.build(spec.forwarder).zip

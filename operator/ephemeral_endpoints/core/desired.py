@@ -200,7 +200,7 @@ def _forwarder(subject: Subject, resolved: Resolved) -> FunctionSpec:
         handler=bundle.HANDLER,
         memory_mb=bundle.MEMORY_MB,
         timeout_seconds=bundle.TIMEOUT_SECONDS,
-        config=config,
+        forwarder=config,
         tags=subject.tags,
     )
 

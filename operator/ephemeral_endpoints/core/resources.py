@@ -211,9 +211,9 @@ class ScalableTargetSpec:
 
 @dataclass(frozen=True, slots=True)
 class FunctionSpec:
-    """The forwarder function. ``code_sha256`` is Lambda's CodeSha256 (base64) of the bundle of ``config``.
+    """The forwarder function. ``code_sha256`` is Lambda's CodeSha256 (base64) of the bundle of ``forwarder``.
 
-    What is observed has no ``config``: Lambda tells the hash only.
+    What is observed has no ``forwarder``: Lambda tells the hash only.
     """
 
     code_sha256: str
@@ -222,7 +222,7 @@ class FunctionSpec:
     handler: str
     memory_mb: int
     timeout_seconds: int
-    config: ForwarderConfig | None = field(compare=False, repr=False, default=None)
+    forwarder: ForwarderConfig | None = field(compare=False, repr=False, default=None)
     tags: Tags = field(compare=False, default=())
 
 
