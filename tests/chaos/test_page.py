@@ -24,3 +24,9 @@ def test_what_went_wrong_is_not_hidden() -> None:
     assert "**1 of 2 cases converged**" in text
     assert "**wrong**" in text
     assert f"- {BAD.case}: not at the end" in text
+
+
+def test_a_run_of_a_part_says_so() -> None:
+    every = [Result(Case(POINT, trouble), 1.0, 0) for trouble in Trouble]
+    assert "in each of 8 ways, one at a time" in page.render(MACHINE, RECORDING, every)
+    assert "in one of 8 ways (`make chaos` tries all of them)" in page.render(MACHINE, RECORDING, every[:1])

@@ -37,8 +37,8 @@ _HEAD: Final = """\
 
 Whatever call to AWS goes wrong, and however, the end is the same: the object is ready with exactly what it needs in
 AWS, or it is gone and the account is empty. This page is the proof: the calls of a whole life of one object were
-recorded, and each of them was made to go wrong in each of {troubles} ways, one at a time, on real processes (operator,
-Kubernetes API server, embedded AWS). Only the model is not there: requests through the URL are answered by a stand-in.
+recorded, and each of them was made to go wrong in {ways}, one at a time, on real processes (operator, Kubernetes API
+server, embedded AWS). Only the model is not there: requests through the URL are answered by a stand-in.
 
 A case counts as converged when
 
@@ -54,7 +54,7 @@ A case counts as converged when
 def render(machine: Machine, recording: Recording, results: Sequence[Result]) -> str:
     """The page in Markdown."""
     capitals = _capitals(results)
-    head = _HEAD.format(troubles=len(Trouble))
+    head = _HEAD.format(ways=_ways(results))
     parts = [head, _summary(machine, results), _legend(capitals)]
     by_phase = {phase: [result for result in results if result.case.point.phase is phase] for phase in Phase}
     parts += [_table(phase, recording, own, capitals) for phase, own in by_phase.items() if own]
@@ -63,6 +63,11 @@ def render(machine: Machine, recording: Recording, results: Sequence[Result]) ->
             "## What went wrong\n\n" + "".join(f"- {each.case}: {'; '.join(each.complaints)}\n" for each in wrong)
         )
     return "\n".join(parts)
+
+
+def _ways(results: Sequence[Result]) -> str:
+    is_all = len(results) == len({result.case.point for result in results}) * len(Trouble)
+    return f"each of {len(Trouble)} ways" if is_all else f"one of {len(Trouble)} ways (`make chaos` tries all of them)"
 
 
 def _summary(machine: Machine, results: Sequence[Result]) -> str:
