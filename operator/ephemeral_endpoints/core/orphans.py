@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from ephemeral_endpoints.core.names import owner_hash
-from ephemeral_endpoints.core.resources import Have, Haves, Key, Kind, Phase, RouteSpec
+from ephemeral_endpoints.core.resources import COMING_BACK, Have, Haves, Key, Kind, Phase, RouteSpec
 from ephemeral_endpoints.core.tags import CLUSTER, NAME, NAMESPACE, UID
 
 UNTAGGABLE: Final = frozenset({Kind.INTEGRATION, Kind.ROUTE})
@@ -74,7 +74,7 @@ def is_made_by_a_service(have: Have, tags: Mapping[str, str]) -> bool:
 
     Tags with ``aws:`` in front are not given by people (https://docs.aws.amazon.com/tag-editor/latest/userguide/).
     """
-    return have.key.kind is Kind.LOG_GROUP and all(key.startswith("aws:") for key in tags)
+    return have.key.kind in COMING_BACK and all(key.startswith("aws:") for key in tags)
 
 
 def is_ours(have: Have, tags: Mapping[str, str] | None, cluster_id: str) -> bool:

@@ -120,3 +120,8 @@ def test_the_first_change_after_a_moment_and_the_last_of_all_are_told() -> None:
     assert times.last_change("owner") == 1005.0
     with pytest.raises(ValueError, match="empty"):
         times.first_change("owner", since=1006.0)
+
+
+def test_operations_of_one_name_are_added_up() -> None:
+    found = Cost(Counter({("lambda", "ListTags"): 1, ("sagemaker", "ListTags"): 3}), 0, Counter())
+    assert (found.reading, found.mutating) == ({"ListTags": 4}, {})

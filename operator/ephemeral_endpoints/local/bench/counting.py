@@ -49,12 +49,20 @@ class Cost:
     @property
     def mutating(self) -> dict[str, float]:
         """Calls that change something, by operation."""
-        return {op[1]: n for op, n in sorted(self.aws.items()) if op[0] not in DATA_PLANE and not is_reading(op)}
+        return self._named(is_read=False)
 
     @property
     def reading(self) -> dict[str, float]:
         """Calls that only read, by operation."""
-        return {op[1]: n for op, n in sorted(self.aws.items()) if op[0] not in DATA_PLANE and is_reading(op)}
+        return self._named(is_read=True)
+
+    def _named(self, *, is_read: bool) -> dict[str, float]:
+        """Several services have operations of one name, such as ListTags: they are added up."""
+        found: dict[str, float] = {}
+        for operation, count in sorted(self.aws.items()):
+            if operation[0] not in DATA_PLANE and is_reading(operation) is is_read:
+                found[operation[1]] = found.get(operation[1], 0) + count
+        return found
 
 
 def cost(bench: Workbench) -> Cost:

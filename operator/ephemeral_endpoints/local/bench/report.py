@@ -47,7 +47,7 @@ this is what bounds it, as profiles of the process show:
   its token is read, and what is wanted is compared with what is there.
 - **Deletion of all.** An endpoint's log group goes after its endpoint, a forwarder's after function, integration and
   route: in the first seconds there is little for DeleteLogGroup to do, and the bound counts them all the same. And an
-  operator that did not make the things itself reads the tags of seven of them for each object.
+  operator that did not make the things itself reads the tags of eight of them for each object.
 - **Memory.** Python and the libraries take 80 MB, the descriptions of AWS's services by botocore 31 MB, threads and
   connections at work about 10 MB. Of an object some 40 KB are in use: as it was parsed, its ten things in AWS, and what
   is remembered of them. The remainder is memory that lies free between what is used: what a list or a burst needs for a
