@@ -46,3 +46,9 @@ def test_what_was_told_because_of_the_fault(conditions: tuple[Told, ...], reason
 )
 def test_what_is_complained_of(seen: Seen, complaint: str) -> None:
     assert any(complaint in each for each in judge(DENIED, seen, REFERENCE, REFERENCE.reasons).complaints)
+
+
+def test_a_reading_call_need_not_be_made() -> None:
+    reading = replace(DENIED, point=Point(Phase.DRIFT, "sagemaker", "DescribeEndpoint"))
+    result = judge(reading, Seen(1.0, (), (USUAL,)), REFERENCE, REFERENCE.reasons)
+    assert (result.complaints, result.struck) == ((), False)

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 from ephemeral_endpoints.local.bench.results import Machine
 from ephemeral_endpoints.local.chaos import page
 from ephemeral_endpoints.local.chaos.matrix import Recording
@@ -24,6 +26,12 @@ def test_what_went_wrong_is_not_hidden() -> None:
     assert "**1 of 2 cases converged**" in text
     assert "**wrong**" in text
     assert f"- {BAD.case}: not at the end" in text
+
+
+def test_a_call_that_was_not_made_does_not_count() -> None:
+    text = page.render(MACHINE, RECORDING, [GOOD, replace(BAD, complaints=(), struck=False)])
+    assert "**1 of 1 cases converged**" in text
+    assert "| · |" in text
 
 
 def test_a_run_of_a_part_says_so() -> None:

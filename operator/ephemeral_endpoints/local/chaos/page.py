@@ -44,7 +44,8 @@ A case counts as converged when
 
 - the object is ready (or gone), and the account holds what it holds when nothing goes wrong: nothing more, nothing
   less, with the same retentions, thresholds, memory and stages, the endpoint in service on the right configuration;
-- the fault really struck, exactly once;
+- the fault really struck, exactly once; a few reading calls are made only if a snapshot falls into a certain moment:
+  where three lives did not make one (·), the case does not count;
 - the object never was `Stalled`, no condition gave a reason that does not fit the fault, and a missing permission for
   a change was told by a condition that names the call.
 
@@ -71,18 +72,18 @@ def _ways(results: Sequence[Result]) -> str:
 
 
 def _summary(machine: Machine, results: Sequence[Result]) -> str:
-    converged = sum(not result.complaints for result in results)
-    calls = len({result.case.point for result in results})
+    made = [result for result in results if result.struck or result.complaints]
+    converged = sum(not result.complaints for result in made)
+    calls = len({result.case.point for result in made})
     where = f"{machine.date}, commit {machine.commit}, {machine.cores} cores of {machine.processor}, all lanes at once"
     lines = [
-        f"**{converged} of {len(results)} cases converged** ({calls} calls; {where}).",
+        f"**{converged} of {len(made)} cases converged** ({calls} calls; {where}).",
         "",
         "| trouble | what happens | cases | converged | median s | longest s |",
         "|---|---|---:|---:|---:|---:|",
     ]
     for trouble in Trouble:
-        own = [result for result in results if result.case.trouble is trouble]
-        if own:
+        if own := [result for result in made if result.case.trouble is trouble]:
             seconds = [result.seconds for result in own]
             good = sum(not result.complaints for result in own)
             lines.append(
@@ -127,6 +128,8 @@ def _name(point: Point) -> str:
 def _cell(result: Result, capitals: dict[str, str]) -> str:
     if result.complaints:
         return "**wrong**"
+    if not result.struck:
+        return "·"
     difference = f" {result.mutations:+d}" if result.mutations else ""
     told = " ".join(sorted(capitals[reason] for reason in result.reasons))
     return f"{result.seconds:.1f}{difference}{f' {told}' if told else ''}"

@@ -64,7 +64,11 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What came of a case; ``complaints`` says what is wrong, and is empty where all is right."""
+    """What came of a case; ``complaints`` says what is wrong, and is empty where all is right.
+
+    Without a complaint but not ``struck`` is a reading call that only some lives make, as what a snapshot shows just
+    then decides, and that this one did not.
+    """
 
     case: Case
     seconds: float
@@ -116,7 +120,7 @@ def judge(case: Case, seen: Seen, reference: Seen, known: frozenset[tuple[str, s
     told = [each for each in seen.told if (each.kind, each.reason) not in known or _names(each, case)]
     told = [each for each in told if each.kind == "object" or (each.reason in fitting and _names(each, case))]
     reasons = tuple(dict.fromkeys(each.reason for each in sorted(told, key=lambda each: each.kind != "object")))
-    complaints = list(_complaints(case, seen, reasons))
+    complaints = list(_complaints(case, seen, told))
     return Result(case, seen.seconds, seen.mutations - reference.mutations, reasons, tuple(complaints), seen.struck)
 
 
@@ -131,15 +135,15 @@ def _names(told: Told, case: Case) -> bool:
     return f"{case.point.operation}: " in told.message
 
 
-def _complaints(case: Case, seen: Seen, reasons: tuple[str, ...]) -> Iterable[str]:
-    if not seen.struck:
+def _complaints(case: Case, seen: Seen, told: Iterable[Told]) -> Iterable[str]:
+    if not seen.struck and case.point.is_mutating:
         yield "the call was not made"
     if case.trouble is Trouble.DENIED and case.point.is_mutating and not any(_names(each, case) for each in seen.told):
         yield "nobody was told of the missing permission"
     if any(each.type == "Stalled" and each.status == "True" for each in seen.told):
         yield "Stalled although it passes by itself"
-    if strange := [reason for reason in reasons if reason not in _fitting(case)]:
-        yield f"told reasons that do not fit: {', '.join(strange)}"
+    if strange := [f"{each.reason} ({each.message})" for each in told if each.reason not in _fitting(case)]:
+        yield f"told reasons that do not fit: {'; '.join(strange)}"
 
 
 def _act_and_kill(life: Life, phase: Phase) -> bool:
