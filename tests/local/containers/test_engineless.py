@@ -128,3 +128,109 @@ def test_a_fingerprint_sees_names_contents_modes_and_links(tmp_path: Path) -> No
     (folder / "link").symlink_to("b")
     seen.append(copying.fingerprint([folder]))
     assert len(set(seen)) == len(seen)
+
+
+STAGES = """
+FROM python:3.11 AS base
+WORKDIR /inner
+LABEL stage=base
+FROM base AS upon
+WORKDIR deeper
+LABEL stage=upon
+FROM base AS checked
+RUN python -c 1
+FROM python:3.11 AS last
+LABEL stage=last
+"""
+
+
+def silent(_: str) -> None:
+    """Reports nothing."""
+
+
+def of_stages(folder: Path) -> Path:
+    file = folder / "other" / "File"
+    file.parent.mkdir()
+    file.write_text(STAGES)
+    return file
+
+
+@pytest.mark.parametrize(
+    ("target", "label"), [("base", "base"), ("BASE", "base"), ("0", "base"), ("upon", "upon"), (None, "last")]
+)
+def test_a_stage_of_a_dockerfile_elsewhere_can_be_the_image(tmp_path: Path, target: str | None, label: str) -> None:
+    image = engineless.build(
+        tmp_path, arguments={}, cache=CACHE, report=silent, file=of_stages(tmp_path), target=target
+    )
+    assert image.config.labels == {"stage": label}
+    assert len(image.manifest.layers) == {"base": 2, "upon": 3, "last": 1}[label]
+
+
+def test_a_stage_that_runs_commands_can_be_tried_out_but_be_no_image(tmp_path: Path) -> None:
+    file = of_stages(tmp_path)
+    engineless.try_out(tmp_path, arguments={}, cache=CACHE, report=silent, file=file, target="checked")
+    with pytest.raises(BuildError, match="RUN python -c 1: without an engine only earlier stages"):
+        engineless.build(tmp_path, arguments={}, cache=CACHE, report=silent, file=file, target="checked")
+
+
+def test_a_stage_may_have_the_name_of_its_base(tmp_path: Path) -> None:
+    (tmp_path / "Dockerfile").write_text("FROM python:3.11 AS python:3.11\nLABEL name=own\n")
+    assert engineless.build(tmp_path, arguments={}, cache=CACHE, report=silent).config.labels == {"name": "own"}
+
+
+@pytest.mark.parametrize("name", [".dockerignore", "other/File.dockerignore"])
+def test_files_to_ignore_need_an_engine(tmp_path: Path, name: str) -> None:
+    file = of_stages(tmp_path)
+    (tmp_path / name).write_text("*")
+    with pytest.raises(BuildError, match="dockerignore needs an engine"):
+        engineless.build(tmp_path, arguments={}, cache=CACHE, report=silent, file=file)
+
+
+def with_secret(folder: Path, mount: str) -> Path:
+    folder.mkdir()
+    (folder / "use.py").write_text(
+        "import pathlib, sys\n"
+        "secret = pathlib.Path(sys.argv[1])\n"
+        "pathlib.Path('/length').write_text(str(len(secret.read_text())))\n"
+    )
+    (folder / "Dockerfile").write_text(
+        f"FROM python:3.11 AS used\nCOPY use.py /\nRUN --mount=type=secret,{mount}\n"
+        "FROM python:3.11\nCOPY --from=used /length /\n"
+    )
+    return folder
+
+
+@pytest.mark.parametrize(
+    "mount",
+    [
+        pytest.param("id=token python /use.py /run/secrets/token", id="its usual place"),
+        pytest.param("id=token,target=/etc/own/place python /use.py /etc/own/place", id="a place of its own"),
+        pytest.param("target=token,required=true python /use.py /token", id="named by its place"),
+    ],
+)
+def test_a_command_finds_its_secret_and_no_layer_nor_stage_does(tmp_path: Path, mount: str) -> None:
+    context, cache, secret = with_secret(tmp_path / "context", mount), tmp_path / "cache", f"hush-{tmp_path.name}"
+    image = engineless.build(context, arguments={}, cache=cache, report=silent, secrets={"token": secret})
+    stages = [path for path in cache.glob("stages/*") if (path / "length").exists()]
+    assert (stages[0] / "length").read_text() == str(len(secret))
+    assert not (stages[0] / "run" / "secrets").exists()
+    assert not (stages[0] / "etc" / "own").exists()
+    assert not [path for path in stages[0].rglob("*") if path.is_file() and path.read_bytes() == secret.encode()]
+    again = engineless.build(context, arguments={}, cache=cache, report=silent, secrets={"token": "other"})
+    assert again.digest == image.digest
+
+
+@pytest.mark.parametrize(
+    ("mount", "complaint"),
+    [
+        pytest.param("id=token,required=true python -c 1", "secret token: not found", id="a secret that is missing"),
+        pytest.param("id=token,target=/tmp/x python -c 1", "no secret is in", id="a place that is covered"),
+        pytest.param("id=token,uid=7 python -c 1", "has id, target and required", id="an option"),
+        pytest.param("id=x,target=/use.py python -c 1", "already where a secret", id="a file of the image"),
+        pytest.param("id=x pip install --require-hashes --target /p -r x", "with a secret needs", id="pip"),
+    ],
+)
+def test_a_secret_that_cannot_be_given_is_refused(tmp_path: Path, mount: str, complaint: str) -> None:
+    context = with_secret(tmp_path / "context", mount)
+    with pytest.raises(BuildError, match=complaint):
+        engineless.build(context, arguments={}, cache=CACHE, report=silent, secrets={"x": "y"})

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import boto3
 import pytest
 import requests
 
@@ -37,6 +38,17 @@ def small(tmp_path: Path) -> BuiltImage:
     }
     manifest = json.dumps(document).encode()
     return BuiltImage(blobs, Descriptor(MANIFEST, blobs.add(manifest), len(manifest)))
+
+
+def create_repository(address: str, name: str) -> None:
+    client = boto3.client(
+        "ecr",
+        endpoint_url=f"http://{address}",
+        region_name="us-east-1",
+        aws_access_key_id="test",
+        aws_secret_access_key="test",  # noqa: S106 (the emulator takes any)
+    )
+    client.create_repository(repositoryName=name)
 
 
 def put_index(address: str, tag: str, entries: list[tuple[str, Descriptor]]) -> None:
@@ -131,3 +143,25 @@ def test_content_that_is_not_what_its_digest_says_is_refused(lying_registry: str
 def test_a_malformed_reference_is_refused(text: str) -> None:
     with pytest.raises(InvalidImage, match="reference"):
         registry.Reference.parse(text)
+
+
+def test_an_index_is_copied_with_its_images_byte_for_byte(registry_server: str, small: BuiltImage) -> None:
+    registry.push(small, registry=registry_server, repository="wine", tag="part")
+    put_index(registry_server, "whole", [(architecture(), small.descriptor)])
+    source = registry.Reference(registry_server, "wine", "whole")
+    target = registry.Reference(registry_server, "copies", "whole")
+    with pytest.raises(ImageNotFound):
+        registry.copy(source, target)
+    create_repository(registry_server, "copies")
+    assert not registry.exists(target)
+    digest = registry.copy(source, target)
+    assert registry.exists(target)
+    assert registry.exists(registry.Reference(registry_server, "copies", digest))
+    assert registry.exists(registry.Reference(registry_server, "copies", small.digest))
+
+
+def test_what_is_not_there_is_not_copied(registry_server: str) -> None:
+    with pytest.raises(ImageNotFound):
+        registry.copy(
+            registry.Reference(registry_server, "wine", "no-such-tag"), registry.Reference(registry_server, "wine", "x")
+        )

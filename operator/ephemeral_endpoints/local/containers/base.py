@@ -1,6 +1,5 @@
 """A base image out of nothing but the running interpreter: CPython, its standard library and what the loader needs."""
 
-import compileall
 import json
 import os
 import platform
@@ -13,7 +12,7 @@ from pathlib import Path
 
 from ephemeral_endpoints.local.containers.errors import BuildError
 
-_FORMAT = 1  # raise it when the same interpreter is to give another base
+_FORMAT = 2  # raise it when the same interpreter is to give another base
 
 ENVIRONMENT = {"PATH": "/usr/local/bin:/usr/bin:/bin", "LANG": "C.UTF-8"}
 
@@ -79,15 +78,19 @@ def build(root: Path) -> None:
 def compile_deterministically(folder: Path, root: Path) -> None:
     """Compiles the modules below `folder` as if `root` were /, into files that hold no time (PEP 552).
 
-    A container cannot write its cache, so without this each start would compile everything again.
+    A container cannot write its cache, so without this each start would compile everything again. What a process has in
+    memory shows in what it compiles (https://github.com/python/cpython/issues/78274), so an interpreter does it that
+    has nothing but itself there.
+
+    Raises:
+        BuildError: the compiler cannot be run; a module that cannot be compiled is left as it is.
     """
-    compileall.compile_dir(
-        folder,
-        quiet=2,
-        stripdir=str(root),
-        prependdir="/",
-        invalidation_mode=compileall.py_compile.PycInvalidationMode.UNCHECKED_HASH,  # type: ignore[attr-defined]  # not re-exported
-    )
+    compiler = [_interpreter(), "-S", "-s", "-P", "-m", "compileall", "-qq"]
+    as_if = ["-s", root, "-p", "/", "--invalidation-mode", "unchecked-hash"]
+    try:
+        subprocess.run([*map(str, [*compiler, *as_if, folder])], check=False, env={"PYTHONHASHSEED": "0"})  # noqa: S603 (of the running interpreter)
+    except OSError as error:
+        raise BuildError(f"{_interpreter()} cannot be run: {error}") from error
 
 
 def _libraries(root: Path, programs: list[Path]) -> None:

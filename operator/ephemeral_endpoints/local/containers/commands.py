@@ -6,14 +6,15 @@ import subprocess
 import sys
 import tempfile
 from argparse import ArgumentParser
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import NoReturn
 
 import uv
 
 from ephemeral_endpoints.local.containers import base, isolation, rootfs
-from ephemeral_endpoints.local.containers.dockerfile import Run
+from ephemeral_endpoints.local.containers.dockerfile import Run, SecretMount
 from ephemeral_endpoints.local.containers.errors import BuildError
 from ephemeral_endpoints.local.containers.store import make_mount_points
 
@@ -21,16 +22,50 @@ _REPEATABLE = {"PYTHONHASHSEED": "0", "SOURCE_DATE_EPOCH": "0", "HOME": "/tmp"} 
 _TAIL = 4000
 
 
-def run(step: Run, root: Path) -> None:
-    """Executes `step` on the files in `root`. Blocks until it ends.
+def run(step: Run, root: Path, secrets: Mapping[str, str]) -> None:
+    """Executes `step` on the files in `root`, with those of `secrets`, by id, that it mounts. Blocks until it ends.
 
     Raises:
         BuildError: it failed; the message ends with its output.
     """
+    if _is_pip(step.argv) and step.secrets:
+        raise BuildError("RUN pip install with a secret needs an engine")
     if _is_pip(step.argv):
         _install(step, root)
     else:
-        _run_jailed(step, root)
+        with _present(step.secrets, secrets, root):
+            _run_jailed(step, root)
+
+
+@contextmanager
+def _present(mounts: Sequence[SecretMount], values: Mapping[str, str], root: Path) -> Iterator[None]:
+    """Has secrets in files in `root`, which is nobody else's yet, and leaves neither them nor folders made for them."""
+    missing = [mount.id for mount in mounts if mount.required and mount.id not in values]
+    if missing:
+        raise BuildError(f"secret {missing[0]}: not found")
+    made: list[Path] = []
+    try:
+        for mount in (each for each in mounts if each.id in values):
+            made += _write_secret(rootfs.place(root, mount.path), values[mount.id])
+        yield
+    finally:
+        for path in reversed(made):
+            path.rmdir() if path.is_dir() else path.unlink(missing_ok=True)
+
+
+def _write_secret(file: Path, value: str) -> Iterator[Path]:
+    """Writes the file for the user of commands only; gives what was made, the outermost first."""
+    for folder in reversed([folder for folder in file.parents if not folder.exists()]):
+        folder.mkdir()
+        yield folder
+    if os.path.lexists(file):
+        raise BuildError(f"the image has {file.name} already where a secret is to be mounted")
+    descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o400)
+    yield file
+    with os.fdopen(descriptor, "w", encoding="utf-8") as content:
+        content.write(value)
+    if os.geteuid() == 0:
+        os.chown(file, isolation.NOBODY, isolation.NOBODY)
 
 
 def _is_pip(argv: Sequence[str]) -> bool:
@@ -59,7 +94,8 @@ def _install(step: Run, root: Path) -> None:
     files = [str(rootfs.resolve(root, PurePosixPath(step.working_dir, file))) for file in given.requirement]
     _install_wheels(target, files)
     _tidy(target)
-    base.compile_deterministically(target, root)
+    if not given.no_compile:
+        base.compile_deterministically(target, root)
 
 
 def _install_wheels(target: Path, files: Sequence[str]) -> None:

@@ -17,6 +17,7 @@ from dockerfile_parse.util import WordSplitter, extract_key_values
 from ephemeral_endpoints.local.containers.errors import BuildError
 from ephemeral_endpoints.local.containers.image import ImageConfig
 
+_FURNISHED = ("/dev", "/proc", "/tmp")  # noqa: S108 (of the container)
 _SHELL = frozenset("|&;<>()$`*?~#{}[]")
 
 
@@ -30,12 +31,22 @@ class Copy:
 
 
 @dataclass(frozen=True, slots=True)
+class SecretMount:
+    """A secret that a command finds in a file, whose value the Dockerfile does not know."""
+
+    id: str
+    path: str
+    required: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Run:
     """RUN: one command, executed in `working_dir` with `environment`, which holds the build arguments too."""
 
     argv: tuple[str, ...]
     environment: Mapping[str, str]
     working_dir: str
+    secrets: tuple[SecretMount, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +122,8 @@ def _apply(stage: Stage, keyword: str, value: str, arguments: Mapping[str, str],
             return replace(stage, steps=(*stage.steps, _copy(stage, value)))
         case "RUN":
             environment = {**stage.arguments, **stage.config.environment}
-            step = Run(_command(value), environment, stage.config.working_dir)
+            secrets, command = _mounts(value.strip(), stage.config.working_dir)
+            step = Run(_command(command), environment, stage.config.working_dir, secrets)
             return replace(stage, steps=(*stage.steps, step))
         case "WORKDIR":
             path = _absolute(stage.config.working_dir, " ".join(_words(stage, value)))
@@ -198,6 +210,31 @@ def _exec_form(value: str) -> tuple[str, ...]:
     if not isinstance(argv, list) or not all(isinstance(word, str) for word in argv):
         raise BuildError('write it as a JSON array, ["program", "argument"]: a shell would not pass signals on')
     return tuple(argv)
+
+
+def _mounts(value: str, working_dir: str) -> tuple[tuple[SecretMount, ...], str]:
+    """The secrets of a RUN, and what follows them."""
+    secrets: list[SecretMount] = []
+    while value.startswith("--"):
+        option, _, rest = value.partition(" ")
+        if not option.startswith("--mount=type=secret,"):
+            raise BuildError(f"{option} needs an engine: without one there are mounts of secrets only")
+        secrets.append(_secret_mount(option.removeprefix("--mount=type=secret,"), working_dir))
+        value = rest.lstrip()
+    return tuple(secrets), value
+
+
+def _secret_mount(text: str, working_dir: str) -> SecretMount:
+    fields = dict(pair.partition("=")[::2] for pair in text.split(","))
+    path = fields.pop("target", fields.pop("dst", ""))
+    id_ = fields.pop("id", PurePosixPath(path).name)
+    required = fields.pop("required", "false") in {"", "true"}
+    if fields or not id_:
+        raise BuildError(f"the mount of a secret has id, target and required: {text} needs an engine")
+    place = PurePosixPath(_absolute(working_dir, path or f"/run/secrets/{id_}"))
+    if any(place.is_relative_to(hidden) for hidden in _FURNISHED):
+        raise BuildError(f"{place} needs an engine: without one no secret is in {', '.join(_FURNISHED)}")
+    return SecretMount(id_, str(place), required)
 
 
 def _command(value: str) -> tuple[str, ...]:

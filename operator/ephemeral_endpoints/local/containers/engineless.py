@@ -17,7 +17,7 @@ from ephemeral_endpoints.local.containers import base, commands, copying, layers
 from ephemeral_endpoints.local.containers.blobs import BlobStore
 from ephemeral_endpoints.local.containers.dockerfile import Copy, MakeFolder, Run, Stage, Step, parse
 from ephemeral_endpoints.local.containers.errors import BuildError
-from ephemeral_endpoints.local.containers.image import CONFIG, MANIFEST, BuiltImage, Descriptor
+from ephemeral_endpoints.local.containers.image import CONFIG, MANIFEST, BuiltImage, Descriptor, architecture
 from ephemeral_endpoints.local.containers.store import building
 from ephemeral_endpoints.local.paths import write_atomically
 
@@ -27,19 +27,91 @@ _PYTHON = re.compile(r"(?:.*/)?python:(\d+\.\d+)([.-].*)?")
 Report = Callable[[str], None]
 
 
-def build(context: Path, *, arguments: Mapping[str, str], cache: Path, report: Report) -> BuiltImage:
-    """Builds the Dockerfile of `context`. Blocks: minutes at most the first time, well below a second from then on.
+def build(  # noqa: PLR0913 (each is one option of `docker build`, all by keyword)
+    context: Path,
+    *,
+    arguments: Mapping[str, str],
+    cache: Path,
+    report: Report,
+    file: Path | None = None,
+    target: str | None = None,
+    platform: str | None = None,
+    secrets: Mapping[str, str] | None = None,
+) -> BuiltImage:
+    """Builds an image. Blocks: minutes at most the first time, well below a second from then on.
+
+    Args:
+        context: the folder to COPY from; only read.
+        arguments: the build arguments.
+        cache: folder of blobs and unpacked stages; several builds may share it at once.
+        report: called with each step that is not in the cache.
+        file: the Dockerfile, somewhere in the context; by default `Dockerfile`.
+        target: the stage that is the image; by default the last.
+        platform: what to build for, as `linux/amd64`; by default this machine.
+        secrets: values by id, for commands that mount them; another value alone builds nothing anew.
 
     Raises:
         BuildError: the Dockerfile asks for what only an engine can do, or one of its commands failed.
     """
-    file = context / "Dockerfile"
-    if not file.is_file():
-        raise BuildError(f"{file} is missing")
-    if (context / ".dockerignore").exists():
-        raise BuildError(f"{context} has a .dockerignore, which needs an engine: name what to COPY instead")
+    return _prepare(context, arguments, cache, report, file, target, platform, secrets).image()
+
+
+def try_out(  # noqa: PLR0913 (likewise)
+    context: Path,
+    *,
+    arguments: Mapping[str, str],
+    cache: Path,
+    report: Report,
+    file: Path | None = None,
+    target: str | None = None,
+    platform: str | None = None,
+    secrets: Mapping[str, str] | None = None,
+) -> None:
+    """Executes all steps that the image of `target` needs into the cache, without an image as the outcome.
+
+    So a stage may be the target that cannot be an image here, as one that runs tests. Arguments and errors are those
+    of `build`.
+    """
+    _prepare(context, arguments, cache, report, file, target, platform, secrets).execute()
+
+
+def _prepare(  # noqa: PLR0913, PLR0917 (likewise)
+    context: Path,
+    arguments: Mapping[str, str],
+    cache: Path,
+    report: Report,
+    file: Path | None,
+    target: str | None,
+    platform: str | None,
+    secrets: Mapping[str, str] | None,
+) -> "_Build":
+    file = _dockerfile(context, file)
     stages = parse(file.read_text(encoding="utf-8"), arguments, base.ENVIRONMENT)
-    return _Build(context, cache, report, stages).image()
+    if platform not in {None, f"linux/{architecture()}"}:
+        raise BuildError(f"{stages[0].base}: no match for platform in manifest: {platform}")
+    return _Build(context, cache, report, _up_to(stages, target), secrets or {})
+
+
+def _dockerfile(context: Path, file: Path | None) -> Path:
+    file = file or context / "Dockerfile"
+    if not file.is_file():
+        raise BuildError(f"failed to read dockerfile: {file} is missing")
+    if not file.resolve().is_relative_to(context.resolve()):
+        raise BuildError(f"{file} is, or leads, out of the context {context}")
+    for ignoring in (context / ".dockerignore", file.with_name(f"{file.name}.dockerignore")):
+        if ignoring.exists():
+            raise BuildError(f"{ignoring} needs an engine: name what to COPY instead")
+    return file
+
+
+def _up_to(stages: Sequence[Stage], target: str | None) -> Sequence[Stage]:
+    """The stages of which `target` is the last; stages are named without regard to case, or numbered."""
+    if target is None:
+        return stages
+    for number, stage in enumerate(stages):
+        if target.lower() == stage.name.lower() or target == str(number):
+            return stages[: number + 1]
+    raise BuildError(f"target stage {target!r} could not be found")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +120,7 @@ class _Build:
     cache: Path
     report: Report
     stages: Sequence[Stage]
+    secrets: Mapping[str, str]
 
     @property
     def blobs(self) -> BlobStore:
@@ -55,14 +128,25 @@ class _Build:
 
     def image(self) -> BuiltImage:
         final = self.stages[-1]
-        self._check_base(final.base)
-        for step in final.steps:
+        steps = self._steps_upon_base(final)
+        for step in steps:
             if isinstance(step, Run):
                 raise BuildError(f"RUN {' '.join(step.argv)}: without an engine only earlier stages run commands")
         packed = [self._layer([base.key()], "the interpreter", lambda: self._pack(self._interpreter()))]
-        packed += [self._step_layer(step) for step in final.steps]
+        packed += [self._step_layer(step) for step in steps]
         config = replace(final.config, diff_ids=tuple(diff_id for _, diff_id in packed))
         return self._assemble(config.render(), [descriptor for descriptor, _ in packed])
+
+    def _steps_upon_base(self, stage: Stage) -> list[Step]:
+        """All steps on top of the base image, those of the stages below among them."""
+        if below := self._below(stage):
+            return [*self._steps_upon_base(below), *stage.steps]
+        self._check_base(stage.base)
+        return [*stage.steps]
+
+    def execute(self) -> None:
+        """Executes the steps of the final stage, whatever they are, and of those that it needs."""
+        self._root(self.stages[-1])
 
     def _assemble(self, config: bytes, descriptors: Sequence[Descriptor]) -> BuiltImage:
         document = {
@@ -101,7 +185,7 @@ class _Build:
         return descriptor, diff_id
 
     def _stage_key(self, stage: Stage) -> str:
-        below = self._named(stage.base)
+        below = self._below(stage)
         facts: list[object] = [self._stage_key(below) if below else base.key()]
         return _key([*facts, *(self._facts(step) for step in stage.steps)])
 
@@ -120,7 +204,7 @@ class _Build:
         """The root file system after the last step of `stage`."""
         final = self.cache / "stages" / self._stage_key(stage)
         if not final.exists():
-            below = self._named(stage.base)
+            below = self._below(stage)
             if below is None:
                 self._check_base(stage.base)
             lower = self._root(below) if below else self._interpreter()
@@ -140,7 +224,7 @@ class _Build:
             case MakeFolder(path):
                 rootfs.resolve(root, path).mkdir(parents=True, exist_ok=True)
             case Run():
-                commands.run(step, root)
+                commands.run(step, root, self.secrets)
 
     def _interpreter(self) -> Path:
         final = self.cache / "stages" / base.key()
@@ -148,6 +232,11 @@ class _Build:
             with building(final) as root:
                 base.build(root)
         return final
+
+    def _below(self, stage: Stage) -> Stage | None:
+        """The stage that another begins with, which stands before it: it may have the name of its own base image."""
+        earlier = self.stages[: self.stages.index(stage)]
+        return next((each for each in earlier if each.name == stage.base), None)
 
     def _named(self, name: str) -> Stage | None:
         return next((stage for stage in self.stages if stage.name == name), None)

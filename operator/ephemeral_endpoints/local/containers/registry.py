@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Final
 from urllib.parse import urljoin
 
@@ -83,6 +84,58 @@ def push(image: BuiltImage, *, registry: str, repository: str, tag: str, credent
     return image.digest
 
 
+def copy(
+    source: Reference,
+    target: Reference,
+    *,
+    credentials: Credentials = EMBEDDED,
+    target_credentials: Credentials = EMBEDDED,
+) -> str:
+    """Copies an image, or an image index with all its images, byte for byte; returns the digest, the same as before.
+
+    Raises:
+        ImageNotFound: there is no such image, or no such repository to copy it to.
+        InvalidImage: it is broken.
+        RegistryError: a registry refused or does not answer.
+    """
+    with (
+        TemporaryDirectory() as folder,
+        _repository(source.registry, source.repository, credentials) as origin,
+        _repository(target.registry, target.repository, target_credentials) as destination,
+    ):
+        return _copy(origin, destination, source.version, target.version, Store(Path(folder)))
+
+
+def exists(reference: Reference, credentials: Credentials = EMBEDDED) -> bool:
+    """Whether there is such an image.
+
+    Raises:
+        RegistryError: the registry refused or does not answer.
+    """
+    with _repository(reference.registry, reference.repository, credentials) as remote:
+        return remote.has_manifest(reference.version)
+
+
+def _copy(origin: "_Repository", destination: "_Repository", version: str, name: str, images: Store) -> str:
+    content = origin.get_manifest(version, images)
+    document = _object(content)
+    digest = images.blobs.add(content)
+    if document.get("mediaType") in INDEXES or "manifests" in document:
+        for entry in document.get("manifests") or ():
+            part = Descriptor.parse(entry).digest
+            _copy(origin, destination, part, part, images)
+        media_type = INDEX
+    else:
+        manifest = Manifest.parse(content)
+        for descriptor in (*manifest.layers, manifest.config):
+            if not destination.has(descriptor):
+                origin.download(descriptor, images)
+                destination.upload(descriptor, images.blobs.path(descriptor.digest))
+        media_type = MANIFEST
+    destination.put_manifest(name, str(document.get("mediaType", media_type)), content)
+    return digest
+
+
 def pull(registry: str, repository: str, version: str, store: Path, credentials: Credentials = EMBEDDED) -> LocalImage:
     """Returns the image of that digest (or tag), downloaded and unpacked as far as it is not in `store` yet.
 
@@ -153,6 +206,10 @@ class _Repository:
 
     def has(self, descriptor: Descriptor) -> bool:
         return self._call("HEAD", f"blobs/{descriptor.digest}", missing_is_fine=True).ok
+
+    def has_manifest(self, version: str) -> bool:
+        headers = {"Accept": _ACCEPT}
+        return self._call("HEAD", f"manifests/{version}", missing_is_fine=True, headers=headers).ok
 
     def upload(self, descriptor: Descriptor, path: Path) -> None:
         session = self._call("POST", "blobs/uploads/").headers.get("Location", "")

@@ -1,0 +1,92 @@
+"""The image of the example model, by the builder that needs no engine and by a real engine."""
+
+import json
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.fixtures.containers import MODEL, REVISION
+from tests.fixtures.platform import Aws
+from tests.model.buildah import Buildah, UnusableError, download
+
+from ephemeral_endpoints.local.aws import ministack
+from ephemeral_endpoints.local.containers.build import build_model_image
+from ephemeral_endpoints.local.containers.image import BuiltImage
+from ephemeral_endpoints.local.processes import wait_until
+
+MOST_BYTES = 200_000_000
+NAME = "wine-by-an-engine"
+
+
+def build(folder: Path, revision: str) -> BuiltImage:
+    return build_model_image(MODEL, revision=revision, cache=folder, report=lambda _: None, builder="engineless")
+
+
+def test_a_revision_gives_one_digest_wherever_it_is_built_and_another_shares_every_layer() -> None:
+    with tempfile.TemporaryDirectory() as here, tempfile.TemporaryDirectory() as there:
+        image, again, other = build(Path(here), REVISION), build(Path(there), REVISION), build(Path(there), "fedcba9")
+        assert again.manifest.layers == image.manifest.layers
+        assert again.digest == image.digest
+        assert other.digest != image.digest
+        assert other.manifest.layers == image.manifest.layers
+
+
+def test_the_image_is_small(model_image: BuiltImage) -> None:
+    assert sum(layer.size for layer in model_image.manifest.layers) < MOST_BYTES
+
+
+@pytest.fixture
+def buildah() -> Iterator[Buildah]:
+    """A buildah with its base image; its storage is far too large to be kept until later sessions."""
+    folder = Path(tempfile.mkdtemp(prefix="buildah-"))
+    try:
+        made = Buildah(folder)
+        made.make_base()
+        yield made
+    except UnusableError as error:
+        pytest.skip(str(error))
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def test_an_engine_builds_it_and_sagemaker_serves_it(buildah: Buildah, aws: Aws) -> None:
+    packages = buildah.folder / "wheels"
+    download(MODEL / "requirements.lock", packages)
+    buildah.build(MODEL, NAME, {"MODEL_REVISION": REVISION}, packages)
+    aws.client("ecr").create_repository(repositoryName=NAME)
+    digest = buildah.push(NAME, f"{aws.endpoint.removeprefix('http://')}/{NAME}:{REVISION}")
+    repository = f"{ministack.ACCOUNT}.dkr.ecr.{ministack.REGION}.amazonaws.com/{NAME}"
+    answer = served(aws, f"{repository}@{digest}", (MODEL / "samples" / "valid" / "named.json").read_bytes())
+    assert answer["revision"] == REVISION
+    assert answer["predictions"][0]["label"] == "class_0"
+
+
+def served(aws: Aws, image: str, body: bytes) -> Any:  # noqa: ANN401 - as typed as JSON
+    """What an endpoint of the image answers, which is gone afterwards."""
+    sagemaker = aws.client("sagemaker")
+    role = f"arn:aws:iam::{ministack.ACCOUNT}:role/execution"
+    sagemaker.create_model(ModelName=NAME, PrimaryContainer={"Image": image}, ExecutionRoleArn=role)
+    variant = {
+        "VariantName": "AllTraffic",
+        "ModelName": NAME,
+        "ServerlessConfig": {"MemorySizeInMB": 2048, "MaxConcurrency": 1},
+    }
+    sagemaker.create_endpoint_config(EndpointConfigName=NAME, ProductionVariants=[variant])
+    sagemaker.create_endpoint(EndpointName=NAME, EndpointConfigName=NAME)
+    try:
+        wait_until(lambda: is_over(sagemaker), seconds=120, what="the endpoint")
+        found = aws.client("sagemaker-runtime").invoke_endpoint(
+            EndpointName=NAME, Body=body, ContentType="application/json"
+        )
+        return json.loads(found["Body"].read())
+    finally:
+        sagemaker.delete_endpoint(EndpointName=NAME)
+
+
+def is_over(sagemaker: Any) -> bool:  # noqa: ANN401 - one type per service name
+    found = sagemaker.describe_endpoint(EndpointName=NAME)
+    assert found["EndpointStatus"] in {"Creating", "InService"}, found.get("FailureReason")
+    return bool(found["EndpointStatus"] == "InService")
