@@ -1,6 +1,6 @@
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
@@ -10,7 +10,7 @@ import pytest
 from kubernetes.aio.client.exceptions import ApiException
 from tests.aws import conftest as aws_fixtures
 from tests.aws.connectors import HOME, Same
-from tests.aws.world import World
+from tests.aws.world import OF_CLASSES, World
 from tests.fixtures.platform import Aws
 
 from ephemeral_endpoints.aws.account import ORPHANS, Account
@@ -23,7 +23,16 @@ from ephemeral_endpoints.core import errors
 from ephemeral_endpoints.core.names import ENDPOINT_LOG_PREFIX, endpoint_logs, owner_hash, owner_of
 from ephemeral_endpoints.core.orphans import UNTAGGABLE
 from ephemeral_endpoints.core.plan import Delete
-from ephemeral_endpoints.core.resources import Have, HttpApiSpec, IntegrationSpec, Key, Kind, RouteSpec, Want
+from ephemeral_endpoints.core.resources import (
+    Have,
+    HttpApiSpec,
+    IntegrationSpec,
+    Key,
+    Kind,
+    RepositorySpec,
+    RouteSpec,
+    Want,
+)
 from ephemeral_endpoints.core.tags import CLUSTER, NAME, NAMESPACE, RETAIN, RETAINED_MARKS, UID, Tags
 from ephemeral_endpoints.local.aws import ministack
 from ephemeral_endpoints.local.aws.faults import Fault, FaultError
@@ -48,13 +57,18 @@ class Household(World):
     @cached_property
     def wants(self) -> dict[Kind, Want]:
         wants = {want.key.kind: want for want in self._wants()}
-        api = wants[Kind.HTTP_API]
         tags = ((CLUSTER, self.scope.cluster_id), (UID, CLASS_UID), (NAME, "default"))
-        return wants | {Kind.HTTP_API: replace(api, spec=HttpApiSpec(staged=True, tags=tags))}
+        api, repository = wants[Kind.HTTP_API], wants[Kind.REPOSITORY]
+        assert isinstance(repository.spec, RepositorySpec)
+        return wants | {
+            Kind.HTTP_API: replace(api, spec=HttpApiSpec(staged=True, tags=tags)),
+            Kind.REPOSITORY: replace(repository, spec=replace(repository.spec, tags=tags)),
+        }
 
-    async def make_all(self) -> None:
+    async def make_all(self, *, but: Collection[Kind] = ()) -> None:
         for want in self.wants.values():
-            await self.make(want)
+            if want.key.kind not in but:
+                await self.make(want)
 
     async def all_observed(self) -> set[Key]:
         known: dict[Key, Have] = {}
@@ -165,6 +179,7 @@ async def test_everything_that_a_dead_object_and_a_dead_class_left_goes_in_order
         [
             *("DeleteRoute", "DeleteIntegration", "DeleteApi", "DeleteFunction"),
             *("DeleteEndpoint", "DeleteEndpointConfig", "DeleteModel", "DeleteLogGroup", "DeleteAlarms"),
+            "DeleteRepository",
         ]
     ), "each thing is deleted once"
     order = ["DeleteRoute", "DeleteIntegration", "DeleteFunction", "DeleteLogGroup"]
@@ -175,8 +190,8 @@ async def test_everything_that_a_dead_object_and_a_dead_class_left_goes_in_order
     for kind, line in told.items():
         key = world.key(Kind(kind))
         assert line["resource"] == key.name
-        assert line["owner"] == (owner_hash(CLASS_UID) if kind == Kind.HTTP_API else world.names.owner)
-        whose = ("", "default") if kind == Kind.HTTP_API else ("nlp", "pr-42")
+        assert line["owner"] == (owner_hash(CLASS_UID) if kind in OF_CLASSES else world.names.owner)
+        whose = ("", "default") if kind in OF_CLASSES else ("nlp", "pr-42")
         assert (line["namespace"], line["object_name"]) == whose
         assert sweeping.metric("eep_swept_total", kind=kind, outcome="deleted") == 1
         assert sweeping.metric("eep_orphans", kind=kind) == 0
@@ -332,7 +347,7 @@ async def test_an_operator_of_its_namespace_takes_all_but_what_classes_share_and
     sweeping = Sweeping(world, EEP_NAMESPACES="nlp")
     await sweeping.until_old()
     await sweeping.finish()
-    assert await world.all_observed() == {world.key(Kind.HTTP_API), Key(Kind.LOG_GROUP, stranger)}
+    assert await world.all_observed() == {*map(world.key, OF_CLASSES), Key(Kind.LOG_GROUP, stranger)}
 
 
 async def test_a_route_to_nothing_goes_and_one_that_leads_elsewhere_stays(world: Household) -> None:
@@ -367,14 +382,14 @@ async def test_a_route_that_leads_to_a_living_object_meanwhile_stays(world: Hous
     assert [each["RouteId"] for each in gateway.get_routes(ApiId=api)["Items"]] == [route]
 
 
-async def test_the_api_of_a_dead_class_waits_for_the_living_objects_in_it(world: Household) -> None:
+async def test_what_a_dead_class_shared_waits_for_the_living_objects_that_use_it(world: Household) -> None:
     await world.make_all()
     sweeping = Sweeping(world)
     sweeping.uids = [world.uid]
     await sweeping.until_old()
     await sweeping.sweep()
     assert sweeping.changes() == []
-    assert sweeping.metric("eep_orphans", kind=Kind.HTTP_API) == 1
+    assert [sweeping.metric("eep_orphans", kind=kind) for kind in (Kind.HTTP_API, Kind.REPOSITORY)] == [1, 1]
 
 
 async def test_a_deletion_that_fails_is_counted_and_repeated_in_the_next_round(world: Household) -> None:
@@ -458,7 +473,7 @@ async def retain(world: Household, *kinds: Kind) -> None:
         await world.components[kind].mark(world.calls, world.have(kind), RETAINED_MARKS)
 
 
-OWN_TAGGABLE = [kind for kind in Kind if kind not in UNTAGGABLE | {Kind.HTTP_API}]
+OWN_TAGGABLE = [kind for kind in Kind if kind not in UNTAGGABLE | OF_CLASSES]
 
 
 async def test_what_was_retained_stays_with_all_that_cannot_say_so_and_is_no_orphan(world: Household) -> None:

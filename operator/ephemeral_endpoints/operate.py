@@ -6,19 +6,28 @@ import time
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from math import ceil
 from typing import Any, Final
 
+from ephemeral_endpoints.api.endpoint_class import EphemeralEndpointClass
+from ephemeral_endpoints.aws.account import Account
 from ephemeral_endpoints.aws.accounts import Accounts
 from ephemeral_endpoints.aws.calls import Calls
 from ephemeral_endpoints.aws.clients import Access, Sessions
+from ephemeral_endpoints.aws.codebuild import CodeBuildBuilder
 from ephemeral_endpoints.aws.freshness import poll, take_snapshots
 from ephemeral_endpoints.aws.limits import Limiter
 from ephemeral_endpoints.aws.wakeups import Wakeups
+from ephemeral_endpoints.core.buildjob import Place
+from ephemeral_endpoints.core.builds import Build
 from ephemeral_endpoints.core.names import owner_hash
+from ephemeral_endpoints.image_sweep import ImageSweep, sweep_images_regularly
 from ephemeral_endpoints.kube.client import KubeClient
 from ephemeral_endpoints.kube.handlers import Watch
+from ephemeral_endpoints.kube.jobs import JobBuilder
 from ephemeral_endpoints.kube.queue import Queue
 from ephemeral_endpoints.kube.store import ObjectKey, Store
+from ephemeral_endpoints.reconcile.builds import Builder, Builds, Surroundings
 from ephemeral_endpoints.reconcile.endpoint import EndpointReconciler
 from ephemeral_endpoints.reconcile.klass import ClassReconciler
 from ephemeral_endpoints.reconcile.observe import Observer
@@ -56,6 +65,7 @@ class Operator:
     ) -> None:
         self._settings = settings
         self._kube = kube
+        self._cluster_id = cluster_id
         self._metrics = metrics
         self._pools: dict[Access, ThreadPoolExecutor] = {}
         self._store = Store()
@@ -75,6 +85,17 @@ class Operator:
             clock=time.monotonic,
             on_change=lambda name: self._queue.wake(ObjectKey(None, name)),
         )
+        self._builds = Builds(
+            Surroundings(
+                builder=self._builder,
+                wanting=self._wanting,
+                wake=self._queue.wake,
+                ended=self._build_ended,
+                now=now,
+                clock=time.monotonic,
+                poll_seconds=settings.poll_seconds,
+            )
+        )
         context = Context(
             cluster_id=cluster_id,
             store=self._store,
@@ -83,6 +104,7 @@ class Operator:
             observer=Observer(kube, probe, time.monotonic),
             reporter=Reporter(kube, self._store, now),
             placements=Placements(cluster_id),
+            builds=self._builds,
             quotas=Quotas(lambda uid: self._store.by_owner(owner_hash(uid)), self._queue.wake, time.monotonic),
             wake=self._queue.wake,
             now=now,
@@ -147,7 +169,16 @@ class Operator:
                 wake=self._wake_owner,
                 clock=time.monotonic,
             )
+            images = ImageSweep(
+                settings,
+                self._cluster_id,
+                store=self._store,
+                accounts=accounts,
+                observer=self._metrics,
+                now=now,
+            )
             tasks.append(sweep_regularly(sweep, settings.snapshot_seconds))
+            tasks.append(sweep_images_regularly(images, settings.snapshot_seconds))
         return tasks
 
     @staticmethod
@@ -164,6 +195,7 @@ class Operator:
         """Finish the calls in hand before the watch ends."""
         await stop.wait()
         await self._queue.stop(GRACE_SECONDS)
+        await self._builds.stop()
         drained.set()
 
     async def _reconcile(self, key: ObjectKey) -> float | None:
@@ -182,6 +214,33 @@ class Operator:
         self._wakeups.follow(classes)
         self._accounts.keep_only(frozenset(map(Access.of, classes)))
         return await self._classes(key)
+
+    def _builder(self, klass: EphemeralEndpointClass, account: Account) -> Builder:
+        policy = klass.spec.builds
+        if policy and policy.job:
+            return JobBuilder(self._kube.api, Place(policy.job, self._cluster_id, klass.metadata.name), now)
+        return CodeBuildBuilder(
+            account.clients.codebuild,
+            account.clients.logs,
+            account.calls,
+            policy.code_build.project if policy and policy.code_build else "",
+            account.scope.region,
+            owner_hash(klass.metadata.uid),
+        )
+
+    def _wanting(self, class_name: str) -> list[ObjectKey]:
+        """The living objects of a class that may want an image to be made."""
+        return [
+            key
+            for key, endpoint in self._store.of_class(class_name)
+            if endpoint.spec.model.image is None and endpoint.metadata.deletion_timestamp is None
+        ]
+
+    def _build_ended(self, klass: EphemeralEndpointClass, build: Build) -> None:
+        policy = klass.spec.builds
+        price = float(policy.code_build.price_per_minute) if policy and policy.code_build else 0.0
+        # CodeBuild bills by the minute begun (https://aws.amazon.com/codebuild/pricing/).
+        self._metrics.build_ended(klass.metadata.name, build.result, build.seconds, ceil(build.seconds / 60) * price)
 
     def _ages(self) -> dict[tuple[str, str, str], float]:
         return {

@@ -33,6 +33,7 @@ from ephemeral_endpoints.core.orphans import (
     is_mature,
     is_ours,
     is_within,
+    likely_users,
     orphans,
     sightings,
     standing,
@@ -240,7 +241,7 @@ class Sweep:
         def look() -> View:
             there = account.inventory.all
             own = {key: there[key] for key in holders if key in there and Sighting.of(there[key]) in wanted}
-            return View(NOTHING, own, account.inventory.users_of(own))
+            return View(NOTHING, own, {**account.inventory.users_of(own), **likely_users(own, there)})
 
         def deleted(step: Step) -> None:
             have = next(each.have for each in found if each.have.key == step.key)

@@ -17,6 +17,7 @@ from ephemeral_endpoints.core.resources import Kind
 
 _STANDARD: Final = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
 _PLAIN: Final = (str, int, float, bool)
+_BUILD_SECONDS: Final = (5, 15, 30, 60, 120, 300, 600, 1200, 3600)
 _SECONDS: Final = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 
 
@@ -48,6 +49,11 @@ class Metrics:
             "eep_sweep_held", "1 if the last sweep found too much to delete anything", registry=self.registry
         )
         self._swept = Counter("eep_swept", "Deletions of orphans", ("kind", "outcome"), registry=self.registry)
+        self._builds = Counter("eep_builds", "Builds that ended", ("class", "result"), registry=self.registry)
+        self._build_seconds = Histogram(
+            "eep_build_seconds", "How long builds took", ("class",), buckets=_BUILD_SECONDS, registry=self.registry
+        )
+        self._build_cost = Counter("eep_build_cost_usd", "What builds cost", ("class",), registry=self.registry)
         self.orphans({}, too_many=False)
 
     def leads(self, is_leading: Callable[[], bool]) -> None:
@@ -72,6 +78,12 @@ class Metrics:
     def swept(self, kind: str, outcome: str) -> None:
         """Count a deletion of an orphan."""
         self._swept.labels(kind, outcome).inc()
+
+    def build_ended(self, class_name: str, result: str, seconds: float, usd: float) -> None:
+        """Count a build that ended, the time it took, and what it cost in USD."""
+        self._builds.labels(class_name, result).inc()
+        self._build_seconds.labels(class_name).observe(seconds)
+        self._build_cost.labels(class_name).inc(usd)
 
     def watch_ages(self, ages: Callable[[], Mapping[tuple[str, str, str], float]]) -> None:
         """Have read when metrics are scraped how old what is known of AWS is.

@@ -51,7 +51,8 @@ def kubectl(control_plane: ControlPlane) -> Callable[..., str]:
 def custom_objects(kubernetes_client: client.ApiClient, kubectl: Callable[..., str]) -> client.CustomObjectsApi:
     """Return the client of an API server that serves the generated CRDs."""
     kubectl("apply", "--server-side", "--force-conflicts", "-f", str(_ROOT / "crds"))
-    kubectl("wait", "--for=condition=Established", "--timeout=30s", "-f", str(_ROOT / "crds"))
+    kinds = [argument for path in sorted((_ROOT / "crds").glob(f"*.{GROUP}.yaml")) for argument in ("-f", str(path))]
+    kubectl("wait", "--for=condition=Established", "--timeout=30s", *kinds)
     if f"namespace/{_NAMESPACE}" not in kubectl("get", "namespaces", "--output=name").split():
         kubectl("create", "namespace", _NAMESPACE)
     return client.CustomObjectsApi(kubernetes_client)

@@ -61,13 +61,16 @@ def test_checking_finds_a_stale_file_and_leaves_it(tmp_path: Path, capsys: pytes
 
 def test_checking_finds_a_missing_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--check", str(tmp_path)]) == 1
-    assert len(capsys.readouterr().err.splitlines()) == 2
+    assert len(capsys.readouterr().err.splitlines()) == 3
     assert list(tmp_path.iterdir()) == []
 
 
 def test_what_is_written_is_the_crd(tmp_path: Path) -> None:
     assert main([str(tmp_path / "new")]) == 0
-    written = [yaml.safe_load(path.read_text(encoding="utf-8")) for path in sorted((tmp_path / "new").iterdir())]
+    written = [
+        yaml.safe_load(path.read_text(encoding="utf-8"))
+        for path in sorted((tmp_path / "new").glob("*.ephemeral-endpoints.io.yaml"))
+    ]
     assert written == [endpoint_class_crd(), endpoint_crd()]
 
 

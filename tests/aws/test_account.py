@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from tests.aws.world import World, eventually
+from tests.aws.world import OF_CLASSES, World, eventually
 
 from ephemeral_endpoints.aws.account import Account, Identity
 from ephemeral_endpoints.core import errors
@@ -24,6 +24,7 @@ CREATIONS = {
     Kind.ROUTE: ("apigatewayv2", "CreateRoute"),
     Kind.ALARM: ("cloudwatch", "PutMetricAlarm"),
     Kind.SCALABLE_TARGET: ("application-autoscaling", "RegisterScalableTarget"),
+    Kind.REPOSITORY: ("ecr", "CreateRepository"),
 }
 DELETIONS = {
     Kind.LOG_GROUP: ("logs", "DeleteLogGroup"),
@@ -34,6 +35,7 @@ DELETIONS = {
     Kind.HTTP_API: ("apigatewayv2", "DeleteApi"),
     Kind.ALARM: ("cloudwatch", "DeleteAlarms"),
     Kind.SCALABLE_TARGET: ("application-autoscaling", "DeregisterScalableTarget"),
+    Kind.REPOSITORY: ("ecr", "DeleteRepository"),
 }
 
 
@@ -52,8 +54,8 @@ class Subject:
         return dict(self.account.inventory.all)
 
     def identity(self, key: Key) -> Identity:
-        """The object, or for the API the class, that the key belongs to."""
-        owner = owner_of(self.world.scope.cluster_id, key.name) if key.kind is Kind.HTTP_API else None
+        """The object, or for what is shared the class, that the key belongs to."""
+        owner = owner_of(self.world.scope.cluster_id, key.name) if key.kind in OF_CLASSES else None
         return Identity(owner or self.world.names.owner, self.world.uid)
 
     async def create(self, kind: Kind) -> None:
@@ -336,6 +338,7 @@ async def test_callers_share_one_list_of_each_kind(subject: Subject) -> None:
     await asyncio.gather(*(subject.account.refresh(subject.account.kinds, since=now) for _ in range(20)))
     assert subject.counted() == {
         "DescribeAlarms": 1,
+        "DescribeRepositories": 1,
         "DescribeScalableTargets": 1,
         "DescribeLogGroups": 2,  # one prefix for Lambda's, one for SageMaker's
         "GetApis": 1,

@@ -1,14 +1,21 @@
 """Every kind keeps the contract of ``Component``, and what is particular to some."""
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from botocore.stub import Stubber
 from tests.aws.world import IMAGE, INSTANCE_TYPE, ROLE, VARIANT, World, eventually
 
+from ephemeral_endpoints.aws.calls import Calls
+from ephemeral_endpoints.aws.clients import Clients
+from ephemeral_endpoints.aws.component import Scope
+from ephemeral_endpoints.aws.repositories import RepositoryComponent
 from ephemeral_endpoints.core import errors
+from ephemeral_endpoints.core.repositories import lifecycle_policy
 from ephemeral_endpoints.core.resources import (
     EndpointSpec,
     Have,
@@ -18,13 +25,16 @@ from ephemeral_endpoints.core.resources import (
     Kind,
     LogGroupSpec,
     Phase,
+    RepositorySpec,
     RouteSpec,
     Want,
 )
 from ephemeral_endpoints.core.tags import RETAIN, UID
 from ephemeral_endpoints.forwarder import bundle
 
-REFUSES_A_NAME_TWICE = {Kind.LOG_GROUP, Kind.MODEL, Kind.ENDPOINT_CONFIG, Kind.ENDPOINT, Kind.FUNCTION}
+REFUSES_A_NAME_TWICE = {
+    *(Kind.LOG_GROUP, Kind.MODEL, Kind.ENDPOINT_CONFIG, Kind.ENDPOINT, Kind.FUNCTION, Kind.REPOSITORY)
+}
 PUT_ONLY = {Kind.ALARM, Kind.SCALABLE_TARGET}
 UNTAGGED = {Kind.INTEGRATION, Kind.ROUTE}
 IMMUTABLE = {Kind.MODEL, Kind.ENDPOINT_CONFIG}
@@ -211,6 +221,36 @@ def other_threshold(world: World, name: str) -> None:
     world.clients.cloudwatch.put_metric_alarm(**settings, Threshold=1.0)
 
 
+def tags_that_move(world: World, name: str) -> None:
+    world.clients.ecr.put_image_tag_mutability(repositoryName=name, imageTagMutability="MUTABLE")
+
+
+def other_tags_that_move(world: World, name: str) -> None:
+    world.clients.ecr.put_image_tag_mutability(
+        repositoryName=name,
+        imageTagMutability="IMMUTABLE_WITH_EXCLUSION",
+        imageTagMutabilityExclusionFilters=[{"filterType": "WILDCARD", "filter": "latest*"}],
+    )
+
+
+def no_tag_that_moves(world: World, name: str) -> None:
+    world.clients.ecr.put_image_tag_mutability(repositoryName=name, imageTagMutability="IMMUTABLE")
+
+
+def no_scan(world: World, name: str) -> None:
+    world.clients.ecr.put_image_scanning_configuration(
+        repositoryName=name, imageScanningConfiguration={"scanOnPush": False}
+    )
+
+
+def no_expiry(world: World, name: str) -> None:
+    world.clients.ecr.delete_lifecycle_policy(repositoryName=name)
+
+
+def other_expiry(world: World, name: str) -> None:
+    world.clients.ecr.put_lifecycle_policy(repositoryName=name, lifecyclePolicyText=lifecycle_policy(timedelta(days=1)))
+
+
 @pytest.mark.parametrize(
     ("kind", "drift"),
     [
@@ -225,6 +265,12 @@ def other_threshold(world: World, name: str) -> None:
         (Kind.INTEGRATION, other_role),
         (Kind.ROUTE, other_target),
         (Kind.ALARM, other_threshold),
+        (Kind.REPOSITORY, tags_that_move),
+        (Kind.REPOSITORY, other_tags_that_move),
+        (Kind.REPOSITORY, no_tag_that_moves),
+        (Kind.REPOSITORY, no_scan),
+        (Kind.REPOSITORY, no_expiry),
+        (Kind.REPOSITORY, other_expiry),
     ],
 )
 async def test_a_change_by_hand_is_seen_and_undone(
@@ -526,6 +572,91 @@ async def test_a_want_of_another_kind_is_refused_before_any_call(world: World, k
     with pytest.raises(TypeError, match="carries a"):
         await world.components[kind].apply(world.calls, Want(world.key(kind), other.spec), None, {})
     assert world.aws.control.calls() == {}
+
+
+async def test_a_repository_and_its_policy_are_made_by_two_steps_and_it_goes_with_its_images(world: World) -> None:
+    want, component = world.wants[Kind.REPOSITORY], world.components[Kind.REPOSITORY]
+    made = await component.apply(world.calls, want, None, {})
+    assert not made.matches(want)
+    assert (await component.apply(world.calls, want, made, {})).matches(want)
+    manifest = '{"schemaVersion": 2}'
+    world.clients.ecr.put_image(repositoryName=want.key.name, imageManifest=manifest, imageTag="1")
+    await component.delete(world.calls, made, {})
+    assert await component.look(world.calls, want.key, {}) is None
+
+
+def exclusions(*filters: str) -> dict[str, Any]:
+    """Of a repository's description: tags that may move although the others may not."""
+    told = [{"filterType": "WILDCARD", "filter": each} for each in filters]
+    return {"imageTagMutability": "IMMUTABLE_WITH_EXCLUSION", "imageTagMutabilityExclusionFilters": told}
+
+
+@pytest.mark.parametrize(
+    ("described", "expected", "reason"),
+    [
+        ({}, (False, ""), "ECR's own default"),
+        ({"imageTagMutability": "MUTABLE_WITH_EXCLUSION"}, (False, ""), "most tags move"),
+        ({"imageTagMutability": "IMMUTABLE"}, (True, ""), "none moves"),
+        ({"imageTagMutability": "IMMUTABLE_WITH_EXCLUSION"}, (False, ""), "which ones is not told"),
+        (exclusions("cache-*"), (True, "cache-"), "as we make it"),
+        (exclusions("cache-*", "latest"), (False, ""), "more of them move"),
+        (exclusions("*cache"), (False, ""), "an end is no beginning"),
+    ],
+)
+async def test_what_is_said_about_tags_of_a_repository_is_understood(
+    calls: Calls, clients: Clients, described: dict[str, Any], expected: tuple[bool, str], reason: str
+) -> None:
+    item = {"repositoryName": "eep-c1-x-abcdefghij", "repositoryArn": "arn", **described}
+    with Stubber(clients.ecr) as stubber:
+        stubber.add_response("describe_repositories", {"repositories": [item]})
+        stubber.add_client_error("get_lifecycle_policy", "LifecyclePolicyNotFoundException", "none", 400)
+        component = RepositoryComponent(clients.ecr, Scope("c1", "0" * 12, clients.region))
+        [have] = await component.observe(calls, {})
+    assert isinstance(have.spec, RepositorySpec)
+    assert (have.spec.immutable, have.spec.mutable_prefix) == expected, reason
+    assert have.spec.lifecycle_policy == ""
+
+
+async def test_repositories_beyond_a_page_are_all_shown_and_only_ours_are_asked_about(
+    calls: Calls, clients: Clients
+) -> None:
+    # The emulator knows no pages of repositories.
+    names = [["eep-c1-a-abcdefghij", "models"], ["x/eep-c1-b-abcdefghij", "eep-c1-b/models"]]
+    text = lifecycle_policy(timedelta(days=1))
+    policy = {"lifecyclePolicyText": json.dumps(json.loads(text), indent=1)}
+    with Stubber(clients.ecr) as stubber:
+        for number, page in enumerate(names):
+            items = [{"repositoryName": name, "repositoryArn": "arn"} for name in page]
+            more = {"nextToken": "more"} if number == 0 else {}
+            asked = {"maxResults": 1000, **({"nextToken": "more"} if number else {})}
+            stubber.add_response("describe_repositories", {"repositories": items, **more}, asked)
+        for _ in names:
+            stubber.add_response("get_lifecycle_policy", policy)
+        found = await RepositoryComponent(clients.ecr, Scope("c1", "0" * 12, clients.region)).observe(calls, {})
+        stubber.assert_no_pending_responses()
+    assert [have.key.name for have in found] == ["eep-c1-a-abcdefghij", "x/eep-c1-b-abcdefghij"]
+    assert {have.spec.lifecycle_policy for have in found if isinstance(have.spec, RepositorySpec)} == {text}
+
+
+async def test_a_repository_is_encrypted_with_the_classes_key_if_it_names_one(calls: Calls, clients: Clients) -> None:
+    key = f"arn:aws:kms:us-east-1:{'0' * 12}:key/k"
+    spec = RepositorySpec(
+        immutable=False, mutable_prefix="", scan_on_push=False, lifecycle_policy="", kms_key_arn=key, tags=()
+    )
+    asked = {
+        "repositoryName": "eep-c1-x-abcdefghij",
+        "tags": [],
+        "imageTagMutability": "MUTABLE",
+        "imageScanningConfiguration": {"scanOnPush": False},
+        "encryptionConfiguration": {"encryptionType": "KMS", "kmsKey": key},
+    }
+    with Stubber(clients.ecr) as stubber:
+        stubber.add_response("create_repository", {"repository": {"repositoryArn": "arn"}}, asked)
+        want = Want(Key(Kind.REPOSITORY, "eep-c1-x-abcdefghij"), spec)
+        made = await RepositoryComponent(clients.ecr, Scope("c1", "0" * 12, clients.region)).apply(
+            calls, want, None, {}
+        )
+    assert made.matches(want)
 
 
 async def test_a_model_is_made_exactly_as_wanted(world: World) -> None:

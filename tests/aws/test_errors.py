@@ -57,6 +57,10 @@ def create_function(clients: Clients) -> object:
     )
 
 
+def create_repository(clients: Clients) -> object:
+    return clients.ecr.create_repository(repositoryName="models")
+
+
 OF_AWS: list[tuple[str, Call, type[errors.AwsError]]] = [
     ("absent model", lambda c: c.sagemaker.describe_model(ModelName="x"), errors.NotFound),
     ("absent config", lambda c: c.sagemaker.describe_endpoint_config(EndpointConfigName="x"), errors.NotFound),
@@ -71,6 +75,11 @@ OF_AWS: list[tuple[str, Call, type[errors.AwsError]]] = [
     ("API deleted twice", lambda c: c.apigateway.delete_api(ApiId="x"), errors.NotFound),
     ("absent log group", lambda c: c.logs.delete_log_group(logGroupName="/x"), errors.NotFound),
     ("absent repository", lambda c: c.ecr.describe_images(repositoryName="absent"), errors.NotFound),
+    (
+        "a repository that nothing expires in",
+        lambda c: (create_repository(c), c.ecr.get_lifecycle_policy(repositoryName="models")),
+        errors.NotFound,
+    ),
     (
         "tags of an absent alarm",
         lambda c: c.cloudwatch.list_tags_for_resource(ResourceARN="arn:aws:cloudwatch:us-east-1:0:alarm:x"),
@@ -103,6 +112,7 @@ def test_what_aws_says_is_understood(world: World, call: Call, expected: type[er
         ([create_model, create_config], create_endpoint),
         ([], create_group),
         ([], create_function),
+        ([], create_repository),
     ],
 )
 def test_a_name_that_is_taken_is_told_as_such_by_every_service(world: World, before: list[Call], call: Call) -> None:
@@ -199,6 +209,22 @@ RULES = [
         400,
         errors.Denied,
     ),
+    (
+        "builds beyond those that may run and wait",
+        "AccountLimitExceededException",
+        "Cannot have more than 5 builds in queue for the account",
+        400,
+        errors.QuotaExceeded,
+    ),
+    (
+        "a build that another was begun for with the same token",
+        "InvalidInputException",
+        "Parameter mismatch: the idempotency token already exists",
+        400,
+        errors.Invalid,
+    ),
+    ("a project that is gone", "ResourceNotFoundException", "Project cannot be found: p", 400, errors.NotFound),
+    ("an image that was never scanned", "ScanNotFoundException", "Image scan is missing", 400, errors.NotFound),
     ("the quota of a service", "ResourceLimitExceeded", "The account-level service limit", 400, errors.QuotaExceeded),
     ("an unknown code of the caller's fault", "SomethingNew", "", 400, errors.Invalid),
     ("an unknown code of the service's fault", "SomethingNew", "", 500, errors.Transient),

@@ -17,6 +17,7 @@ from ephemeral_endpoints.local.aws.faults import Fault, FaultError
 SNAPSHOT = {
     "application-autoscaling": {"DescribeScalableTargets": 1},
     "cloudwatch": {"DescribeAlarms": 1},
+    "ecr": {"DescribeRepositories": 1},
     "lambda": {"ListFunctions": 1},
     "logs": {"DescribeLogGroups": 2},
     "apigatewayv2": {"GetApis": 1},

@@ -4,6 +4,8 @@ import hashlib
 import io
 import json
 import tarfile
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 import requests
@@ -14,7 +16,7 @@ from ephemeral_endpoints.aws.calls import Calls
 from ephemeral_endpoints.aws.clients import Clients
 from ephemeral_endpoints.aws.images import Images
 from ephemeral_endpoints.core import errors
-from ephemeral_endpoints.core.images import ImageProblem, ImageReference
+from ephemeral_endpoints.core.images import ImageFacts, ImageProblem, ImageReference, ScanState, ScanStatus
 from ephemeral_endpoints.local.aws.faults import Fault, FaultError
 
 ABSENT = "sha256:" + "0" * 64
@@ -41,9 +43,13 @@ class Registry:
         }
         return self._manifest(tag, MANIFEST, document)
 
+    def manifest(self, digest: str) -> bytes:
+        return requests.get(f"{self._base}/manifests/{digest}", headers={"Accept": MANIFEST}, timeout=5).content
+
     def push_index(self, tag: str, image: str) -> str:
-        size = len(requests.get(f"{self._base}/manifests/{image}", headers={"Accept": MANIFEST}, timeout=5).content)
-        entry = {"mediaType": MANIFEST, "digest": image, "size": size}
+        size = len(self.manifest(image))
+        platform = {"os": "linux", "architecture": "amd64"}
+        entry = {"mediaType": MANIFEST, "digest": image, "size": size, "platform": platform}
         return self._manifest(tag, INDEX, {"schemaVersion": 2, "mediaType": INDEX, "manifests": [entry]})
 
     def _blob(self, media_type: str, content: bytes) -> dict[str, object]:
@@ -143,3 +149,184 @@ async def test_an_image_that_cannot_be_judged_is_not_taken_for_missing(
             await Images(clients.ecr).resolve(
                 calls, ImageReference.parse(f"{'0' * 12}.dkr.ecr.us-east-1.amazonaws.com/ab:1")
             )
+
+
+async def test_a_manifest_tells_the_size_of_an_image_and_an_index_its_platforms(
+    world: World, registry: Registry
+) -> None:
+    digest = registry.push_image("1.0")
+    registry.push_index("index", digest)
+    images = Images(world.clients.ecr)
+    found = [await images.resolve(world.calls, reference(world, f"models:{tag}")) for tag in ("1.0", "index")]
+    manifest = json.loads(registry.manifest(digest))
+    size = manifest["config"]["size"] + manifest["layers"][0]["size"]
+    assert [each.facts for each in found] == [ImageFacts(size_bytes=size), ImageFacts(platforms=("linux/amd64",))]
+
+
+def finding(name: str, severity: str) -> dict[str, Any]:
+    """As basic scanning tells it."""
+    return {"name": name, "severity": severity}
+
+
+def enhanced(name: str, severity: str) -> dict[str, Any]:
+    """As Amazon Inspector tells it."""
+    return {"packageVulnerabilityDetails": {"vulnerabilityId": name}, "severity": severity}
+
+
+def scanned(status: str, description: str = "", **findings: Any) -> dict[str, Any]:  # noqa: ANN401 - of ECR's answer
+    """An answer to DescribeImageScanFindings."""
+    told = {"imageScanStatus": {"status": status, "description": description}}
+    return {**told, "imageScanFindings": findings} if findings else told
+
+
+SCANS: list[tuple[str, dict[str, Any], ScanState]] = [
+    (
+        "basic scanning tells findings by their names, again for every package; the worst come first",
+        scanned(
+            "COMPLETE",
+            findings=[finding("CVE-1", "LOW"), finding("CVE-2", "CRITICAL"), finding("CVE-2", "CRITICAL")],
+            findingSeverityCounts={"LOW": 1, "CRITICAL": 2},
+        ),
+        ScanState(ScanStatus.COMPLETE, {"LOW": 1, "CRITICAL": 1}, (("CVE-2", "CRITICAL"), ("CVE-1", "LOW"))),
+    ),
+    (
+        "what is counted and not named counts too",
+        scanned("COMPLETE", findings=[finding("CVE-1", "LOW")], findingSeverityCounts={"LOW": 1, "CRITICAL": 2}),
+        ScanState(ScanStatus.COMPLETE, {"LOW": 1, "CRITICAL": 2}, (("CVE-1", "LOW"),)),
+    ),
+    (
+        "continuous scanning is never over",
+        scanned(
+            "ACTIVE",
+            enhancedFindings=[enhanced("CVE-1", "UNTRIAGED"), enhanced("CVE-2", "HIGH")],
+            findingSeverityCounts={"UNTRIAGED": 1, "HIGH": 1},
+        ),
+        ScanState(ScanStatus.COMPLETE, {"UNTRIAGED": 1, "HIGH": 1}, (("CVE-2", "HIGH"), ("CVE-1", "UNTRIAGED"))),
+    ),
+    (
+        "what is no vulnerability of a package has a title only",
+        scanned("ACTIVE", enhancedFindings=[{"title": "Hardcoded key", "severity": "HIGH"}]),
+        ScanState(ScanStatus.COMPLETE, {"HIGH": 1}, (("Hardcoded key", "HIGH"),)),
+    ),
+    ("a clean image", scanned("COMPLETE", findings=[], findingSeverityCounts={}), ScanState(ScanStatus.COMPLETE)),
+    ("a scan under way", scanned("IN_PROGRESS"), ScanState(ScanStatus.RUNNING)),
+    ("a scan that has not begun", scanned("PENDING"), ScanState(ScanStatus.RUNNING)),
+    ("an image that ECR cannot look into", scanned("UNSUPPORTED_IMAGE"), ScanState(ScanStatus.UNSUPPORTED)),
+    (
+        "an operating system that basic scanning does not know",
+        scanned("FAILED", "UnsupportedImageError: The operating system is not supported."),
+        ScanState(ScanStatus.UNSUPPORTED),
+    ),
+    ("a scan that failed", scanned("FAILED", "InternalError"), ScanState(ScanStatus.NOT_SCANNED)),
+    ("findings that are too old", scanned("SCAN_ELIGIBILITY_EXPIRED"), ScanState(ScanStatus.NOT_SCANNED)),
+    ("a word that is new", scanned("SOMETHING_NEW"), ScanState(ScanStatus.NOT_SCANNED)),
+    ("nothing", {}, ScanState(ScanStatus.NOT_SCANNED)),
+]
+
+NAMED = ImageReference.parse(f"{'0' * 12}.dkr.ecr.us-east-1.amazonaws.com/models:1")
+
+
+@pytest.mark.parametrize(("answer", "expected"), [row[1:] for row in SCANS], ids=[row[0] for row in SCANS])
+async def test_what_scans_have_found_is_understood(
+    calls: Calls, clients: Clients, answer: dict[str, Any], expected: ScanState
+) -> None:
+    with Stubber(clients.ecr) as stubber:
+        stubber.add_response("describe_image_scan_findings", answer)
+        assert await Images(clients.ecr).scan(calls, NAMED, ABSENT) == expected
+
+
+async def test_the_worst_findings_of_all_pages_are_kept(calls: Calls, clients: Clients) -> None:
+    asked = {
+        "registryId": NAMED.account,
+        "repositoryName": "models",
+        "imageId": {"imageDigest": ABSENT},
+        "maxResults": 1000,
+    }
+    low = [finding(f"CVE-{number:03}", "LOW") for number in range(150)]
+    first = scanned("COMPLETE", findings=low, findingSeverityCounts={"LOW": 150, "HIGH": 1})
+    with Stubber(clients.ecr) as stubber:
+        stubber.add_response("describe_image_scan_findings", {**first, "nextToken": "more"}, asked)
+        second = scanned("COMPLETE", findings=[finding("CVE-999", "HIGH")])
+        stubber.add_response("describe_image_scan_findings", second, {**asked, "nextToken": "more"})
+        state = await Images(clients.ecr).scan(calls, NAMED, ABSENT)
+    assert state.counts == {"LOW": 150, "HIGH": 1}
+    assert state.findings[:2] == (("CVE-999", "HIGH"), ("CVE-000", "LOW"))
+    assert len(state.findings) == 100
+
+
+@pytest.mark.parametrize(
+    ("code", "expected"),
+    [
+        ("ScanNotFoundException", ScanStatus.NOT_SCANNED),
+        ("ImageNotFoundException", ScanStatus.NOT_SCANNED),
+        ("UnsupportedImageTypeException", ScanStatus.UNSUPPORTED),
+    ],
+)
+async def test_an_image_without_a_scan_is_no_error(world: World, code: str, expected: ScanStatus) -> None:
+    world.aws.control.add_faults(Fault(service="ecr", error=FaultError(code=code, message="no", status=400)))
+    state = await Images(world.clients.ecr).scan(world.calls, reference(world, "models:1.0"), ABSENT)
+    assert state == ScanState(expected)
+
+
+async def test_a_scan_that_cannot_be_read_is_an_error(world: World) -> None:
+    refusal = FaultError(code="ValidationException", message="no", status=400)
+    world.aws.control.add_faults(Fault(service="ecr", error=refusal))
+    with pytest.raises(errors.Invalid):
+        await Images(world.clients.ecr).scan(world.calls, reference(world, "models:1.0"), ABSENT)
+
+
+async def test_images_with_tags_are_listed_and_go_with_their_last_tag(world: World, registry: Registry) -> None:
+    images = Images(world.clients.ecr)
+    one = registry.push_image("1.0")
+    registry.push_image("2.0")
+    index = registry.push_index("index", one)
+    untagged = registry.push_index("index", index)
+    before = datetime.now(UTC)
+    found = {image.digest: image for image in await images.list_tagged(world.calls, "models")}
+    assert {digest: image.tags for digest, image in found.items()} == {one: ("1.0", "2.0"), untagged: ("index",)}
+    assert all(abs(image.pushed_at - before) < timedelta(seconds=10) for image in found.values())
+
+    await images.take_off(world.calls, "models", ["1.0", "absent", "1.0"])
+    found = {image.digest: image for image in await images.list_tagged(world.calls, "models")}
+    assert {digest: image.tags for digest, image in found.items()} == {one: ("2.0",), untagged: ("index",)}
+    await images.take_off(world.calls, "models", ["2.0"])
+    assert [image.digest for image in await images.list_tagged(world.calls, "models")] == [untagged]
+    await images.take_off(world.calls, "absent", ["1.0"])
+
+
+async def test_what_is_not_there_cannot_be_listed(world: World) -> None:
+    with pytest.raises(errors.NotFound):
+        await Images(world.clients.ecr).list_tagged(world.calls, "absent")
+
+
+async def test_images_beyond_a_page_are_all_listed(calls: Calls, clients: Clients) -> None:
+    # The emulator knows no pages of images, and no filter.
+    asked = {"repositoryName": "models", "filter": {"tagStatus": "TAGGED"}, "maxResults": 1000}
+    moment = datetime(2026, 11, 1, tzinfo=UTC)
+    pages = [[{"imageDigest": ABSENT, "imageTags": ["b", "a"], "imagePushedAt": moment}], [{"imageDigest": ABSENT}]]
+    with Stubber(clients.ecr) as stubber:
+        stubber.add_response("describe_images", {"imageDetails": pages[0], "nextToken": "more"}, asked)
+        stubber.add_response("describe_images", {"imageDetails": pages[1]}, {**asked, "nextToken": "more"})
+        [image] = await Images(clients.ecr).list_tagged(calls, "models")
+    assert (image.digest, image.tags, image.pushed_at) == (ABSENT, ("a", "b"), moment)
+
+
+async def test_a_hundred_tags_are_taken_off_by_a_call_and_the_first_that_cannot_be_is_named(
+    calls: Calls, clients: Clients
+) -> None:
+    tags = [str(number) for number in range(150)]
+    identifiers = [{"imageTag": tag} for tag in tags]
+    missing = {"imageId": identifiers[0], "failureCode": "ImageNotFound", "failureReason": "no image"}
+    listed = {"imageId": identifiers[1], "failureCode": "ImageReferencedByManifestList", "failureReason": "an index"}
+    with Stubber(clients.ecr) as stubber:
+        for part, failures in ((identifiers[:100], [missing, listed]), (identifiers[100:], [listed])):
+            asked = {"repositoryName": "models", "imageIds": part}
+            stubber.add_response("batch_delete_image", {"imageIds": part[-1:], "failures": failures}, asked)
+        with pytest.raises(errors.Transient, match=r"models:1: an index .ImageReferencedByManifestList."):
+            await Images(clients.ecr).take_off(calls, "models", tags)
+        stubber.assert_no_pending_responses()
+
+
+async def test_nothing_is_taken_off_without_a_call(calls: Calls, clients: Clients) -> None:
+    with Stubber(clients.ecr):
+        await Images(clients.ecr).take_off(calls, "models", [])

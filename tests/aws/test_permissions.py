@@ -1,17 +1,28 @@
 """Declared permissions are sufficient and minimal: what the whole life of a kind calls, and nothing else."""
 
 import time
+from contextlib import suppress
 from dataclasses import replace
 
 import boto3
 import pytest
 from tests.aws.test_autoscaling import NIGHT, scaling
-from tests.aws.test_components import kinds, no_stage, other_code, other_memory, other_retention
+from tests.aws.test_components import (
+    kinds,
+    no_expiry,
+    no_scan,
+    no_stage,
+    other_code,
+    other_memory,
+    other_retention,
+    tags_that_move,
+)
 from tests.aws.world import World
 
 from ephemeral_endpoints.api.serving import Strategy
 from ephemeral_endpoints.aws import images
 from ephemeral_endpoints.aws.logs import READ_ACTIONS, last_lines
+from ephemeral_endpoints.core.errors import AwsError
 from ephemeral_endpoints.core.images import ImageReference
 from ephemeral_endpoints.core.names import endpoint_logs
 from ephemeral_endpoints.core.resources import Have, Kind, RolloutSpec
@@ -31,6 +42,7 @@ BESIDES = {
     "CreateFunction": {"iam:PassRole", "lambda:TagResource"},
     "UpdateFunctionConfiguration": {"iam:PassRole"},
     "CreateLogGroup": {"logs:TagResource"},
+    "CreateRepository": {"ecr:TagResource"},
     "PutMetricAlarm": {"cloudwatch:TagResource"},
     # What Application Auto Scaling does on behalf of its caller (its user guide, "identity-based policies").
     "RegisterScalableTarget": {
@@ -43,6 +55,14 @@ BESIDES = {
     "PutScalingPolicy": {"cloudwatch:DescribeAlarms", "cloudwatch:PutMetricAlarm"},
     "DeleteScalingPolicy": {"cloudwatch:DeleteAlarms"},
 }
+NO_DIGEST = f"sha256:{'0' * 64}"
+
+DRIFTS = {
+    Kind.FUNCTION: [other_code, other_memory],
+    Kind.LOG_GROUP: [other_retention],
+    Kind.REPOSITORY: [tags_that_move, no_scan, no_expiry],
+}
+"""Kinds that different changes repair by different calls."""
 
 
 def needed(called: dict[str, dict[str, int]]) -> set[str]:
@@ -75,7 +95,7 @@ async def update(world: World, kind: Kind, have: Have) -> None:
     want = world.wants[kind]
     if kind in {Kind.MODEL, Kind.ENDPOINT_CONFIG}:
         return
-    for drift in {Kind.FUNCTION: [other_code, other_memory], Kind.LOG_GROUP: [other_retention]}.get(kind, []):
+    for drift in DRIFTS.get(kind, []):
         drift(world, want.key.name)
         drifted = await world.components[kind].look(world.calls, want.key, world.known)
         assert drifted is not None
@@ -88,7 +108,7 @@ async def update(world: World, kind: Kind, have: Have) -> None:
         no_stage(world, want.key.name)
     if kind is Kind.ENDPOINT:
         want = replace(want, spec=replace(want.spec, rollout=RolloutSpec(Strategy.CANARY, 10, 0)))  # type: ignore[arg-type]  # an EndpointSpec
-    if kind not in {Kind.FUNCTION, Kind.LOG_GROUP}:
+    if kind not in DRIFTS:
         await world.components[kind].apply(world.calls, want, have, world.known)
         await world.rest(want.key)
 
@@ -119,11 +139,16 @@ async def test_reading_logs_and_images_needs_what_they_declare(world: World) -> 
 
     world.aws.control.reset_meter()
     uri = f"{world.scope.account_id}.dkr.ecr.{world.scope.region}.amazonaws.com/none:1"
-    await images.Images(world.clients.ecr).resolve(world.calls, ImageReference.parse(uri))
+    reference, ecr = ImageReference.parse(uri), images.Images(world.clients.ecr)
+    await ecr.resolve(world.calls, reference)
+    for each in (ecr.scan(world.calls, reference, NO_DIGEST), ecr.list_tagged(world.calls, "none")):
+        with suppress(AwsError):
+            await each
+    await ecr.take_off(world.calls, "none", ["1"])
     assert needed(world.aws.control.calls()) == images.ACTIONS
 
 
 @pytest.mark.parametrize("operation", sorted(BESIDES))
 def test_every_operation_in_the_table_exists(operation: str) -> None:
-    services = ("apigatewayv2", "application-autoscaling", "cloudwatch", "lambda", "logs", "sagemaker")
+    services = ("apigatewayv2", "application-autoscaling", "cloudwatch", "ecr", "lambda", "logs", "sagemaker")
     assert any(operation in (operations(service) or ()) for service in services)

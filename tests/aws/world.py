@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from functools import cached_property
 from typing import Any
 
@@ -15,6 +16,7 @@ from ephemeral_endpoints.aws.clients import Clients
 from ephemeral_endpoints.aws.component import Component, Scope
 from ephemeral_endpoints.aws.components import components
 from ephemeral_endpoints.core.names import Names, api_name
+from ephemeral_endpoints.core.repositories import lifecycle_policy
 from ephemeral_endpoints.core.resources import (
     AlarmSpec,
     EndpointConfigSpec,
@@ -29,6 +31,7 @@ from ephemeral_endpoints.core.resources import (
     LogGroupSpec,
     ModelSpec,
     Phase,
+    RepositorySpec,
     RouteSpec,
     ScalableTargetSpec,
     ScalingMetric,
@@ -178,6 +181,16 @@ class World:
             (integration, IntegrationSpec(api, function, ROLE)),
             (Key(Kind.ROUTE, route_key_name(api, "ANY /pr-42")), RouteSpec(api, "ANY /pr-42", integration)),
             (Key(Kind.ALARM, names.alarm("latency")), self._alarm()),
+            (
+                Key(Kind.REPOSITORY, f"previews/{Names(self.scope.cluster_id, 'default', 'class-uid').base}"),
+                RepositorySpec(
+                    immutable=True,
+                    mutable_prefix="cache-",
+                    scan_on_push=True,
+                    lifecycle_policy=lifecycle_policy(timedelta(days=14)),
+                    tags=tags,
+                ),
+            ),
         ]
         return [Want(key, spec) for key, spec in specs]
 
@@ -237,4 +250,8 @@ _REFERRED: dict[Kind, frozenset[Kind]] = {
     Kind.INTEGRATION: _API_SIDE,
     Kind.ROUTE: _API_SIDE | {Kind.INTEGRATION},
     Kind.ALARM: frozenset(),
+    Kind.REPOSITORY: frozenset(),
 }
+
+OF_CLASSES = frozenset({Kind.HTTP_API, Kind.REPOSITORY})
+"""Kinds of what the objects of a class share."""

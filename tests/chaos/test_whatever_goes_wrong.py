@@ -34,6 +34,6 @@ def test_whatever_goes_wrong_the_end_is_the_same(outcome: Outcome) -> None:
 
 def test_every_call_goes_wrong_and_every_trouble_happens(outcome: Outcome) -> None:
     struck = {result.case.point for result in outcome.results if result.struck}
-    assert {point for point in outcome.points if point.is_mutating} <= struck
+    assert {point for point in outcome.points if point.is_certain} <= struck
     assert {point.operation for point in outcome.points} == {point.operation for point in struck}
     assert {result.case.trouble for result in outcome.results} == set(Trouble)

@@ -4,9 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.core.objects import CLUSTER, endpoint_class
 
-from ephemeral_endpoints.core.apis import api_key, api_with_room, desired_of_class, loads
+from ephemeral_endpoints.core.apis import api_key, api_with_room, loads
 from ephemeral_endpoints.core.names import owner_hash, owner_of
-from ephemeral_endpoints.core.plan import Delete, plan
 from ephemeral_endpoints.core.resources import Have, IntegrationSpec, Key, Kind, Phase
 
 CLASS = endpoint_class()
@@ -40,14 +39,3 @@ def test_the_load_of_an_api_is_its_integrations() -> None:
         for name, api in (("a", FIRST), ("b", FIRST), ("c", SECOND))
     ]
     assert loads([*haves, Have(function, Phase.READY)]) == Counter({FIRST: 2, SECOND: 1})
-
-
-def test_an_api_in_which_nobody_is_placed_is_not_wanted() -> None:
-    assert [want.key for want in desired_of_class(CLUSTER, CLASS, [SECOND, SECOND]).wants] == [SECOND]
-    assert desired_of_class(CLUSTER, CLASS, []).wants == ()
-
-
-def test_no_api_is_taken_away_while_somebody_has_no_place_yet() -> None:
-    api = Have(FIRST, Phase.READY)
-    assert plan(desired_of_class(CLUSTER, CLASS, []), {FIRST: api}) == (Delete(api),)
-    assert plan(desired_of_class(CLUSTER, CLASS, [], is_complete=False), {FIRST: api}) == ()

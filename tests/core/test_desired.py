@@ -21,7 +21,7 @@ from tests.core.objects import (
     subject,
 )
 
-from ephemeral_endpoints.core.apis import api_key, desired_of_class
+from ephemeral_endpoints.core.apis import api_key
 from ephemeral_endpoints.core.desired import NOTHING, Resolved, Subject, desired
 from ephemeral_endpoints.core.names import owner_of
 from ephemeral_endpoints.core.plan import Desired
@@ -38,6 +38,7 @@ from ephemeral_endpoints.core.resources import (
     RouteSpec,
     Want,
 )
+from ephemeral_endpoints.core.shared import desired_of_class
 from ephemeral_endpoints.forwarder import bundle
 
 SERVING = frozenset({Kind.MODEL, Kind.ENDPOINT_CONFIG, Kind.ENDPOINT})

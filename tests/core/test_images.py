@@ -1,7 +1,20 @@
+import json
+from typing import Any
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from tests.core.objects import ACCOUNT, DIGEST, OTHER_DIGEST, REGISTRY
 
-from ephemeral_endpoints.core.images import ImageProblem, ImageReference, refusal
+from ephemeral_endpoints.core.images import (
+    MOST_FINDINGS,
+    ImageFacts,
+    ImageProblem,
+    ImageReference,
+    facts_of_manifest,
+    refusal,
+    worst_first,
+)
 
 
 @pytest.mark.parametrize(
@@ -80,3 +93,87 @@ def test_a_refusal_says_what_would_be_taken() -> None:
     assert found is not None
     assert OTHER in found.message
     assert ACCOUNT in found.message
+
+
+def part(size: Any) -> dict[str, Any]:  # noqa: ANN401 - malformed ones too
+    return {"mediaType": "application/octet-stream", "digest": DIGEST, "size": size}
+
+
+def entry(**platform: Any) -> dict[str, Any]:  # noqa: ANN401 - malformed ones too
+    return {"digest": DIGEST, "size": 1, "platform": platform}
+
+
+AMD64 = {"os": "linux", "architecture": "amd64"}
+
+
+@pytest.mark.parametrize(
+    ("manifest", "expected", "reason"),
+    [
+        ({"config": part(2), "layers": [part(3), part(4)]}, ImageFacts(9), "the configuration and all layers"),
+        ({"config": part(2), "layers": []}, ImageFacts(2), "an image from scratch"),
+        (
+            {"manifests": [entry(**AMD64), entry(os="linux", architecture="arm", variant="v7")]},
+            ImageFacts(None, ("linux/amd64", "linux/arm/v7")),
+            "an index tells platforms, and no size",
+        ),
+        (
+            {"manifests": [entry(os="linux", architecture="arm64", variant="v8")]},
+            ImageFacts(None, ("linux/arm64",)),
+            "there is no other variant of it",
+        ),
+        ({"manifests": [entry(**AMD64, variant=["v2"])]}, ImageFacts(), "a variant that is none"),
+        (
+            {"manifests": [entry(**AMD64), entry(os="unknown", architecture="unknown"), entry(**AMD64)]},
+            ImageFacts(None, ("linux/amd64",)),
+            "attestations are no images, and nothing counts twice",
+        ),
+        ({"manifests": []}, ImageFacts(), "an empty index"),
+        ({"schemaVersion": 1, "fsLayers": []}, ImageFacts(), "the first schema tells no sizes"),
+        ({"layers": [part(1)]}, ImageFacts(), "no configuration"),
+        ({"config": part(1), "layers": [part(-1)]}, ImageFacts(), "a size below nothing"),
+        ({"config": part(1), "layers": [part(size=True)]}, ImageFacts(), "a size that is none"),
+        ({"config": part(1), "layers": [part("1")]}, ImageFacts(), "a size that is text"),
+        ({"config": part(1), "layers": ["a"]}, ImageFacts(), "a layer that is none"),
+        ({"config": 1, "layers": {}}, ImageFacts(), "nothing is what it should be"),
+        ({"manifests": ["a", {"platform": 1}, entry(os=1, architecture="amd64"), entry()]}, ImageFacts(), "likewise"),
+        ({"manifests": [entry(os="linux", architecture="amd64\n!")]}, ImageFacts(), "a platform that is no word"),
+        ([1], ImageFacts(), "no mapping"),
+    ],
+)
+def test_a_manifest_tells_what_it_tells(manifest: object, expected: ImageFacts, reason: str) -> None:
+    assert facts_of_manifest(json.dumps(manifest)) == expected, reason
+
+
+def test_an_index_of_very_many_platforms_tells_some() -> None:
+    entries = [entry(os="linux", architecture=f"a{number}") for number in range(1000)]
+    assert len(facts_of_manifest(json.dumps({"manifests": entries})).platforms) == 20
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["config", "layers", "manifests", "size", "platform", "os"]), inner, max_size=3
+        )
+    ),
+    max_leaves=10,
+)
+
+
+@given(manifest=st.text(max_size=50) | JSON.map(json.dumps))
+def test_no_manifest_is_so_bad_that_it_cannot_be_read(manifest: str) -> None:
+    facts = facts_of_manifest(manifest)
+    assert facts.size_bytes is None or facts.size_bytes >= 0
+
+
+@pytest.mark.parametrize("manifest", ["[" * 100_000, '{"config": {"size": ' + "9" * 5000 + '}, "layers": []}'])
+def test_what_is_beyond_any_reader_tells_nothing(manifest: str) -> None:
+    assert facts_of_manifest(manifest) == ImageFacts()
+
+
+def test_of_findings_the_worst_are_kept_each_once() -> None:
+    severities = ["INFORMATIONAL", "ODD", "LOW", "CRITICAL", "MEDIUM", "HIGH", "HIGH"]
+    kept = worst_first((f"CVE-{severity}", severity) for severity in severities)
+    assert [severity for _, severity in kept] == ["CRITICAL", "HIGH", "MEDIUM", "LOW", "INFORMATIONAL", "ODD"]
+    assert len(worst_first((str(number), "LOW") for number in range(1000))) == MOST_FINDINGS

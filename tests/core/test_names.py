@@ -36,6 +36,8 @@ def all_names(names: Names, model: str, config: str) -> dict[str, str]:
         "forwarder's logs": names.forwarder_logs,
         "endpoint's logs": endpoint_logs(names.base),
         "alarm": names.alarm("latency"),
+        "repository": names.base,
+        "repository in folders": f"previews/ml.team/{names.base}",
     }
 
 
@@ -67,7 +69,7 @@ def test_no_name_is_taken_for_another_clusters(names: Names, cluster: str, model
 def test_objects_of_one_name_have_nothing_in_common(names: Names, uid: str, model: str, config: str) -> None:
     other = Names(names.cluster_id, names.name, uid)
     ours, theirs = (set(all_names(each, model, config).values()) for each in (names, other))
-    assert len(ours) == 6
+    assert len(ours) == 7
     assert ours == theirs if uid == names.uid else not ours & theirs
 
 
@@ -92,6 +94,14 @@ def test_a_configuration_tells_its_model(names: Names, model: str, config: str) 
         ("eep-c11-x-abcdefghij", "a cluster whose id begins like ours"),
         ("my-eep-c1-x-abcdefghij", "something in front"),
         ("/aws/codebuild/eep-c1-x-abcdefghij", "the logs of another service"),
+        ("/aws/lambda/previews/eep-c1-x-abcdefghij", "folders between a service and what would be ours"),
+        ("/eep-c1-x-abcdefghij", "a log group, since no repository begins with a slash"),
+        ("previews//eep-c1-x-abcdefghij", "no folder's name"),
+        ("Previews/eep-c1-x-abcdefghij", "a folder as ECR has none"),
+        ("previews/eep-c1-x-abcdefghij/models", "ours is but a folder"),
+        ("previews/my-eep-c1-x-abcdefghij", "something in front of it in its folder"),
+        ("previews/eep-c1-x-abcdefghij:latency", "no alarm has folders"),
+        ("eep-c1-x-abcdefghij ANY /eep-c1-y-abcdefghij", "a route whose path says what it likes"),
     ],
 )
 def test_what_is_not_a_name_of_ours_has_no_owner(name: str, reason: str) -> None:

@@ -37,7 +37,7 @@ def test_objects_under_way_while_etcd_is_killed_converge(bench: Bench) -> None:
     restart_etcd(bench.platform.state)
     bench.wait_ready(names[0], seconds=SECONDS)
     bench.wait_gone(names[1], seconds=SECONDS)
-    assert {kind: len(found) for kind, found in bench.contents().items()}["Endpoint"] == len(names) - 1
+    assert {kind: len(found) for kind, found in bench.left().items()}["Endpoint"] == len(names) - 1
 
 
 def test_a_namespace_goes_with_everything_that_its_objects_have_in_aws(bench: Bench) -> None:

@@ -55,7 +55,7 @@ def test_when_every_answer_is_lost_once_nothing_has_a_twin_and_nothing_is_left(b
     bench.apply("pr", bench.spec())
     ready = bench.wait_ready("pr", seconds=60)
     assert [each.fault.operation for each in bench.control.faults() if each.fired != 1] == []
-    kinds = {kind: len(names) for kind, names in bench.contents().items()}
+    kinds = {kind: len(names) for kind, names in bench.left().items()}
     assert kinds == {
         "Alarm": 2,
         "Endpoint": 1,
@@ -160,7 +160,7 @@ def test_objects_that_change_while_the_api_server_restarts_converge(bench: Bench
     assert say(bench, bench.wait_ready("changed", seconds=60)) == "after"
     bench.wait_ready("new", seconds=60)
     bench.wait_gone("deleted")
-    kinds = {kind: len(names) for kind, names in bench.contents().items()}
+    kinds = {kind: len(names) for kind, names in bench.left().items()}
     assert kinds["Model"] == kinds["Endpoint"] == kinds["Route"] == 2
 
     bench.apply("changed", bench.spec(model=bench.saying("later")))
@@ -184,4 +184,4 @@ def test_a_rollout_that_fails_leaves_the_old_revision_serving_until_the_next_spe
     ready = bench.wait_ready("pr")
     assert ready["status"]["revision"] == "3333333"
     assert say(bench, ready) == "third"
-    wait_until(lambda: len(bench.contents()["Model"]) == 1, seconds=10, what="the failed revision's model gone")
+    wait_until(lambda: len(bench.left()["Model"]) == 1, seconds=10, what="the failed revision's model gone")

@@ -26,7 +26,7 @@ def annotate(bench: Bench, name: str, annotation: str, value: str) -> None:
 
 
 def alarms(bench: Bench) -> list[str]:
-    return bench.contents().get("Alarm", [])
+    return bench.left().get("Alarm", [])
 
 
 def function_tags(bench: Bench) -> dict[str, str]:
@@ -91,14 +91,14 @@ def test_an_abandoned_object_goes_and_the_sweep_takes_what_it_left(
     bench.control.add_faults(Fault(service="lambda", operation="DeleteFunction", error=DENIED))
     bench.delete("pr")
     wait_until(
-        lambda: set(bench.contents()) <= {"Function", "LogGroup", "HttpApi"}, seconds=SECONDS, what="what can go gone"
+        lambda: set(bench.left()) <= {"Function", "LogGroup", "HttpApi"}, seconds=SECONDS, what="what can go gone"
     )
     assert bench.get("pr") is not None
     annotate(bench, "pr", ABANDON_ANNOTATION, "true")
     bench.wait_gone("pr")
     [told] = [event for event in bench.events(made) if event.reason == "Abandoned"]
     assert told.type == "Warning"
-    [function] = bench.contents()["Function"]
+    [function] = bench.left()["Function"]
     assert f"Function {function}" in told.message
     bench.control.clear_faults()
     wait_contents(bench, {})
@@ -110,10 +110,10 @@ def test_what_is_retained_serves_on_and_no_sweep_takes_it_until_it_is_given_up(
 ) -> None:
     made = bench.apply("pr", bench.spec(lifecycle=RETAINING))
     ready = bench.wait_ready("pr")
-    token, everything = bench.token("pr"), bench.contents()
+    token, everything = bench.token("pr"), bench.left()
     bench.delete("pr")
     bench.wait_gone("pr")
-    assert bench.contents() == everything
+    assert bench.left() == everything
     [told] = [event for event in bench.events(made) if event.reason == "Retained"]
     assert f"{RETAIN}=true" in told.message
     assert function_tags(bench)[RETAIN] == "true"
@@ -126,7 +126,7 @@ def test_what_is_retained_serves_on_and_no_sweep_takes_it_until_it_is_given_up(
     wait_until(
         lambda: metric(url, "eep_aws_calls_total", operation="ListModels") >= listed + 3, seconds=SECONDS, what="rounds"
     )
-    assert bench.contents() == everything
+    assert bench.left() == everything
     assert metric(url, "eep_orphans") == 0
     answer = bench.call(ready["status"]["url"], b"{}", token=token)
     assert answer.ok, answer.text
@@ -163,7 +163,7 @@ def test_an_operator_that_is_killed_when_some_is_marked_leaves_nothing_unmarked(
 ) -> None:
     bench.apply("pr", bench.spec(lifecycle=RETAINING))
     bench.wait_ready("pr")
-    everything = bench.contents()
+    everything = bench.left()
     bench.control.reset_meter()
     bench.control.add_faults(Fault(service="lambda", operation="TagResource", error=DENIED))
     bench.delete("pr")
@@ -174,7 +174,7 @@ def test_an_operator_that_is_killed_when_some_is_marked_leaves_nothing_unmarked(
     bench.control.clear_faults()
     operator_process.run()
     bench.wait_gone("pr")
-    assert bench.contents() == everything
+    assert bench.left() == everything
     assert function_tags(bench)[RETAIN] == "true"
     give_up(bench)
     operator_process.run(SWEEPING)
@@ -187,11 +187,11 @@ def test_a_retained_tombstone_is_revived_with_tags_that_tell_its_new_end(
     labels = {"argocd.argoproj.io/instance": "previews"}
     made = bench.apply("pr", bench.spec(lifecycle=RETAINING), labels=labels)
     bench.wait_ready("pr")
-    everything = bench.contents()
+    everything = bench.left()
     bench.apply("pr", bench.spec(lifecycle=RETAINING | expiring_in(1, created_at(made))), labels=labels)
     told = bench.wait_condition("pr", "Ready", reason="Retained")
     assert condition(told, "Reconciling")["status"] == "False"
-    assert bench.contents() == everything
+    assert bench.left() == everything
     bench.control.reset_meter()
     operator_process.restart()
     assert bench.mutations() == []

@@ -147,7 +147,7 @@ def test_everything_that_a_hand_can_spoil_is_repaired_and_told_of(
     names = {kind: found[0] for kind, found in before["contents"].items() if found}
     for spoil, news in hands:
         known = repairs(bench, obj)
-        spoil(Hand(bench, bench.contents()))
+        spoil(Hand(bench, bench.left()))
 
         def is_told(known: list[str] = known, news: str = news.format_map(names)) -> bool:
             return any(news in message for message in repairs(bench, obj) if message not in known)
@@ -174,7 +174,7 @@ def repairs(bench: Bench, obj: Object) -> list[str]:
 
 def state(bench: Bench) -> dict[str, Any]:
     """What a hand may spoil, as it is now, without what AWS numbers or names by chance."""
-    contents = bench.contents()
+    contents = bench.left()
     contents["Alarm"] = [name for name in contents.get("Alarm", []) if name.startswith("eep-")]
     contents["EndpointConfig"] = [name for name in contents.get("EndpointConfig", []) if name.startswith("eep-")]
     routes = [

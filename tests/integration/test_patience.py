@@ -118,7 +118,7 @@ def age(obj: Object) -> tuple[datetime, str]:
 
 
 def endpoints(bench: Bench) -> list[str]:
-    return bench.contents().get("Endpoint", [])
+    return bench.left().get("Endpoint", [])
 
 
 def test_a_hand_that_works_against_the_operator_is_told_of_and_not_fought_every_second(
@@ -127,7 +127,7 @@ def test_a_hand_that_works_against_the_operator_is_told_of_and_not_fought_every_
     operator_process.run({**DEFAULT_SETTINGS, "EEP_SNAPSHOT_SECONDS": "1"})
     obj = bench.apply("pr", bench.spec())
     bench.wait_ready("pr")
-    alarm = bench.contents()["Alarm"][0]
+    alarm = bench.left()["Alarm"][0]
     for _ in range(2):
         before = repairs(bench, obj)
         bench.aws("cloudwatch").delete_alarms(AlarmNames=[alarm])
@@ -136,7 +136,7 @@ def test_a_hand_that_works_against_the_operator_is_told_of_and_not_fought_every_
         f"repaired: Alarm {alarm} was deleted",
         f"repaired: Alarm {alarm} was deleted, repair 2 in a row",
     ]
-    assert alarm in bench.contents()["Alarm"]
+    assert alarm in bench.left()["Alarm"]
 
     bench.aws("cloudwatch").delete_alarms(AlarmNames=[alarm])
     contested = bench.wait_condition("pr", "Monitored", reason="Contested")
@@ -144,7 +144,7 @@ def test_a_hand_that_works_against_the_operator_is_told_of_and_not_fought_every_
         f"Alarm {alarm} was deleted again after it was repaired 2 times" in condition(contested, "Monitored")["message"]
     )
     assert told(contested, "EndpointReady") == {"EndpointReady": ("True", "InService")}
-    assert alarm not in bench.contents()["Alarm"]
+    assert alarm not in bench.left()["Alarm"]
 
 
 def has_more(bench: Bench, obj: Object, before: list[str]) -> bool:

@@ -75,7 +75,8 @@ def replicas(bench: Bench, operator_process: OperatorProcess) -> Iterator[tuple[
     try:
         for name in NAMES:
             port = free_port()
-            front = ["--port", str(port), "--upstream", upstream, "--sagemaker", upstream]
+            front = ["--port", str(port)]
+            front += ["--upstream", upstream, "--sagemaker", upstream, "--codebuild", upstream]
             meter = ControlClient(f"http://127.0.0.1:{port}")
             spawn(f"{name}-meter", [sys.executable, "-m", "ephemeral_endpoints.local.aws.front", *front], state=state)
             settings = {

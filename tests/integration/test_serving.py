@@ -64,7 +64,7 @@ def never_refused(bench: Bench, obj: Object) -> Iterator[list[requests.Response]
 def test_variants_share_a_url_and_callers_can_choose(bench: Bench, serving: Mapping[str, Any]) -> None:
     bench.apply("pr", bench.spec(serving={**serving, "variants": two(weights=(1, 0))}))
     obj = bench.wait_ready("pr")
-    assert len(bench.contents()["Endpoint"]) == (1 if serving else 2)
+    assert len(bench.left()["Endpoint"]) == (1 if serving else 2)
     assert {(answer.text, answer.headers["eep-variant"]) for answer in (ask(bench, obj) for _ in range(8))} == {
         ("one", "a")
     }
@@ -85,7 +85,7 @@ def test_serverless_variants_come_and_go_behind_a_url_that_never_refuses(bench: 
         bench.apply("pr", bench.spec(model=bench.saying("alone again"), serving=FOR_TWO))
         wait_until(lambda: answers[-1].text == "alone again", seconds=SECONDS, what="one model again")
         bench.wait_ready("pr")
-    wait_until(lambda: len(bench.contents()["Endpoint"]) == 1, seconds=SECONDS, what="one endpoint")
+    wait_until(lambda: len(bench.left()["Endpoint"]) == 1, seconds=SECONDS, what="one endpoint")
 
 
 def test_a_serverless_endpoint_moves_to_instances_without_a_refused_request(bench: Bench) -> None:
@@ -101,7 +101,7 @@ def test_a_serverless_endpoint_moves_to_instances_without_a_refused_request(benc
 def test_autoscaling_is_made_goes_before_the_instance_type_changes_and_comes_back(bench: Bench) -> None:
     bench.apply("pr", bench.spec(serving={"instances": {"type": "ml.m5.large", "autoscaling": SCALED}}))
     obj = bench.wait_ready("pr")
-    [target] = bench.contents()["ScalableTarget"]
+    [target] = bench.left()["ScalableTarget"]
     assert obj["status"]["endpointName"] in target
     bench.control.reset_meter()
 
@@ -112,7 +112,7 @@ def test_autoscaling_is_made_goes_before_the_instance_type_changes_and_comes_bac
 
     bench.apply("pr", bench.spec(serving={"instances": {"type": "ml.m5.xlarge"}}))
     bench.wait_ready("pr")
-    wait_until(lambda: "ScalableTarget" not in bench.contents(), seconds=SECONDS, what="no autoscaling")
+    wait_until(lambda: "ScalableTarget" not in bench.left(), seconds=SECONDS, what="no autoscaling")
 
 
 def put_failures(bench: Bench, endpoint: str) -> None:

@@ -60,7 +60,7 @@ def wait_contents(bench: Bench, expected: Contents) -> None:
     found: list[Contents] = []
 
     def is_so() -> bool:
-        found[:] = [bench.contents()]
+        found[:] = [bench.left()]
         return found == [expected]
 
     try:
@@ -71,7 +71,7 @@ def wait_contents(bench: Bench, expected: Contents) -> None:
 
 def lost(bench: Bench, before: Contents) -> Contents:
     """What is not there any more."""
-    now = bench.contents()
+    now = bench.left()
     gone = {kind: sorted(set(names) - set(now.get(kind, []))) for kind, names in before.items()}
     return {kind: names for kind, names in gone.items() if names}
 
@@ -124,12 +124,12 @@ def test_too_much_and_a_dry_run_are_told_and_left_while_the_living_are_served(
 ) -> None:
     bench.apply("alive", bench.spec(api={"path": "/alive"}))
     bench.wait_ready("alive")
-    living = bench.contents()
+    living = bench.left()
     bench.apply("dead", bench.spec(api={"path": "/dead"}))
     bench.wait_ready("dead")
     operator_process.stop()
     tear_off(bench, "dead")
-    everything = bench.contents()
+    everything = bench.left()
 
     url = operator_process.run({**SWEEPING, "EEP_SWEEP": "dry-run"})
     wait_until(lambda: metric(url, "eep_orphans") == OWN_THINGS, seconds=SECONDS, what="orphans told of")
@@ -191,7 +191,7 @@ def test_the_api_of_a_class_goes_with_the_class_although_its_finalizer_was_torn_
 def test_an_operator_of_other_namespaces_leaves_the_living_and_the_dead_of_this_one(
     bench: Bench, dead: dict[str, Any], operator_process: OperatorProcess
 ) -> None:
-    everything = bench.contents()
+    everything = bench.left()
     url = operator_process.run({**SWEEPING, "EEP_NAMESPACES": "default"})
     wait_until(
         lambda: metric(url, "eep_aws_calls_total", operation="ListTagsForResource") > 0, seconds=SECONDS, what="a look"

@@ -71,7 +71,9 @@ class Cluster:
 @pytest.fixture(scope="session")
 def crds(control_plane: ControlPlane) -> None:
     """The API server serves our kinds."""
-    bootstrap.kubernetes(control_plane.kubeconfig, Roles(ROLE, ROLE, ROLE), region="us-east-1")
+    bootstrap.kubernetes(
+        control_plane.kubeconfig, Roles(ROLE, ROLE, ROLE), region="us-east-1", git_url="https://github.com"
+    )
 
 
 @pytest.fixture

@@ -160,7 +160,12 @@ class Desk:
     def _started(self) -> Operator:
         kube = cast("KubeClient", self.api)
         operator = Operator(
-            Settings.from_environment({}), CLUSTER, kube=kube, probe=_answers, metrics=Metrics(), check=lambda: None
+            Settings.from_environment({"EEP_POLL_SECONDS": "0.05"}),
+            CLUSTER,
+            kube=kube,
+            probe=_answers,
+            metrics=Metrics(),
+            check=lambda: None,
         )
         self.api.watch = partial(_watched, operator)
         return operator
@@ -172,6 +177,7 @@ class Desk:
     async def stop(self) -> None:
         """End the operator in the midst of whatever it waits for."""
         await self.operator._queue.stop(20)
+        await self.operator._builds.stop()
         self._polling.cancel()
         with suppress(asyncio.CancelledError):
             await self._polling

@@ -13,3 +13,6 @@ ABANDON_ANNOTATION: Final = "ephemeral-endpoints.io/abandon"
 
 DEFAULT_CLASS_ANNOTATION: Final = "ephemeral-endpoints.io/is-default-class"
 """Set to "true" on the EphemeralEndpointClass that serves objects which name none."""
+
+APPROVED_ANNOTATION: Final = "ephemeral-endpoints.io/approved-revision"
+"""The one commit of a fork's pull request that may be built, as somebody says who may approve objects."""

@@ -7,15 +7,13 @@ from pydantic import Field
 
 from ephemeral_endpoints.api import API_VERSION
 from ephemeral_endpoints.api.base import TOLERANT, ApiModel, Conditions, ObjectMeta
+from ephemeral_endpoints.api.model import Model
 from ephemeral_endpoints.api.rules import Rule
 from ephemeral_endpoints.api.serving import Serving
 from ephemeral_endpoints.api.types import (
     DnsLabel,
     Duration,
-    Environment,
-    Image,
     Integer,
-    ModelDataUrl,
     Repository,
     RetentionDays,
     Revision,
@@ -26,6 +24,9 @@ from ephemeral_endpoints.api.types import (
 
 SERVERLESS_BODY_BYTES = 4 * 1024 * 1024
 """The largest request that a serverless endpoint takes."""
+
+WHOLE_REVISIONS = (40, 64)
+"""The digits of a whole SHA: of SHA-1 and of SHA-256."""
 
 MAX_BODY_BYTES = 6 * 1024 * 1024
 """The largest request that a Lambda function, and so the forwarder, takes."""
@@ -66,25 +67,12 @@ class Source(ApiModel):
     """SHA of the Git commit that is served, 7 to 64 lowercase hexadecimal digits. Quote it in YAML: an SHA of digits
     only is read as a number otherwise. A change rolls the new revision out behind the same URL."""
 
+    head_repository: Repository | None = None
+    """Owner and name of the Git repository that the commit is in, where that is a fork. Whether a fork's commits are
+    built the class says. Absent: the commit is in repository."""
+
     branch: Annotated[str, Field(min_length=1, max_length=255)] | None = None
     """Name of the pull request's branch, at most 255 characters. For people to read; nothing is fetched from it."""
-
-
-class Model(ApiModel):
-    """The model that is served."""
-
-    image: Image
-    """Image of the model server in Amazon ECR, with a tag or a digest:
-    <account>.dkr.ecr.<region>.amazonaws.com/<repository>:<tag>. A tag is resolved to a digest once for every change of
-    the spec; status.image shows which. The server answers GET /ping and POST /invocations on port 8080."""
-
-    data_url: ModelDataUrl | None = None
-    """S3 URL of the model's archive, s3://<bucket>/<key>.tar.gz, in the region of the class; it is unpacked into
-    /opt/ml/model. Absent: the image contains its model."""
-
-    environment: Environment = Field(default_factory=dict)
-    """Environment variables of the container: at most 100, names and values of at most 1024 characters, 32 KiB in all.
-    Everyone who may read the object can read them: no secrets."""
 
 
 class Auth(ApiModel):
@@ -171,6 +159,12 @@ class EphemeralEndpointSpec(ApiModel):
             " && (!has(self.className) || self.className == oldSelf.className)",
             message="className cannot be set, changed or removed once the object exists, because what it made lives "
             "where its class says: delete the object and make it anew",
+        ),
+        Rule(
+            cel="!has(self.model.build) || size(self.source.revision) in [40, 64]",
+            message="model.build needs the whole SHA in source.revision, 40 or 64 digits: an abbreviation may come to "
+            "mean another commit",
+            holds=lambda spec: spec.model.build is None or len(spec.source.revision) in WHOLE_REVISIONS,
         ),
         Rule(
             cel="!has(self.capture) || has(self.serving.instances)",

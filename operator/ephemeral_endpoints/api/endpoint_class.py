@@ -10,10 +10,10 @@ from pydantic import Field
 from ephemeral_endpoints.api import API_VERSION, DEFAULT_CLASS_ANNOTATION
 from ephemeral_endpoints.api.base import TOLERANT, ApiModel, Conditions, ObjectMeta
 from ephemeral_endpoints.api.duration import FORM
+from ephemeral_endpoints.api.image_policy import PRICE, BuildPolicy, ImagePolicy
 from ephemeral_endpoints.api.rules import Rule, matches
 from ephemeral_endpoints.api.types import (
     Duration,
-    ImageRepositoryGlob,
     InstanceTypeGlob,
     Integer,
     Region,
@@ -36,16 +36,15 @@ QueueName = Annotated[
 ]
 
 _INSTANCE_TYPE = "ml[.][a-z0-9-]+[.][a-z0-9-]+"
-_PRICE = "[0-9]{1,4}([.][0-9]{1,6})?"
 
 Prices = Annotated[
     Mapping[str, Annotated[str, Field(max_length=12)]],
     Field(max_length=200),
     Rule(
-        cel=f"self.all(type, type.matches('^({_INSTANCE_TYPE})$') && self[type].matches('^({_PRICE})$'))",
+        cel=f"self.all(type, type.matches('^({_INSTANCE_TYPE})$') && self[type].matches('^({PRICE})$'))",
         message='must give instance types a price in USD an hour, in quotes: ml.m5.large: "0.115"',
         holds=lambda prices: all(
-            re.fullmatch(_INSTANCE_TYPE, type_) and re.fullmatch(_PRICE, price) for type_, price in prices.items()
+            re.fullmatch(_INSTANCE_TYPE, type_) and re.fullmatch(PRICE, price) for type_, price in prices.items()
         ),
     ),
 ]
@@ -65,15 +64,6 @@ ExternalId = Annotated[
 def _account(arn: str) -> str:
     found = re.search(_ACCOUNT, arn)
     return found[0].strip(":") if found else ""
-
-
-class ImagePolicy(ApiModel):
-    """Which images may be served."""
-
-    allowed_repositories: Annotated[tuple[ImageRepositoryGlob, ...], Field(max_length=100)] = ()
-    """Repositories whose images may be served, at most 100, as patterns without a tag in which * stands for any
-    characters (slashes too) and ? for one: 123456789012.dkr.ecr.eu-central-1.amazonaws.com/ml/*. Empty: every
-    repository of the class's own account and region. Default empty."""
 
 
 class InstancePolicy(ApiModel):
@@ -191,6 +181,9 @@ class EphemeralEndpointClassSpec(ApiModel):
 
     images: ImagePolicy = ImagePolicy()
     """Which images may be served."""
+
+    builds: BuildPolicy | None = None
+    """How images are built from commits, and copied. Absent: nothing is built or copied."""
 
     instances: InstancePolicy = InstancePolicy()
     """Which instances may be used, and how many."""

@@ -31,6 +31,7 @@ _LONGEST_IMAGE_NAME = _LONGEST_IMAGE - len("@sha256:") - 64
 # https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_ContainerDefinition.html
 _VARIABLE_BYTES = 1024
 _ENVIRONMENT_BYTES = 32 * 1024
+_LONGEST_ARGUMENT_NAME = 128
 _LONGEST_DURATION = timedelta(hours=8760)
 
 # SageMaker sets the first two itself; the others are credentials, which everyone who may describe the model could read.
@@ -56,10 +57,6 @@ def _not_boolean(value: object) -> object:
     if isinstance(value, bool):
         raise ValueError("must be a number")  # noqa: TRY004 pydantic reports a ValueError as the field's
     return value
-
-
-def _at_most_an_hour(value: timedelta) -> bool:
-    return value <= timedelta(hours=1)
 
 
 def _to_timestamp(value: datetime) -> datetime:
@@ -97,14 +94,27 @@ Duration = Annotated[
     ),
 ]
 
-UpToAnHour = Annotated[
-    Duration,
-    Rule(
+
+def _between(least: timedelta, most: timedelta, message: str) -> Rule:
+    """The rule for a duration within bounds."""
+    bounds = [f"duration(self) >= duration('{format_duration(least)}')"] if least else []
+    bounds += [f"duration(self) <= duration('{format_duration(most)}')"]
+    return Rule(
         # A malformed duration has its own rule and message; here it would only fail to evaluate.
-        cel=f"!self.matches('^({FORM})$') || self == '' || duration(self) <= duration('1h')",
-        message="must be at most 1h",
-        holds=_at_most_an_hour,
-    ),
+        cel=f"!self.matches('^({FORM})$') || self == '' || {' && '.join(bounds)}",
+        message=message,
+        holds=lambda value: least <= value <= most,
+    )
+
+
+UpToAnHour = Annotated[Duration, _between(timedelta(0), timedelta(hours=1), "must be at most 1h")]
+
+AtLeastAMinute = Annotated[Duration, _between(timedelta(minutes=1), _LONGEST_DURATION, "must be at least 1m")]
+
+# https://docs.aws.amazon.com/codebuild/latest/APIReference/API_StartBuild.html
+BuildTimeout = Annotated[
+    Duration,
+    _between(timedelta(minutes=5), timedelta(hours=8), "must be from 5m to 8h: CodeBuild accepts nothing else"),
 ]
 
 DnsLabel = Annotated[
@@ -157,6 +167,138 @@ Image = Annotated[
         message=f"must have at most {_LONGEST_IMAGE_NAME} characters before the tag or digest, because SageMaker "
         f"accepts {_LONGEST_IMAGE} with the digest",
         holds=lambda image: len(_image_name(image)) <= _LONGEST_IMAGE_NAME,
+    ),
+]
+
+_HOST = "[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[0-9]{1,5})?"
+
+# https://github.com/distribution/reference/blob/main/reference.go
+ForeignImage = Annotated[
+    str,
+    Field(max_length=_LONGEST_IMAGE),
+    matches(
+        f"{_HOST}/{_WORD}(/{_WORD})*(:{_TAG})?(@{_DIGEST})?",
+        "must be an image with its registry, such as public.ecr.aws/acme/model:1.2 or docker.io/library/nginx:1.27",
+    ),
+    Rule(
+        cel="self.contains('@') || self.matches(':[^:/@]+$')",
+        message="must end with a tag (such as :1.2) or a digest (@sha256: and 64 hexadecimal digits), so that it is "
+        "certain what is copied",
+        holds=lambda image: "@" in image or re.search(":[^:/@]+$", image) is not None,
+    ),
+]
+
+ForeignImageGlob = Annotated[
+    str,
+    Field(max_length=_LONGEST_IMAGE),
+    matches(
+        "[a-z0-9.*?:-]+/[a-z0-9._/*?-]+",
+        "must be a registry and a repository without tag, in which * stands for any characters and ? for one: "
+        "public.ecr.aws/acme/*",
+    ),
+]
+
+_SEGMENT = "([A-Za-z0-9_][A-Za-z0-9_.+-]*|[.][A-Za-z0-9_+-][A-Za-z0-9_.+-]*)"
+
+RepositoryPath = Annotated[
+    str,
+    Field(max_length=256),
+    matches(
+        f"[.]|{_SEGMENT}(/{_SEGMENT})*",
+        "must be a path within the Git repository, such as models/sentiment: letters, digits and _.+-, "
+        "no '/' at either end, no segment '..', or '.' for the root",
+    ),
+]
+
+# https://docs.docker.com/reference/dockerfile/#from
+StageName = Annotated[
+    str,
+    Field(max_length=64),
+    matches("[A-Za-z][A-Za-z0-9_.-]*", "must be the name of a stage in the Dockerfile, as after AS, such as runtime"),
+]
+
+_ARGUMENT_NAME = "[A-Za-z_][A-Za-z0-9_]*"
+_ARGUMENTS_BYTES = 16 * 1024
+
+BuildArguments = Annotated[
+    Mapping[str, Annotated[str, Field(max_length=_VARIABLE_BYTES)]],
+    Field(max_length=50),
+    Rule(
+        cel=f"self.all(name, name.matches('^{_ARGUMENT_NAME}$') && size(name) <= 128)",
+        message="must have names of at most 128 letters, digits and '_' that do not begin with a digit",
+        holds=lambda arguments: all(
+            re.fullmatch(_ARGUMENT_NAME, name) and len(name) <= _LONGEST_ARGUMENT_NAME for name in arguments
+        ),
+    ),
+    Rule(
+        cel="self.all(name, self[name].matches('^[ -~]*$'))",
+        message="must have values of printable ASCII characters on one line",
+        holds=lambda arguments: all(re.fullmatch("[ -~]*", value) for value in arguments.values()),
+    ),
+    Rule(
+        cel="!('MODEL_REVISION' in self)",
+        message="must not set MODEL_REVISION: every build is given the commit under this name",
+        holds=lambda arguments: "MODEL_REVISION" not in arguments,
+    ),
+    Rule(
+        cel=f"self.map(name, size(name) + size(self[name])).sum() <= {_ARGUMENTS_BYTES}",
+        message="must be at most 16 KiB in all, names and values together",
+        holds=lambda arguments: sum(map(len, [*arguments, *arguments.values()])) <= _ARGUMENTS_BYTES,
+    ),
+]
+
+# https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_CreateSecret.html
+SecretId = Annotated[
+    str,
+    Field(max_length=512),
+    matches(
+        "(arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:)?[A-Za-z0-9/_+=.@-]{1,256}",
+        "must be the name or the ARN of a secret, such as builds/pip-token",
+    ),
+]
+
+# https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_CreateRepository.html
+EcrPrefix = Annotated[
+    str,
+    Field(max_length=128),
+    matches(f"({_WORD}/)+", "must be folders of lowercase letters, digits and ._-, each with a '/' behind: previews/"),
+]
+
+EcrRepository = Annotated[
+    str,
+    Field(min_length=2, max_length=191),
+    matches(
+        f"{_WORD}(/{_WORD})*",
+        "must be the name of a repository in the class's own registry, such as previews/models (no registry, no tag)",
+    ),
+]
+
+# https://docs.aws.amazon.com/kms/latest/developerguide/concepts.html#key-id-key-ARN
+KeyArn = Annotated[
+    str,
+    Field(max_length=2048),
+    matches(
+        "arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]{1,256}",
+        "must be the ARN of a key of AWS KMS: arn:aws:kms:<region>:<account>:key/<id>",
+    ),
+]
+
+# https://docs.aws.amazon.com/codebuild/latest/APIReference/API_CreateProject.html
+BuildProject = Annotated[
+    str,
+    Field(min_length=2, max_length=150),
+    matches(
+        "[A-Za-z0-9][A-Za-z0-9_-]{1,149}",
+        "must be the name of a project of AWS CodeBuild: 2 to 150 letters, digits, '_' and '-'",
+    ),
+]
+
+GitUrl = Annotated[
+    str,
+    Field(max_length=512),
+    matches(
+        "(https://[A-Za-z0-9][A-Za-z0-9.-]*(:[0-9]{1,5})?|file://)(/[A-Za-z0-9._~-]+)*",
+        "must be the URL below which repositories are, without a '/' at the end, such as https://github.com",
     ),
 ]
 

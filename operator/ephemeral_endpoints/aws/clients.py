@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from types_boto3_apigatewayv2 import ApiGatewayV2Client
     from types_boto3_application_autoscaling import ApplicationAutoScalingClient
     from types_boto3_cloudwatch import CloudWatchClient
+    from types_boto3_codebuild import CodeBuildClient
     from types_boto3_ecr import ECRClient
     from types_boto3_lambda import LambdaClient
     from types_boto3_logs import CloudWatchLogsClient
@@ -76,6 +77,7 @@ class Clients:
     apigateway: "ApiGatewayV2Client"
     autoscaling: "ApplicationAutoScalingClient"
     cloudwatch: "CloudWatchClient"
+    codebuild: "CodeBuildClient"
     logs: "CloudWatchLogsClient"
     ecr: "ECRClient"
     sqs: "SQSClient"
@@ -121,6 +123,7 @@ class Sessions:
                 apigateway=session.client("apigatewayv2", region_name=region, config=config),
                 autoscaling=session.client("application-autoscaling", region_name=region, config=config),
                 cloudwatch=session.client("cloudwatch", region_name=region, config=config),
+                codebuild=session.client("codebuild", region_name=region, config=config),
                 logs=session.client("logs", region_name=region, config=config),
                 ecr=session.client("ecr", region_name=region, config=config),
                 sqs=session.client("sqs", region_name=region, config=config),

@@ -10,6 +10,7 @@ from ephemeral_endpoints.aws.component import Component, Scope
 from ephemeral_endpoints.aws.function import FunctionComponent
 from ephemeral_endpoints.aws.http_api import HttpApiComponent, IntegrationComponent, RouteComponent
 from ephemeral_endpoints.aws.logs import LogGroupComponent
+from ephemeral_endpoints.aws.repositories import RepositoryComponent
 from ephemeral_endpoints.aws.sagemaker import EndpointComponent, EndpointConfigComponent, ModelComponent
 
 
@@ -26,4 +27,5 @@ def components(clients: Clients, scope: Scope) -> tuple[Component, ...]:
         IntegrationComponent(clients.apigateway, scope),
         RouteComponent(clients.apigateway, scope),
         AlarmComponent(clients.cloudwatch, scope),
+        RepositoryComponent(clients.ecr, scope),
     )

@@ -51,19 +51,24 @@ _BY_CODE: Final[dict[type[errors.AwsError], frozenset[str]]] = {
     errors.NotFound: frozenset(
         {
             "ImageNotFoundException",
+            "LifecyclePolicyNotFoundException",
             "NotFoundException",
             "ObjectNotFoundException",
             "RepositoryNotFoundException",
             "ResourceNotFound",
             "ResourceNotFoundException",
+            "ScanNotFoundException",
         }
     ),
-    errors.AlreadyExists: frozenset({"ConflictException", "ResourceAlreadyExistsException"}),
+    errors.AlreadyExists: frozenset(
+        {"ConflictException", "RepositoryAlreadyExistsException", "ResourceAlreadyExistsException"}
+    ),
     errors.InProgress: frozenset(
         {"ConcurrentUpdateException", "OperationAbortedException", "ResourceConflictException", "ResourceInUse"}
     ),
     errors.QuotaExceeded: frozenset(
         {
+            "AccountLimitExceededException",
             "CodeStorageExceededException",
             "LimitExceeded",
             "LimitExceededException",
@@ -72,6 +77,7 @@ _BY_CODE: Final[dict[type[errors.AwsError], frozenset[str]]] = {
             "ServiceQuotaExceededException",
         }
     ),
+    errors.Invalid: frozenset({"InvalidInputException"}),
 }
 
 # Lambda and SageMaker refuse roles that IAM has not spread yet with the code of a plain validation error.

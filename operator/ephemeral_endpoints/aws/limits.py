@@ -71,7 +71,7 @@ LIMITS: Final[Mapping[tuple[str, str], Limit]] = {
 """Limits by (service, operation); ``*`` stands for every operation of the service.
 
 Sources: the "endpoints and quotas" pages of API Gateway, CloudWatch, CloudWatch Logs and Lambda in the AWS General
-Reference. SageMaker and ECR publish none that matters here; their throttling answers are waited out.
+Reference. SageMaker, ECR and CodeBuild publish none that matters here; their throttling answers are waited out.
 """
 
 

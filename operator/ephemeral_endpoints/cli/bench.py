@@ -22,6 +22,14 @@ def add_to(actions: "Actions[argparse.ArgumentParser]") -> None:
     bench.add_argument(
         "--sizes", type=_sizes, default=_SIZES, metavar="N,…", help="numbers of objects (default: 1,30,300)"
     )
+    bench.add_argument("--builds", action="store_true", help="builds of a model alone, in place of numbers of objects")
+    bench.add_argument(
+        "--model",
+        type=Path,
+        default=Path("model"),
+        metavar="DIR",
+        help="the folder of that model (default: %(default)s)",
+    )
     bench.add_argument("--full", action="store_true", help=f"{_FULL} objects too, which takes half an hour more")
     bench.add_argument("--page", type=Path, default=_PAGE, metavar="FILE", help="the page (default: %(default)s)")
     bench.add_argument("--state", type=Path, default=_STATE, metavar="DIR", help="its folder (default: %(default)s)")
@@ -31,8 +39,12 @@ def add_to(actions: "Actions[argparse.ArgumentParser]") -> None:
 
 def _bench(options: argparse.Namespace) -> int:
     sizes = sorted({*options.sizes, *([_FULL] if options.full else [])})
+    plan = run.Plan(provider=options.provider, model=options.model)
     try:
-        run.run(options.state, sizes, plan=run.Plan(provider=options.provider), page=options.page, say=_say)
+        if options.builds:
+            run.run_builds(options.state, plan=plan, page=options.page, say=_say)
+        else:
+            run.run(options.state, sizes, plan=plan, page=options.page, say=_say)
     except PlatformError as error:
         _say(f"error: {error}")
         return _FAILED

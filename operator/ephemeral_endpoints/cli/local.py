@@ -11,10 +11,11 @@ import yaml
 from ephemeral_endpoints.cli import bench
 from ephemeral_endpoints.kube.client import secret_name
 from ephemeral_endpoints.local import demo, operator, platform
-from ephemeral_endpoints.local.demo import NAME, revision_of, spec
+from ephemeral_endpoints.local.demo import BRANCH, NAME, REPOSITORY, spec
 from ephemeral_endpoints.local.errors import PlatformError
+from ephemeral_endpoints.local.git import files_of
 from ephemeral_endpoints.local.platform import Platform
-from ephemeral_endpoints.local.workbench import Workbench, manifest
+from ephemeral_endpoints.local.workbench import manifest
 
 _STATE = Path(".local/platform")
 _DEMO_STATE = Path(".local/demo")
@@ -38,7 +39,7 @@ def add_to(commands: "Commands[argparse.ArgumentParser]") -> None:
     status = actions.add_parser("status", parents=[state], help="tell whether it runs; exit status 3 if it does not")
     status.set_defaults(run=_status)
     push = actions.add_parser(
-        "push", parents=[state], help="push the example model's image, print an object that uses it"
+        "push", parents=[state], help="push a commit of the example model, print an object that serves it"
     )
     push.add_argument(
         "--model", type=Path, default=Path("model"), metavar="DIR", help="its folder (default: %(default)s)"
@@ -98,11 +99,12 @@ def _push(options: argparse.Namespace) -> int:
         if found.platform is None:
             _progress(f"not running: start it with: eep local up --state {_quoted(options.state)}")
             return _NOT_RUNNING
-        revision = revision_of(options.model)
-        image = Workbench(found.platform).push(options.model, revision, report=_progress)
+        files = files_of(options.model, below="model")
+        revision = found.platform.git.push(REPOSITORY, BRANCH, files, message="Tell wines apart")
     except PlatformError as error:
         return _failed(error)
-    _say(yaml.safe_dump(manifest(NAME, spec(revision, image)), sort_keys=False).rstrip())
+    _progress(f"{revision} is the head of {BRANCH} in {found.platform.git.url}/{REPOSITORY}.git")
+    _say(yaml.safe_dump(manifest(NAME, spec(revision)), sort_keys=False).rstrip())
     return _DONE
 
 

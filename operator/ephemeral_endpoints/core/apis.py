@@ -7,7 +7,6 @@ from typing import Final
 
 from ephemeral_endpoints.api.endpoint_class import EphemeralEndpointClass
 from ephemeral_endpoints.core.names import api_name
-from ephemeral_endpoints.core.plan import Desired
 from ephemeral_endpoints.core.resources import Have, HttpApiSpec, IntegrationSpec, Key, Kind, Want
 from ephemeral_endpoints.core.tags import class_tags
 
@@ -33,13 +32,7 @@ def api_with_room(
     return next(key for key in keys if taken.get(key, 0) < limit)
 
 
-def desired_of_class(
-    cluster_id: str, klass: EphemeralEndpointClass, used: Iterable[Key], *, is_complete: bool = True
-) -> Desired:
-    """What should exist for a class: the APIs in which its living objects are placed.
-
-    Unless ``is_complete``, some object has no place yet, and no API is taken away from under it.
-    """
+def apis_of_class(cluster_id: str, klass: EphemeralEndpointClass, used: Iterable[Key]) -> list[Want]:
+    """The APIs in which the living objects of a class are placed."""
     tags = class_tags(cluster_id=cluster_id, name=klass.metadata.name, uid=klass.metadata.uid)
-    wants = tuple(Want(key, HttpApiSpec(staged=True, tags=tags)) for key in sorted(set(used)))
-    return Desired(wants, hold=frozenset() if is_complete else frozenset({Kind.HTTP_API}))
+    return [Want(key, HttpApiSpec(staged=True, tags=tags)) for key in sorted(set(used))]

@@ -11,7 +11,7 @@ from typing import Final
 
 from ephemeral_endpoints.core.errors import InProgress, Problem
 from ephemeral_endpoints.core.failures import STUCK, Endpoints, Failure, worst
-from ephemeral_endpoints.core.images import ImageProblem, ImageState
+from ephemeral_endpoints.core.images import ImageState
 from ephemeral_endpoints.core.plan import Desired, is_ready
 from ephemeral_endpoints.core.resources import IN_FLIGHT, Have, Haves, Key, Kind, Want
 from ephemeral_endpoints.core.serving import SERVING_KINDS
@@ -62,8 +62,6 @@ _DONE: Final = {
     Type.ROUTE_READY: ("Routed", "the URL leads to the endpoint"),
     Type.MONITORED: ("Watching", "logs are kept and alarms are set"),
 }
-
-_NEVER: Final = frozenset({ImageProblem.OTHER_REGION, ImageProblem.NOT_ALLOWED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +175,7 @@ def _ready(stages: tuple[Verdict, ...], situation: Situation) -> Verdict:
 
 
 def _final(situation: Situation) -> tuple[str, str] | None:
-    if situation.image and situation.image.problem in _NEVER:
+    if situation.image and situation.image.problem and situation.image.problem.is_final:
         return situation.image.problem, situation.image.message
     for error in (*situation.problems, *_errors_of_wants(situation).values()):
         if error.final:

@@ -9,10 +9,12 @@ from ephemeral_endpoints.api.endpoint import AuthType, EphemeralEndpoint
 from ephemeral_endpoints.api.endpoint_class import EphemeralEndpointClass
 from ephemeral_endpoints.api.serving import Serverless
 from ephemeral_endpoints.core import instances
+from ephemeral_endpoints.core.builds import Order
 from ephemeral_endpoints.core.errors import NotAllowed
 from ephemeral_endpoints.core.lifecycle import Lifetime, lifetime
 from ephemeral_endpoints.core.monitoring import alarms, log_groups
 from ephemeral_endpoints.core.names import Names
+from ephemeral_endpoints.core.orders import order_of
 from ephemeral_endpoints.core.paths import path_of
 from ephemeral_endpoints.core.plan import Desired
 from ephemeral_endpoints.core.resources import (
@@ -84,7 +86,18 @@ class Subject:
     @property
     def variants(self) -> tuple[Served, ...]:
         """The models behind the URL."""
-        return served(self.endpoint.spec, self.names)
+        return served(self.endpoint.spec, self.names, self.image)
+
+    @property
+    def order(self) -> Order | None:
+        """The image that the class makes for the object; None where somebody else pushes it."""
+        return order_of(self.cluster_id, self.endpoint, self.klass)
+
+    @property
+    def image(self) -> str:
+        """The URI of the image of ``spec.model``, by tag or digest, be it there yet or not."""
+        order = self.order
+        return order.image if order else str(self.endpoint.spec.model.image)
 
     @property
     def images(self) -> frozenset[str]:
@@ -144,7 +157,7 @@ def desired(subject: Subject, resolved: Resolved) -> Desired:
     if subject.refusal is None and subject.images <= resolved.digests.keys():
         role = subject.klass.spec.execution_role_arn
         alarm_keys = frozenset(want.key for want in watched)
-        wants += endpoints(spec, names, resolved.digests, role_arn=role, alarms=alarm_keys, tags=tags)
+        wants += endpoints(spec, names, subject.variants, resolved.digests, role_arn=role, alarms=alarm_keys, tags=tags)
     else:
         hold |= SERVING_KINDS
     if subject.needs_token and resolved.token_sha256 is None:

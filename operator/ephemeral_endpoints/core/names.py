@@ -28,6 +28,10 @@ CLUSTER_ID_PATTERN = re.compile(r"[a-z0-9]{1,8}")
 LAMBDA_LOG_PREFIX = "/aws/lambda/"
 ENDPOINT_LOG_PREFIX = "/aws/sagemaker/Endpoints/"
 
+# https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_CreateRepository.html
+_FOLDERS = re.compile(r"(?:[a-z0-9]+(?:[._-]+[a-z0-9]+)*/)+")
+"""What may stand in front of a repository's name. Log groups of services begin with a slash, as no repository can."""
+
 
 @lru_cache(maxsize=_KEPT)
 def owner_hash(uid: str) -> str:
@@ -115,11 +119,19 @@ def models_of_config(config: str, models: Iterable[str]) -> frozenset[str]:
 def owner_of(cluster_id: str, name: str) -> str | None:
     """The owner hash in a name of ours; None if the name is not of this operator.
 
-    Accepts every form that ``Names`` makes, log groups and alarms included.
+    Accepts every form that ``Names`` makes, log groups and alarms included, and repositories in any folders.
     """
-    bare = name.removeprefix(LAMBDA_LOG_PREFIX).removeprefix(ENDPOINT_LOG_PREFIX).partition(":")[0]
-    match = _of_cluster(cluster_id).fullmatch(bare)
+    match = _of_cluster(cluster_id).fullmatch(_bare(name))
     return match.group(1) if match else None
+
+
+def _bare(name: str) -> str:
+    for service in (LAMBDA_LOG_PREFIX, ENDPOINT_LOG_PREFIX):
+        if name.startswith(service):
+            return name.removeprefix(service)
+    if folders := _FOLDERS.match(name):
+        return name[folders.end() :]
+    return name.partition(":")[0]
 
 
 @lru_cache(maxsize=_KEPT)

@@ -5,7 +5,7 @@ really ours, that it is not just being told of too early, and whose it was.
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from ephemeral_endpoints.core.names import owner_hash
@@ -45,6 +45,13 @@ class Holder:
 def orphans(there: Haves, live: Collection[str]) -> tuple[Have, ...]:
     """What belongs to an owner that is not live, and routes that lead to nothing."""
     return tuple(have for have in there.values() if (have.owner or leads_to_nothing(have)) and have.owner not in live)
+
+
+def likely_users(own: Haves, there: Haves) -> Haves:
+    """The models that stay, as users of the repositories that go: lists do not tell which images models are of."""
+    repositories = frozenset(key for key in own if key.kind is Kind.REPOSITORY)
+    models = {key: have for key, have in there.items() if key.kind is Kind.MODEL and key not in own}
+    return {key: replace(have, uses=have.uses | repositories) for key, have in models.items()} if repositories else {}
 
 
 def leads_to_nothing(have: Have) -> bool:

@@ -24,6 +24,7 @@ class Kind(StrEnum):
     INTEGRATION = "Integration"
     ROUTE = "Route"
     ALARM = "Alarm"
+    REPOSITORY = "Repository"
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -269,6 +270,22 @@ class AlarmSpec:
     tags: Tags = field(compare=False, default=())
 
 
+@dataclass(frozen=True, slots=True)
+class RepositorySpec:
+    """A repository of images. ``lifecycle_policy`` is canonical JSON, empty where there is none.
+
+    Tags are ``immutable`` but for those that begin with ``mutable_prefix``. ``kms_key_arn`` None stands for S3's own
+    encryption; it cannot change.
+    """
+
+    immutable: bool
+    mutable_prefix: str
+    scan_on_push: bool
+    lifecycle_policy: str
+    kms_key_arn: str | None = field(compare=False, default=None)
+    tags: Tags = field(compare=False, default=())
+
+
 Spec = (
     LogGroupSpec
     | ModelSpec
@@ -280,6 +297,7 @@ Spec = (
     | IntegrationSpec
     | RouteSpec
     | AlarmSpec
+    | RepositorySpec
 )
 
 

@@ -68,18 +68,21 @@ class AsynchronousFolders:
         return cls(f"{root}/requests/", f"{root}/results/", f"{root}/failures/")
 
 
-def served(spec: EphemeralEndpointSpec, names: Names) -> tuple[Served, ...]:
-    """The models behind the URL: on instances they share an endpoint, without instances each has its own."""
+def served(spec: EphemeralEndpointSpec, names: Names, image: str) -> tuple[Served, ...]:
+    """The models behind the URL: on instances they share an endpoint, without instances each has its own.
+
+    ``image`` is that of ``spec.model``, wherever it comes from.
+    """
     model, serving = spec.model, spec.serving
     if not serving.variants:
-        only = Served(ONLY_VARIANT, names.base, 1, model.image, model.data_url, model.environment)
+        only = Served(ONLY_VARIANT, names.base, 1, image, model.data_url, model.environment)
         return (only,)
     return tuple(
         Served(
             name=variant.name,
             endpoint=names.endpoint(None if serving.instances else variant.name),
             weight=variant.weight,
-            image=variant.model.image or model.image,
+            image=variant.model.image or image,
             data_url=variant.model.data_url or model.data_url,
             environment=model.environment if variant.model.environment is None else variant.model.environment,
         )
@@ -95,6 +98,7 @@ def endpoint_keys(variants: tuple[Served, ...]) -> frozenset[Key]:
 def endpoints(  # noqa: PLR0913 - all that a deployment consists of
     spec: EphemeralEndpointSpec,
     names: Names,
+    variants: tuple[Served, ...],
     digests: Mapping[str, str],
     *,
     role_arn: str,
@@ -103,17 +107,17 @@ def endpoints(  # noqa: PLR0913 - all that a deployment consists of
 ) -> list[Want]:
     """Everything that serves: what is equal for several variants is wanted once. ``digests`` are by image."""
     groups: dict[str, list[Served]] = {}
-    for each in served(spec, names):
+    for each in variants:
         groups.setdefault(each.endpoint, []).append(each)
     wants: dict[Key, Want] = {}
-    for endpoint, variants in groups.items():
-        models = _models(variants, names, digests, role_arn, tags)
+    for endpoint, group in groups.items():
+        models = _models(group, names, digests, role_arn, tags)
         wants |= {want.key: want for want in models.values()}
-        config = _config(spec, names, endpoint, variants, models, tags)
+        config = _config(spec, names, endpoint, group, models, tags)
         wants[config.key] = config
         serving = _endpoint(spec.serving, endpoint, config.key, alarms, tags)
         wants[serving.key] = serving
-        wants |= {want.key: want for want in _scalable_targets(spec.serving, serving.key, variants, tags)}
+        wants |= {want.key: want for want in _scalable_targets(spec.serving, serving.key, group, tags)}
     return list(wants.values())
 
 

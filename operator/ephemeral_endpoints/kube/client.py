@@ -85,6 +85,7 @@ class KubeClient:
     """``Kube`` on a real API server."""
 
     def __init__(self, api: ApiClient, now: Callable[[], datetime]) -> None:
+        self.api = api
         self._rest = Rest(api)
         self._now = now
 

@@ -1,4 +1,4 @@
-"""What a platform team would have set up before the first endpoint: roles, a repository, CRDs, a class.
+"""What a platform team would have set up before the first endpoint: roles, a repository, CRDs, their guard, a class.
 
 Every step is idempotent and brings an existing thing to the wanted state.
 """
@@ -14,10 +14,12 @@ import boto3
 from kubernetes import client, config
 
 from ephemeral_endpoints.api import API_VERSION, DEFAULT_CLASS_ANNOTATION, GROUP, VERSION
+from ephemeral_endpoints.api.admission import approval_binding, approval_policy, approver_role
 from ephemeral_endpoints.api.crds import endpoint_class_crd, endpoint_crd
 from ephemeral_endpoints.local.processes import wait_until
 
 if TYPE_CHECKING:
+    from types_boto3_codebuild import CodeBuildClient
     from types_boto3_events import EventBridgeClient
     from types_boto3_iam import IAMClient
     from types_boto3_sqs import SQSClient
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
 EXAMPLE_REPOSITORY = "models/wine"
 DEFAULT_CLASS = "default"
 EVENT_QUEUE = "eep-events"
+BUILD_PROJECT = "ephemeral-endpoints"
+BUILD_LOGS = f"/aws/codebuild/{BUILD_PROJECT}"
 
 _FIELD_MANAGER = "eep-local"
 _APPLY = "application/apply-patch+yaml"
@@ -41,7 +45,7 @@ class Roles:
 
 
 def aws(session: boto3.Session, endpoint: str, *, account: str, region: str) -> Roles:
-    """Make the roles and the example's image repository.
+    """Make the roles, the example's image repository, and the project that builds images.
 
     Blocks for some calls, raises what boto3 raises.
     """
@@ -50,6 +54,7 @@ def aws(session: boto3.Session, endpoint: str, *, account: str, region: str) -> 
         ecr.create_repository(repositoryName=EXAMPLE_REPOSITORY)
     iam = session.client("iam", endpoint_url=endpoint)
     here = f"{region}:{account}"
+    _build_project(session.client("codebuild", endpoint_url=endpoint), _build_role(iam, here))
     return Roles(
         execution=_role(
             iam,
@@ -57,10 +62,7 @@ def aws(session: boto3.Session, endpoint: str, *, account: str, region: str) -> 
             "sagemaker.amazonaws.com",
             [
                 _allow("*", "ecr:GetAuthorizationToken", "cloudwatch:DescribeAlarms", "cloudwatch:PutMetricData"),
-                _allow(
-                    f"arn:aws:ecr:{here}:repository/*",
-                    *("ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"),
-                ),
+                _allow(f"arn:aws:ecr:{here}:repository/*", *_IMAGE_READS),
                 _allow(f"arn:aws:logs:{here}:log-group:/aws/sagemaker/Endpoints/*", *_LOG_WRITES),
                 _allow("arn:aws:s3:::*", "s3:GetObject", "s3:ListBucket", "s3:PutObject"),
                 _allow(f"arn:aws:sns:{here}:*", "sns:Publish"),
@@ -87,13 +89,17 @@ def aws(session: boto3.Session, endpoint: str, *, account: str, region: str) -> 
     )
 
 
-def kubernetes(kubeconfig: Path, roles: Roles, *, region: str) -> None:
-    """Apply the CRDs, wait until they are served, and apply the default class; raises what the Kubernetes client does.
+def kubernetes(kubeconfig: Path, roles: Roles, *, region: str, git_url: str) -> None:
+    """Apply the CRDs, wait until they are served, and apply the default class, which builds what is below ``git_url``.
+
+    What guards approvals is applied before, so that no object is ever without it but for the second that the API server
+    takes to know a policy. Raises what the Kubernetes client does.
 
     Raises:
         PlatformError: the API server does not serve the CRDs in time.
     """
     with client.ApiClient(_configuration(kubeconfig)) as api:
+        _guard_approvals(api)
         definitions = client.ApiextensionsV1Api(api)
         for crd in (endpoint_crd(), endpoint_class_crd()):
             name = crd["metadata"]["name"]
@@ -107,13 +113,55 @@ def kubernetes(kubeconfig: Path, roles: Roles, *, region: str) -> None:
             VERSION,
             endpoint_class_crd()["spec"]["names"]["plural"],
             DEFAULT_CLASS,
-            _default_class(roles, region),
+            _default_class(roles, region, git_url),
             field_manager=_FIELD_MANAGER,
             force=True,
             _content_type=_APPLY,
         )
 
 
+def _guard_approvals(api: client.ApiClient) -> None:
+    registration = client.AdmissionregistrationV1Api(api)
+    for apply, manifest in (
+        (registration.patch_validating_admission_policy, approval_policy()),
+        (registration.patch_validating_admission_policy_binding, approval_binding()),
+        (client.RbacAuthorizationV1Api(api).patch_cluster_role, approver_role()),
+    ):
+        apply(manifest["metadata"]["name"], manifest, field_manager=_FIELD_MANAGER, force=True, _content_type=_APPLY)
+
+
+def _build_role(iam: "IAMClient", here: str) -> str:
+    """A role that can push to the repositories of classes, and to nothing else."""
+    return _role(
+        iam,
+        "build",
+        "codebuild.amazonaws.com",
+        [
+            _allow("*", "ecr:GetAuthorizationToken"),
+            _allow(f"arn:aws:ecr:{here}:repository/eep-*", *_IMAGE_READS, *_IMAGE_WRITES),
+            _allow(f"arn:aws:logs:{here}:log-group:/aws/codebuild/*", *_LOG_WRITES),
+        ],
+    )
+
+
+def _build_project(codebuild: "CodeBuildClient", role: str) -> None:
+    with suppress(codebuild.exceptions.ResourceAlreadyExistsException):
+        codebuild.create_project(
+            name=BUILD_PROJECT,
+            source={"type": "NO_SOURCE", "buildspec": "{version: 0.2, phases: {build: {commands: [true]}}}"},
+            artifacts={"type": "NO_ARTIFACTS"},
+            environment={
+                "type": "LINUX_CONTAINER",
+                "image": "aws/codebuild/standard:7.0",
+                "computeType": "BUILD_GENERAL1_SMALL",
+                "privilegedMode": True,
+            },
+            serviceRole=role,
+        )
+
+
+_IMAGE_READS = ("ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer")
+_IMAGE_WRITES = ("ecr:CompleteLayerUpload", "ecr:InitiateLayerUpload", "ecr:PutImage", "ecr:UploadLayerPart")
 _LOG_WRITES = ("logs:CreateLogGroup", "logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents")
 
 
@@ -162,7 +210,7 @@ def _is_established(definitions: client.ApiextensionsV1Api, name: str) -> bool:
     return any(condition.type == "Established" and condition.status == "True" for condition in conditions)
 
 
-def _default_class(roles: Roles, region: str) -> dict[str, Any]:
+def _default_class(roles: Roles, region: str, git_url: str) -> dict[str, Any]:
     return {
         "apiVersion": API_VERSION,
         "kind": endpoint_class_crd()["spec"]["names"]["kind"],
@@ -172,5 +220,6 @@ def _default_class(roles: Roles, region: str) -> dict[str, Any]:
             "executionRoleArn": roles.execution,
             "forwarderRoleArn": roles.forwarder,
             "invokeRoleArn": roles.invoke,
+            "builds": {"codeBuild": {"project": BUILD_PROJECT}, "gitUrl": git_url},
         },
     }

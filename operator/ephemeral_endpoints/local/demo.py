@@ -1,14 +1,10 @@
 """The whole story of one pull request on the embedded platform, told as it happens."""
 
-import hashlib
 import json
-import shutil
-import subprocess
-import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -16,13 +12,19 @@ from pathlib import Path
 from typing import Any, Final
 
 from ephemeral_endpoints.api.duration import parse_duration
+from ephemeral_endpoints.core.builds import CACHE_PREFIX
 from ephemeral_endpoints.local import operator, platform
+from ephemeral_endpoints.local.bootstrap import BUILD_LOGS
 from ephemeral_endpoints.local.errors import PlatformError
-from ephemeral_endpoints.local.workbench import Object, Workbench
+from ephemeral_endpoints.local.git import files_of
+from ephemeral_endpoints.local.workbench import Object, Workbench, condition, is_ready
 
 NAME: Final = "wine-pr-42"
+REPOSITORY: Final = "acme/wine"
+BRANCH: Final = "feature/less-regularization"
 REQUEST: Final = "samples/valid/named.json"
 _OK: Final = 200
+_BUILD_SECONDS: Final = 600
 _EMPTY_SECONDS: Final = 30
 _EXPIRY_SECONDS: Final = 3
 
@@ -39,33 +41,49 @@ class Story:
     seconds: dict[str, float] = field(default_factory=dict)
 
     def tell(self) -> None:
-        """Everything from the first push to the empty account. Raises PlatformError where the story goes wrong."""
-        with tempfile.TemporaryDirectory() as folder:
-            changed = changed_model(self.model, Path(folder))
-            first, second = revision_of(self.model), revision_of(changed)
-            with self._stage("build and push the image of the pull request's first commit"):
-                image = self.bench.push(self.model, first, report=self._detail)
-            with self._stage("apply one EphemeralEndpoint and wait until it is ready"):
-                self.bench.apply(NAME, spec(first, image))
-                ready = self.bench.wait_ready(NAME)
-            self._show(ready)
-            self._predict(ready, first)
-            with self._stage("build and push the image of the next commit"):
-                image = self.bench.push(changed, second, report=self._detail)
+        """Everything from the first commit to the empty account. Raises PlatformError where the story goes wrong."""
+        with self._stage("a pull request is opened: its first commit is pushed to a Git repository"):
+            first = self._push(files_of(self.model, below="model"), "Tell wines apart")
+        with self._stage("apply one EphemeralEndpoint: the commit is built, pushed and served"):
+            self.bench.apply(NAME, spec(first))
+            ready = self._follow()
+        self._show(ready)
+        self._predict(ready, first)
+        with self._stage("the next commit is pushed"):
+            second = self._push(changed_files(self.model), "Regularize less")
         with self._stage("apply the new revision under the same URL, while requests go on"):
-            ready = self._roll(second, image, ready)
+            ready = self._roll(second, ready)
         self._predict(ready, second)
         self._show_monitoring()
         with self._stage("the time to live runs out"):
-            self._expire(second, image, ready)
+            self._expire(second, ready)
         with self._stage("nothing is left"):
             self._prove_empty()
 
-    def _roll(self, revision: str, image: str, before: Object) -> Object:
+    def _push(self, files: Mapping[str, bytes], message: str) -> str:
+        revision = self.bench.platform.git.push(REPOSITORY, BRANCH, files, message=message)
+        self._detail(f"{revision[:12]} {message}")
+        return revision
+
+    def _follow(self) -> Object:
+        """Tell what becomes of the image until the object is ready."""
+        told: list[str] = []
+
+        def is_over(obj: Object) -> bool:
+            image = condition(obj, "ImageReady")
+            is_new = image.get("observedGeneration") == obj["metadata"]["generation"]
+            if is_new and (text := f"image: {image['reason']}, {image['message'].split('; the log')[0]}") not in told:
+                told.append(text)
+                self._detail(text)
+            return is_ready(obj)
+
+        return self.bench.wait(NAME, is_over, seconds=_BUILD_SECONDS, what="ready")
+
+    def _roll(self, revision: str, before: Object) -> Object:
         url, token = before["status"]["url"], self.bench.token(NAME)
         with requests_meanwhile(lambda: self.bench.call(url, self._request(), token=token).status_code) as answers:
-            self.bench.apply(NAME, spec(revision, image))
-            after = self.bench.wait_ready(NAME)
+            self.bench.apply(NAME, spec(revision))
+            after = self._follow()
         self._detail(f"{sum(answers.values())} requests meanwhile, answers by status: {dict(answers)}")
         if set(answers) != {_OK} or after["status"]["url"] != url:
             raise PlatformError("the rollout was not seamless")
@@ -85,25 +103,36 @@ class Story:
     def _show_monitoring(self) -> None:
         logs = self.bench.session.client("logs", endpoint_url=self.bench.platform.aws_endpoint)
         self.bench.control.flush_sagemaker()
-        for group in self.bench.contents()["LogGroup"]:
+        for group in [BUILD_LOGS, *self.bench.contents()["LogGroup"]]:
             events = logs.filter_log_events(logGroupName=group)["events"]
             last = events[-1]["message"].strip() if events else ""
             self._detail(f"{group}: {len(events)} lines, the last: {last[:100]}")
 
-    def _expire(self, revision: str, image: str, ready: Object) -> None:
+    def _expire(self, revision: str, ready: Object) -> None:
         age = datetime.now(UTC) - datetime.fromisoformat(ready["metadata"]["creationTimestamp"])
         ttl = f"{int(age.total_seconds()) + _EXPIRY_SECONDS}s"
         self._detail(f"spec.lifecycle.ttl becomes {parse_duration(ttl)}")
-        self.bench.apply(NAME, spec(revision, image) | {"lifecycle": {"ttl": ttl}})
+        self.bench.apply(NAME, spec(revision) | {"lifecycle": {"ttl": ttl}})
         self.bench.wait_gone(NAME)
 
     def _prove_empty(self) -> None:
         deadline = time.monotonic() + _EMPTY_SECONDS
-        while left := self.bench.contents():
+        while left := self.bench.left():
             if time.monotonic() > deadline:
                 raise PlatformError(f"still in AWS: {left}")
             time.sleep(0.2)
         self._detail("the lists of SageMaker, Lambda, API Gateway, CloudWatch and Logs are empty")
+        self._detail(f"in the class's repository, for the next pull request: {', '.join(self._tags()) or 'nothing'}")
+
+    def _tags(self) -> list[str]:
+        """The tags in the repositories that the operator made. Raises PlatformError for an image of a commit."""
+        ecr = self.bench.session.client("ecr", endpoint_url=self.bench.platform.aws_endpoint)
+        names = self.bench.contents().get("Repository", [])
+        images = [image for name in names for image in ecr.list_images(repositoryName=name)["imageIds"]]
+        tags = sorted(image["imageTag"] for image in images if "imageTag" in image)
+        if left := [tag for tag in tags if not tag.startswith(CACHE_PREFIX)]:
+            raise PlatformError(f"still in ECR: {left}")
+        return tags
 
     def _request(self) -> bytes:
         return (self.model / REQUEST).read_bytes()
@@ -137,44 +166,27 @@ def run(state: Path, model: Path, *, provider: str, say: Say) -> None:
     say(f"the whole story took {time.monotonic() - began:.1f} s")
 
 
-def spec(revision: str, image: str) -> dict[str, Any]:
+def spec(revision: str) -> dict[str, Any]:
     """The spec that CI would apply for a commit of the pull request."""
     return {
         "source": {
-            "repository": "acme/wine",
+            "repository": REPOSITORY,
             "pullRequest": 42,
             "revision": revision,
-            "branch": "feature/less-regularization",
+            "branch": BRANCH,
         },
-        "model": {"image": image},
+        "model": {"build": {"context": "model"}},
         "api": {"path": "/pr-42"},
     }
 
 
-def changed_model(model: Path, folder: Path) -> Path:
-    """The model as the pull request's next commit has it: a copy with another default hyperparameter."""
-    changed = Path(shutil.copytree(model, folder / "model", ignore=shutil.ignore_patterns("__pycache__")))
-    source = changed / "hyperparameters.py"
-    text = source.read_text()
-    default = "inverse_regularization: float = 1.0"
-    if default not in text:
-        raise PlatformError(f"{source} has no line {default!r} to change")
-    source.write_text(text.replace(default, "inverse_regularization: float = 0.05"))
-    return changed
-
-
-def revision_of(folder: Path) -> str:
-    """The commit that a folder is of; where git does not say, a hash of its files, which looks the same."""
-    try:
-        answer = subprocess.run(  # noqa: S603 - a fixed command
-            ["git", "-C", str(folder), "rev-parse", "HEAD"],  # noqa: S607 - whichever git the user has
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-    except (OSError, subprocess.CalledProcessError):
-        return _content_hash(folder)
-    return answer.stdout.strip()
+def changed_files(model: Path) -> dict[str, bytes]:
+    """The model as the pull request's next commit has it: with another default hyperparameter."""
+    files, name = files_of(model, below="model"), "model/hyperparameters.py"
+    default = b"inverse_regularization: float = 1.0"
+    if default not in files[name]:
+        raise PlatformError(f"{name} has no line {default.decode()!r} to change")
+    return {**files, name: files[name].replace(default, b"inverse_regularization: float = 0.05")}
 
 
 @contextmanager
@@ -194,15 +206,6 @@ def requests_meanwhile(send: Callable[[], int]) -> Iterator[Counter[int]]:
     finally:
         done.set()
         thread.join()
-
-
-def _content_hash(folder: Path) -> str:
-    digest = hashlib.sha1(usedforsecurity=False)
-    for path in sorted(folder.rglob("*")):
-        if path.is_file() and "__pycache__" not in path.parts:
-            digest.update(f"{path.relative_to(folder)}\0".encode())
-            digest.update(path.read_bytes())
-    return digest.hexdigest()
 
 
 def _totals(bench: Workbench) -> Counter[str]:

@@ -20,6 +20,7 @@ from ephemeral_endpoints.local.aws import ministack, services
 from ephemeral_endpoints.local.aws.services import Ports
 from ephemeral_endpoints.local.controlplane.lock import exclusive
 from ephemeral_endpoints.local.errors import PlatformError
+from ephemeral_endpoints.local.git import GitHost
 from ephemeral_endpoints.local.paths import cache_dir, private_dir, write_atomically
 from ephemeral_endpoints.local.processes import find, stop_all
 
@@ -38,6 +39,11 @@ class Platform:
     region: str
     account: str
     environment: dict[str, str]
+
+    @property
+    def git(self) -> GitHost:
+        """Where the pull requests come from that are built."""
+        return GitHost(self.state / "git")
 
     @property
     def registry(self) -> str:
@@ -72,7 +78,7 @@ def up(state: Path, *, provider: str = "auto", report: Report = print) -> Platfo
         roles = bootstrap.aws(
             services.session(), platform.aws_endpoint, account=platform.account, region=platform.region
         )
-        bootstrap.kubernetes(platform.kubeconfig, roles, region=platform.region)
+        bootstrap.kubernetes(platform.kubeconfig, roles, region=platform.region, git_url=platform.git.url)
         return platform
 
 

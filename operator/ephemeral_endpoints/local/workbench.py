@@ -1,11 +1,10 @@
-"""What a person does with a platform: push an image, apply an object, wait for it, call it, look at what is in AWS."""
+"""What a person does with a platform: apply an object, wait for it, call it, look at what is in AWS."""
 
 import base64
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any, Final
 
 import boto3
@@ -19,10 +18,7 @@ from ephemeral_endpoints.local.aws import services
 from ephemeral_endpoints.local.aws.client import ControlClient
 from ephemeral_endpoints.local.aws.contents import Contents, contents
 from ephemeral_endpoints.local.bootstrap import EXAMPLE_REPOSITORY
-from ephemeral_endpoints.local.containers import registry
-from ephemeral_endpoints.local.containers.build import build_model_image
 from ephemeral_endpoints.local.errors import PlatformError
-from ephemeral_endpoints.local.paths import cache_dir
 from ephemeral_endpoints.local.platform import Platform
 
 _APPLY: Final = "application/apply-patch+yaml"
@@ -61,12 +57,6 @@ class Workbench:
 
     platform: Platform
     namespace: str = "default"
-
-    def push(self, folder: Path, revision: str, *, report: Callable[[str], None] = lambda _: None) -> str:
-        """Build the image of a model's folder, push it under the revision, and return the URI that an object names."""
-        image = build_model_image(folder, revision=revision, cache=cache_dir() / "images", report=report)
-        registry.push(image, registry=self.platform.registry, repository=EXAMPLE_REPOSITORY, tag=revision)
-        return self.image_uri(revision)
 
     def image_uri(self, tag: str) -> str:
         """The URI of an image in the example's repository."""
@@ -144,6 +134,10 @@ class Workbench:
     def contents(self) -> Contents:
         """Everything of the operator's kinds that exists in the embedded AWS, whoever made it."""
         return contents(self.session, self.platform.aws_endpoint)
+
+    def left(self) -> Contents:
+        """What exists there beside the repositories of classes, which stay for as long as their classes do."""
+        return {kind: names for kind, names in self.contents().items() if kind != "Repository"}
 
     @cached_property
     def control(self) -> ControlClient:

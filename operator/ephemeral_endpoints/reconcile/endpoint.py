@@ -43,6 +43,7 @@ class EndpointReconciler:
         endpoint = store.endpoint(key)
         if endpoint is None or _is_released(endpoint):
             self._memories.pop(key, None)
+            self._context.builds.forget(key)
             if endpoint is not None:
                 store.remove(key, endpoint.metadata.uid)
             return None
@@ -91,6 +92,8 @@ class EndpointReconciler:
         await run.account.refresh(run.account.kinds, since=self._context.clock())
         memory.retries.keep_only(frozenset())
         memory.asked_at, memory.token, memory.answered_by = asked_at, None, ()
+        if order := run.subject.order:
+            self._context.builds.again(run.subject.klass, order.image)
 
     async def _adopted(
         self, key: ObjectKey, endpoint: EphemeralEndpoint, klass: EphemeralEndpointClass

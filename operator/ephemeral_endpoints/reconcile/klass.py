@@ -6,7 +6,6 @@ from typing import Any, Final
 from ephemeral_endpoints.api.endpoint_class import EphemeralEndpointClass
 from ephemeral_endpoints.aws.account import Account, Identity
 from ephemeral_endpoints.core import conditions, status
-from ephemeral_endpoints.core.apis import desired_of_class
 from ephemeral_endpoints.core.backoff import delay
 from ephemeral_endpoints.core.conditions import Verdict
 from ephemeral_endpoints.core.desired import Subject
@@ -14,6 +13,7 @@ from ephemeral_endpoints.core.errors import Problem, Unauthenticated
 from ephemeral_endpoints.core.names import owner_hash
 from ephemeral_endpoints.core.plan import Step
 from ephemeral_endpoints.core.resources import Key
+from ephemeral_endpoints.core.shared import desired_of_class
 from ephemeral_endpoints.kube.rest import Conflict, Gone
 from ephemeral_endpoints.kube.store import FINALIZER, ObjectKey
 from ephemeral_endpoints.reconcile.act import View, converge
@@ -96,9 +96,17 @@ class ClassReconciler:
     ) -> list[Problem]:
         def look() -> View:
             own = account.inventory.of(identity.owner)
+            users = account.inventory.users_of(own)
             used, is_complete = self._context.placements.of(self._living(key, klass))
-            wanted = desired_of_class(self._context.cluster_id, klass, used, is_complete=is_complete)
-            return View(wanted, own, account.inventory.users_of(own))
+            wanted = desired_of_class(
+                self._context.cluster_id,
+                klass,
+                used,
+                is_complete=is_complete,
+                makes_images=any(user.spec.model.image is None for _, user in self._context.store.of_class(key.name)),
+                is_used=bool(users.keys() - own.keys()),
+            )
+            return View(wanted, own, users)
 
         steps: list[Step] = []
         errors: dict[Key, Problem] = {}

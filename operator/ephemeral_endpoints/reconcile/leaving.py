@@ -16,6 +16,7 @@ from ephemeral_endpoints.core.resources import Haves
 from ephemeral_endpoints.core.tags import RETAINED_MARKS
 from ephemeral_endpoints.kube.store import ObjectKey
 from ephemeral_endpoints.reconcile.act import View
+from ephemeral_endpoints.reconcile.collection import collect_last, is_being_made
 from ephemeral_endpoints.reconcile.marking import mark
 from ephemeral_endpoints.reconcile.report import Facts
 from ephemeral_endpoints.reconcile.run import TAGS, Context, Run
@@ -32,6 +33,7 @@ _EXPIRED: Final = ("Expired", "the time to live is over")
 async def leave(context: Context, run: Run) -> float | None:
     """Reconcile an object that is deleted or expired; returns in how many seconds it is due again."""
     context.quotas.keep_only(run.account.scope, run.identity.uid, ())
+    context.builds.wants_nothing(run.key, run.subject.klass)
     if _is_to_be_deleted(run):
         await _delete(context, run)
     if _is_revived(context, run):
@@ -52,10 +54,12 @@ async def leave(context: Context, run: Run) -> float | None:
     left = run.own
     if not left:
         context.placements.forget(run.identity.owner)
-    if not left and _is_deleted(context, run):
+    is_made = not left and is_being_made(context, run)
+    if not left and not is_made and _is_deleted(context, run):
+        await collect_last(context, run)
         await _let_go(context, run)
         return None
-    await _report(context, run, left)
+    await _report(context, run, left, is_made=is_made)
     if not left:
         context.wake_neighbours(run)
     return AGAIN_SECONDS if left and is_believed_gone else context.retry_due(run.memory)
@@ -160,8 +164,9 @@ async def _release(context: Context, key: ObjectKey, uid: str) -> None:
     logger.info("the object is released", extra=extra)
 
 
-async def _report(context: Context, run: Run, left: Haves) -> None:
+async def _report(context: Context, run: Run, left: Haves, *, is_made: bool) -> None:
     reason, message = _DELETED if _is_deleted(context, run) else _EXPIRED
+    message = f"{message}; the build of its image is being stopped" if is_made else message
     verdicts = conditions.of_leaving(reason, message, left.values(), tuple(run.errors.values()))
     endpoint = run.current(context.store).endpoint
     await context.reporter.tell(run.key, endpoint, Facts(verdicts, own=left, subject=run.subject))

@@ -8,14 +8,14 @@ from ephemeral_endpoints.aws.account import Account
 from ephemeral_endpoints.core import conditions
 from ephemeral_endpoints.core.conditions import Situation
 from ephemeral_endpoints.core.desired import AS_IT_IS, NOTHING, Resolved, Subject, desired
-from ephemeral_endpoints.core.errors import AwsError, Unauthenticated
 from ephemeral_endpoints.core.paths import Claim, holder_of
 from ephemeral_endpoints.core.plan import Desired, is_ready
 from ephemeral_endpoints.core.resources import EndpointSpec, FunctionSpec, Key, Kind
 from ephemeral_endpoints.kube.client import secret_name
 from ephemeral_endpoints.kube.store import ObjectKey
-from ephemeral_endpoints.reconcile import steering
+from ephemeral_endpoints.reconcile import images, steering
 from ephemeral_endpoints.reconcile.act import View
+from ephemeral_endpoints.reconcile.collection import collect_replaced
 from ephemeral_endpoints.reconcile.observe import probe_delay
 from ephemeral_endpoints.reconcile.report import Facts
 from ephemeral_endpoints.reconcile.run import IMAGE, Context, Run
@@ -25,6 +25,7 @@ async def live(context: Context, run: Run) -> float | None:
     """Reconcile a living object; returns in how many seconds it is due again."""
     if run.subject.endpoint.spec.suspend:
         context.quotas.keep_only(run.account.scope, run.identity.uid, ())
+        context.builds.wants_nothing(run.key, run.subject.klass)
         facts = Facts(conditions.of_suspended(), own=run.own, subject=run.subject, keep_conditions=True)
         await context.reporter.tell(run.key, run.subject.endpoint, facts)
         return _due_by_age(context, run)
@@ -32,7 +33,7 @@ async def live(context: Context, run: Run) -> float | None:
     if place.api not in run.others:
         context.wake(ObjectKey(None, run.subject.klass.metadata.name))
     token = context.observer.token(run.subject, context.store.raw(run.key), run.memory)
-    await asyncio.gather(_look_up_images(context, run), token)
+    await asyncio.gather(images.look_up(context, run), token)
     await run.act(lambda: _view(context, run, place), context)
     if run.is_gone(context.store):
         return None
@@ -79,20 +80,6 @@ def _is_in_place(run: Run, view: View) -> bool:
     return not view.desired.hold and all(want.key not in run.errors and is_ready(want, there) for want in wants)
 
 
-async def _look_up_images(context: Context, run: Run) -> None:
-    retries = run.memory.retries
-    if IMAGE in retries.standing(context.clock()):
-        return
-    try:
-        await context.observer.images(run.subject, run.account, run.memory)
-    except Unauthenticated:
-        raise
-    except AwsError as error:
-        retries.note(IMAGE, error, context.clock())
-    else:
-        retries.clear(IMAGE)
-
-
 async def _report(context: Context, run: Run, view: View, url: str | None, place: _Place) -> None:
     memory, subject = run.memory, run.subject
     image_failure = memory.retries.failures.get(IMAGE)
@@ -124,6 +111,8 @@ async def _report(context: Context, run: Run, view: View, url: str | None, place
         bill=steering.bill(run),
     )
     await context.reporter.tell(run.key, subject.endpoint, facts)
+    if facts.serves and memory.images.replaced:
+        await collect_replaced(context, run)
 
 
 def _path_holder(context: Context, run: Run) -> Claim | None:
@@ -170,8 +159,8 @@ def _due(context: Context, run: Run, url: str | None) -> float:
         waits.append(max(0.0, (run.steered.next_at - context.now()) / timedelta(seconds=1)))
     if (retry := context.retry_due(memory)) is not None:
         waits.append(retry)
-    if memory.images.unresolved(run.subject.images):
-        waits.append(max(0.0, memory.images.due - context.clock()))
+    if (looked := images.due(context, run)) is not None:
+        waits.append(looked)
     if memory.last_lines_due is not None:
         waits.append(max(0.0, memory.last_lines_due - context.clock()))
     if url and memory.probes:

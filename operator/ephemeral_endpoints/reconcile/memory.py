@@ -65,6 +65,13 @@ class Images:
     due: float = 0.0
     """When to look again for those that are missing."""
 
+    looked_at: float = 0.0
+    repository: str = ""
+    """Which repository the class's images are in: one that was deleted and made again is another, and empty."""
+
+    replaced: set[str] = field(default_factory=set)
+    """The images of earlier revisions, which may go once this one serves."""
+
     def digests(self, revision: str) -> dict[str, str]:
         """The digests that are known for this very revision."""
         if revision != self.revision:
@@ -74,6 +81,15 @@ class Images:
     def unresolved(self, uris: frozenset[str]) -> frozenset[str]:
         """Those that were never looked up, or could not be found yet."""
         return frozenset(uri for uri in uris if uri not in self.states or self.states[uri].digest is None)
+
+    def is_pinned(self, uri: str) -> bool:
+        """Whether it is known which image it is."""
+        return uri in self.states and self.states[uri].digest is not None
+
+    def is_polled(self, uri: str) -> bool:
+        """Whether nobody tells when there is news of it."""
+        state = self.states.get(uri)
+        return state is None or (state.problem is not None and not state.problem.is_told)
 
     def overall(self, uris: frozenset[str]) -> ImageState | None:
         """What is wrong with any of them, else that all of them are pinned; None while one was not looked up."""

@@ -1,6 +1,5 @@
 """Observe: what is not in the shared inventory and concerns one object alone. It is asked for once and remembered."""
 
-import asyncio
 import hashlib
 from collections.abc import Callable, Mapping
 from typing import Any, Final
@@ -11,14 +10,12 @@ from ephemeral_endpoints.aws.logs import last_lines
 from ephemeral_endpoints.core import conditions
 from ephemeral_endpoints.core.backoff import poll_delay
 from ephemeral_endpoints.core.desired import Subject
-from ephemeral_endpoints.core.images import ImageReference, ImageState, refusal
 from ephemeral_endpoints.core.names import endpoint_logs
 from ephemeral_endpoints.core.resources import Have
 from ephemeral_endpoints.kube.client import Kube
-from ephemeral_endpoints.reconcile.memory import Images, Memory
+from ephemeral_endpoints.reconcile.memory import Memory
 from ephemeral_endpoints.reconcile.probe import Probe
 
-IMAGE_POLL_SECONDS: Final = (2.0, 30.0)
 PROBE_POLL_SECONDS: Final = (0.25, 10.0)
 TOKEN_KEPT_SECONDS: Final = 300.0
 LAST_LINES: Final = 5
@@ -33,30 +30,6 @@ class Observer:
         self._kube = kube
         self._probe = probe
         self._clock = clock
-
-    async def images(self, subject: Subject, account: Account, memory: Memory) -> None:
-        """Resolve every image once for a revision; look again for those that are missing. Raises AwsError."""
-        known, revision = memory.images, subject.endpoint.spec.source.revision
-        if known.revision != revision:
-            known = memory.images = Images(revision, states=_pinned(subject))
-        wanted = known.unresolved(subject.images)
-        is_new = any(uri not in known.states for uri in wanted)
-        if not wanted or not (is_new or self._clock() >= known.due):
-            return
-        known.looks += 1
-        first, longest = IMAGE_POLL_SECONDS
-        known.due = self._clock() + poll_delay(known.looks, first=first, longest=longest)
-        found = await asyncio.gather(*(self._image(subject, account, uri) for uri in sorted(wanted)))
-        known.states |= dict(found)
-
-    async def _image(self, subject: Subject, account: Account, uri: str) -> tuple[str, ImageState]:
-        reference = ImageReference.parse(uri)
-        spec, scope = subject.klass.spec, account.scope
-        refused = refusal(
-            reference, region=scope.region, account=scope.account_id, allowed=tuple(spec.images.allowed_repositories)
-        )
-        calls = account.calls.on_behalf_of(subject.names.owner, account.calls.lane)
-        return uri, refused or await account.images.resolve(calls, reference)
 
     async def token(self, subject: Subject, raw: Mapping[str, Any], memory: Memory) -> None:
         """Read the object's token, so that a Secret that was changed or deleted counts within minutes."""
@@ -104,18 +77,6 @@ def probe_delay(memory: Memory) -> float:
     """Seconds until the URL is asked again."""
     first, longest = PROBE_POLL_SECONDS
     return poll_delay(max(memory.probes, 1), first=first, longest=longest)
-
-
-def _pinned(subject: Subject) -> dict[str, ImageState]:
-    """What the status recorded for these very images and this revision.
-
-    A tag that moves meanwhile does not move what is served.
-    """
-    known = subject.endpoint.status
-    if known.revision != subject.endpoint.spec.source.revision:
-        return {}
-    recorded = [known.image, *(variant.image for variant in known.variants)]
-    return {image.uri: ImageState(digest=image.digest) for image in recorded if image}
 
 
 def _was_ready(status: EphemeralEndpointStatus, generation: int) -> bool:

@@ -87,7 +87,7 @@ class Reporter:
             url=facts.url or (before.url if facts.keep_conditions else None),
             endpoint_name=subject.names.base if subject else before.endpoint_name,
             serving=subject.serving if subject else before.serving,
-            image=status.resolved_image(spec.model.image, facts.digests) or before.image,
+            image=(status.resolved_image(subject.image, facts.digests) if subject else None) or before.image,
             variants=status.served_variants(subject.variants, facts.digests) if subject else before.variants,
             revision=spec.source.revision if facts.serves else before.revision,
             expires_at=subject.lifetime.expires_at if subject else before.expires_at,

@@ -17,6 +17,7 @@ from ephemeral_endpoints.core.steering import Steered
 from ephemeral_endpoints.kube.client import Kube
 from ephemeral_endpoints.kube.store import ObjectKey, Store
 from ephemeral_endpoints.reconcile.act import View, converge
+from ephemeral_endpoints.reconcile.builds import Builds
 from ephemeral_endpoints.reconcile.gate import Gate
 from ephemeral_endpoints.reconcile.memory import Memory
 from ephemeral_endpoints.reconcile.observe import Observer
@@ -45,6 +46,7 @@ class Context:
     reporter: Reporter
     placements: Placements
     quotas: Quotas
+    builds: Builds
     wake: Callable[[ObjectKey], None]
     now: Callable[[], datetime]
     clock: Callable[[], float]

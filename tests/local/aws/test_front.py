@@ -45,6 +45,7 @@ CALLS: list[tuple[str, str, dict[str, Any], str, int]] = [
         400,
     ),
     ("cloudwatch", "DescribeAlarms", {}, "Throttling", 400),
+    ("codebuild", "ListProjects", {}, "ThrottlingException", 400),
     ("ecr", "DescribeRepositories", {}, "ThrottlingException", 400),
     ("events", "ListRules", {}, "ThrottlingException", 400),
     ("iam", "ListRoles", {}, "Throttling", 400),

@@ -37,7 +37,9 @@ async def _serving(stack: AsyncExitStack, application: web.Application) -> TestS
 
 
 async def _asker(stack: AsyncExitStack, upstream: str) -> Ask:
-    front = Front(public_url="http://127.0.0.1:1", upstream=upstream, sagemaker=upstream, meter=Meter())
+    front = Front(
+        public_url="http://127.0.0.1:1", upstream=upstream, sagemaker=upstream, codebuild=upstream, meter=Meter()
+    )
     server = await _serving(stack, front.application())
     session = await stack.enter_async_context(aiohttp.ClientSession(auto_decompress=False))
 

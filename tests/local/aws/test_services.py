@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from ephemeral_endpoints.local.aws import ministack, services
-from ephemeral_endpoints.local.aws.services import FRONT, SAGEMAKER, Ports
+from ephemeral_endpoints.local.aws.services import CODEBUILD, FRONT, SAGEMAKER, Ports
 from ephemeral_endpoints.local.processes import find, stop
 
 
@@ -17,13 +17,13 @@ def state(tmp_path: Path) -> Iterator[Path]:
 def test_start_is_idempotent_and_replaces_what_is_gone(state: Path) -> None:
     ports = Ports.free()
     services.start(state, ports)
-    before = {name: find(name, state) for name in (ministack.NAME, FRONT, SAGEMAKER)}
+    before = {name: find(name, state) for name in (ministack.NAME, FRONT, SAGEMAKER, CODEBUILD)}
     assert services.status(state, ports) == dict.fromkeys(before, True)
 
     front = before[FRONT]
     assert front is not None
     stop(front, grace_seconds=0)
-    assert services.status(state, ports) == {ministack.NAME: True, FRONT: False, SAGEMAKER: True}
+    assert services.status(state, ports) == {**dict.fromkeys(before, True), FRONT: False}
 
     services.start(state, ports)
     after = {name: find(name, state) for name in before}
@@ -32,7 +32,7 @@ def test_start_is_idempotent_and_replaces_what_is_gone(state: Path) -> None:
 
 
 def test_clients_get_no_other_configuration_than_the_embedded_one() -> None:
-    environment = services.client_environment(Ports(1, 2, 3))
+    environment = services.client_environment(Ports(1, 2, 3, 4))
     assert environment["AWS_ENDPOINT_URL"] == "http://127.0.0.1:1"
     assert set(environment) == {
         "AWS_ACCESS_KEY_ID",

@@ -1,8 +1,13 @@
 """A result with a figure of its own everywhere, to be changed by tests."""
 
+from dataclasses import replace
+
 from ephemeral_endpoints.local.bench.figures import Bound, Spread
 from ephemeral_endpoints.local.bench.results import (
+    Builds,
+    BuildTimes,
     Burst,
+    Imaged,
     Machine,
     Measured,
     Memory,
@@ -13,15 +18,14 @@ from ephemeral_endpoints.local.bench.results import (
 )
 
 MB = 1024**2
+MACHINE = Machine("2026-11-21", "abc1234", "A processor", 2, 24 * 1024**3, 0.5, {"Python": "3.11.4", "kopf": "1.45.2"})
 
 
 def measured(objects: int = 300) -> Measured:
     """A result that keeps every promise."""
     return Measured(
         objects=objects,
-        machine=Machine(
-            "2026-11-21", "abc1234", "A processor", 2, 24 * 1024**3, 0.5, {"Python": "3.11.4", "kopf": "1.45.2"}
-        ),
+        machine=MACHINE,
         create_seconds=5.0,
         burst=Burst(
             seconds=200.0,
@@ -65,4 +69,21 @@ def measured(objects: int = 300) -> Measured:
         ),
         left_behind=0,
         naive=Naive(30, 30.0, 60.0, {"DescribeEndpoint": 60.0}, {"PATCH ephemeralendpoints/status": 60.0}),
+    )
+
+
+def builds() -> Builds:
+    """Builds of three rounds, of which the second is the median."""
+    return Builds(
+        machine=replace(MACHINE, commit="def5678"),
+        cold=[_imaged(20.0 + seconds, BuildTimes(0.25 + seconds, 19.0, 0.5 + seconds)) for seconds in (1.0, 0.0, -0.1)],
+        warm=[_imaged(4.0 + seconds, BuildTimes(0.02, 3.5, 0.4)) for seconds in (-1.0, 0.0, 9.0)],
+        present=[_imaged(0.1, None)] * 3,
+    )
+
+
+def _imaged(seconds: float, build: BuildTimes | None) -> Imaged:
+    asking = {"codebuild StartBuild": 1.0, "codebuild BatchGetBuilds": seconds} if build else {}
+    return Imaged(
+        image_seconds=seconds, ready_seconds=seconds + 2, calls={"ecr BatchGetImage": 1.0, **asking}, build=build
     )

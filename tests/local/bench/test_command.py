@@ -25,6 +25,14 @@ def test_sizes_are_measured_as_asked_for(
     assert measured == sizes, why
 
 
+def test_builds_are_measured_alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    measured: list[Path] = []
+    monkeypatch.setattr(run, "run_builds", lambda _, plan, **__: measured.append(plan.model))
+    monkeypatch.setattr(run, "run", lambda *_, **__: pytest.fail("sizes were measured"))
+    assert main(["local", "bench", "--state", str(tmp_path), "--builds", "--model", "other"]) == 0
+    assert measured == [Path("other")]
+
+
 @pytest.mark.parametrize("sizes", ["0", "1,-2", "many", "", "1;2"])
 def test_what_is_no_number_of_objects_is_refused(sizes: str) -> None:
     with pytest.raises(SystemExit) as refused:

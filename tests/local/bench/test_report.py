@@ -1,9 +1,10 @@
+import json
 from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
-from tests.local.bench.samples import MB, measured
+from tests.local.bench.samples import MB, builds, measured
 
 from ephemeral_endpoints.local.bench import plots, report, targets
 from ephemeral_endpoints.local.bench.results import ADAPTER, Measured, Memory, Results
@@ -76,7 +77,7 @@ def test_the_naive_reconciler_is_compared_at_the_same_and_at_the_largest_size() 
 
 
 def test_results_survive_being_kept() -> None:
-    results = Results({1: measured(1), 300: replace(measured(300), naive=None)})
+    results = Results({1: measured(1), 300: replace(measured(300), naive=None)}, builds())
     assert ADAPTER.validate_json(ADAPTER.dump_json(results)) == results
 
 
@@ -99,3 +100,34 @@ def test_plots_do_not_change_with_the_day(tmp_path: Path) -> None:
         plots.draw(Results({1: measured(1), 300: measured(300)}), tmp_path / name)
     for path in (tmp_path / "a").iterdir():
         assert path.read_bytes() == (tmp_path / "b" / path.name).read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("row", "expected", "why"),
+    [
+        ("application until `ImageReady`", ["20.00", "4.00", "0.10"], "of three rounds the one in the middle"),
+        ("application until `Ready`", ["22.00", "6.00", "2.10"], ""),
+        ("the build itself", ["19.00", "3.50", ""], "what is there is not built"),
+        ("operator: application until StartBuild", ["0.25", "0.02", ""], ""),
+        ("operator: end of the build until `ImageReady`", ["0.50", "0.40", ""], ""),
+        ("codebuild StartBuild", ["1", "1", "0"], "calls that a case did not make are none"),
+        ("codebuild BatchGetBuilds", ["20", "4", "0"], ""),
+        ("builds", ["2026-11-21", "`def5678`", "A processor, 2 cores, 24 GB, load 0.5"], "measured another day"),
+    ],
+)
+def test_builds_are_told_by_their_medians(row: str, expected: list[str], why: str) -> None:
+    page = report.render(Results({300: measured()}, builds()), "benchmarks")
+    assert _row(page, row) == expected, why
+    assert "medians of\n3 rounds" in page
+
+
+def test_without_builds_there_is_no_section_of_them() -> None:
+    page = _render(measured())
+    assert "Builds" not in page
+    assert "| builds" not in page
+
+
+def test_results_that_were_kept_before_builds_were_measured_are_read() -> None:
+    kept = json.loads(ADAPTER.dump_json(Results({300: measured()})))
+    del kept["builds"]
+    assert ADAPTER.validate_json(json.dumps(kept)) == Results({300: measured()})

@@ -1,7 +1,10 @@
 from pathlib import Path
 
+import pytest
+from tests.local.bench.samples import builds, measured
+
 from ephemeral_endpoints.local import platform
-from ephemeral_endpoints.local.bench import run
+from ephemeral_endpoints.local.bench import building, run
 from ephemeral_endpoints.local.bench.results import Results
 from ephemeral_endpoints.local.bench.run import Plan
 from ephemeral_endpoints.local.bench.scenario import Windows
@@ -27,3 +30,40 @@ def test_two_objects_are_measured_and_nothing_is_left(tmp_path: Path) -> None:
     assert any("all are ready" in line for line in said)
     run.write(tmp_path / "page.md", Results({2: found}))
     assert (tmp_path / "page.md").read_text().startswith("# Benchmarks")
+
+
+@pytest.fixture
+def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A state beside which results can be kept, where measuring takes no time."""
+    pytest.importorskip("matplotlib")
+    found = builds()
+    cases = {"cold": found.cold, "warm": found.warm, "present": found.present}
+    monkeypatch.setattr(building, "measure", lambda *_, **__: cases)
+    monkeypatch.setattr(run, "machine", lambda: found.machine)
+    monkeypatch.setattr(run, "measure", lambda _, size, **__: measured(size))
+    return tmp_path / "bench"
+
+
+@pytest.mark.parametrize("builds_first", [True, False])
+def test_builds_and_sizes_are_measured_apart_and_kept_together(state: Path, builds_first: bool) -> None:  # noqa: FBT001 - a column
+    page, said = state.with_name("page.md"), list[str]()
+
+    def measure(*, of_builds: bool) -> None:
+        if of_builds:
+            run.run_builds(state, plan=SHORT, page=page, say=said.append)
+        else:
+            run.run(state, [1, 2], plan=SHORT, page=page, say=said.append)
+
+    measure(of_builds=builds_first)
+    measure(of_builds=not builds_first)
+    kept = run.load(state.with_name("bench-results.json"))
+    assert kept == Results({1: measured(1), 2: measured(2)}, builds())
+    assert "## Builds" in page.read_text()
+
+
+def test_builds_alone_make_no_page_but_are_kept(state: Path) -> None:
+    page, said = state.with_name("page.md"), list[str]()
+    run.run_builds(state, plan=SHORT, page=page, say=said.append)
+    assert not page.exists()
+    assert run.load(state.with_name("bench-results.json")).builds == builds()
+    assert "there is no page before" in said[-1]

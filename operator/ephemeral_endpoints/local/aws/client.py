@@ -81,8 +81,19 @@ class ControlClient:
         """Deliver SageMaker's logs, metrics, events and captured data that wait, now."""
         self._call("POST", "/_sagemaker/flush")
 
+    def codebuild_settings(self) -> dict[str, Any]:
+        """CodeBuild's settings: delays, failures, limits."""
+        settings: dict[str, Any] = self._call("GET", "/_codebuild/settings")
+        return settings
+
+    def patch_codebuild_settings(self, patch: Mapping[str, Any]) -> dict[str, Any]:
+        """Change CodeBuild's settings by a JSON merge patch (RFC 7396); returns all of them."""
+        settings: dict[str, Any] = self._call("PATCH", "/_codebuild/settings", json=patch)
+        return settings
+
     def reset(self) -> None:
         """Empty the whole account and then the meter: as just started."""
+        self._call("POST", "/_codebuild/reset")
         self._call("POST", "/_sagemaker/reset")
         self._call("POST", "/_ministack/reset")
         self.reset_meter()

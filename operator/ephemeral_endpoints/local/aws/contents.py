@@ -3,6 +3,7 @@
 The proof that nothing is left behind is independent of the operator's code.
 """
 
+import re
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -14,9 +15,18 @@ if TYPE_CHECKING:
 Contents = dict[str, list[str]]
 """Names by kind; kinds of which there is nothing are left out."""
 
+_OURS = re.compile("(.+/)?eep-")
+"""The other repositories are of those who push images."""
+
+_OF_PROJECTS = "/aws/codebuild/"
+"""Logs of builds are of their project, which the operator only uses."""
+
 
 def contents(session: boto3.Session, endpoint: str) -> Contents:
-    """Everything of the kinds that the operator makes, whoever made it. Blocks for a dozen calls."""
+    """Everything of the kinds that the operator makes, whoever made it; of repositories only what it could have made.
+
+    Blocks for a dozen calls.
+    """
     sagemaker = session.client("sagemaker", endpoint_url=endpoint)
     functions = session.client("lambda", endpoint_url=endpoint).get_paginator("list_functions")
     gateway = session.client("apigatewayv2", endpoint_url=endpoint)
@@ -24,6 +34,7 @@ def contents(session: boto3.Session, endpoint: str) -> Contents:
     alarms = session.client("cloudwatch", endpoint_url=endpoint).get_paginator("describe_alarms")
     scaling = session.client("application-autoscaling", endpoint_url=endpoint)
     targets = scaling.get_paginator("describe_scalable_targets")
+    repositories = session.client("ecr", endpoint_url=endpoint).get_paginator("describe_repositories")
     found = {
         "Endpoint": [
             each["EndpointName"]
@@ -44,8 +55,19 @@ def contents(session: boto3.Session, endpoint: str) -> Contents:
             for each in page["ScalableTargets"]
         ],
         "Function": [each["FunctionName"] for page in functions.paginate() for each in page["Functions"]],
-        "LogGroup": [each["logGroupName"] for page in groups.paginate() for each in page["logGroups"]],
+        "LogGroup": [
+            each["logGroupName"]
+            for page in groups.paginate()
+            for each in page["logGroups"]
+            if not each["logGroupName"].startswith(_OF_PROJECTS)
+        ],
         "Alarm": [each["AlarmName"] for page in alarms.paginate() for each in page["MetricAlarms"]],
+        "Repository": [
+            each["repositoryName"]
+            for page in repositories.paginate()
+            for each in page["repositories"]
+            if _OURS.match(each["repositoryName"])
+        ],
         **_of_apis(gateway),
     }
     return {kind: sorted(names) for kind, names in found.items() if names}

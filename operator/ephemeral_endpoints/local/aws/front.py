@@ -1,12 +1,12 @@
 """The one address of the embedded AWS: routes every call to what serves it, and meters it on the way.
 
-    python -m ephemeral_endpoints.local.aws.front --port P --upstream URL --sagemaker URL
+    python -m ephemeral_endpoints.local.aws.front --port P --upstream URL --sagemaker URL --codebuild URL
 
 Control calls are routed by their signature's credential scope: SageMaker, its runtime and the automatic scaling of its
-endpoints to `--sagemaker`, all others to `--upstream`, the emulator. Beside them it serves, unmetered, the image
-registry (`/v2/`) and the control interfaces of all three (`/_meter/`, `/_sagemaker/`, `/_ministack/`), and below
-`/_api/<id>` the HTTP APIs, counted as `execute-api`. Signatures are not checked and not renewed: the emulator does not
-ask for them.
+endpoints to `--sagemaker`, CodeBuild to `--codebuild`, all others to `--upstream`, the emulator. Beside them it serves,
+unmetered, the image registry (`/v2/`) and the control interfaces of all four (`/_meter/`, `/_sagemaker/`,
+`/_codebuild/`, `/_ministack/`), and below `/_api/<id>` the HTTP APIs, counted as `execute-api`. Signatures are not
+checked and not renewed: the emulator does not ask for them.
 """
 
 import argparse
@@ -33,6 +33,7 @@ from ephemeral_endpoints.local.aws.relay import (
 from ephemeral_endpoints.local.aws.wire import Request, data_plane_call, error_response, identify, is_registry
 
 _HOST = "127.0.0.1"
+_CODEBUILD = "codebuild"
 _SAGEMAKER = frozenset({"application-autoscaling", "sagemaker", "sagemaker-runtime"})
 _READ_BODY_UP_TO_BYTES = 4 * 1024 * 1024
 """A larger body is streamed unseen: its operation is known by path or header, its resource maybe not."""
@@ -43,10 +44,11 @@ _log = logging.getLogger(__name__)
 class Front:
     """The routing of one front. `public_url` is where clients reach it; the others, where the services are."""
 
-    def __init__(self, *, public_url: str, upstream: str, sagemaker: str, meter: Meter) -> None:
+    def __init__(self, *, public_url: str, upstream: str, sagemaker: str, codebuild: str, meter: Meter) -> None:
         self._public_url = public_url
         self._upstream = upstream.rstrip("/")
         self._sagemaker = sagemaker.rstrip("/")
+        self._codebuild = codebuild.rstrip("/")
         self._meter = meter
         self._session: aiohttp.ClientSession
 
@@ -58,6 +60,7 @@ class Front:
         app.add_routes(
             [
                 web.route("*", r"/_sagemaker/{tail:.*}", self._to_sagemaker),
+                web.route("*", r"/_codebuild/{tail:.*}", self._to_codebuild),
                 web.route("*", r"/_ministack/{tail:.*}", self._to_emulator),
                 web.route("*", httpapi.PREFIX + r"/{api_id:[a-z0-9]+}{path:(/.*)?}", self._to_http_api),
                 web.route("*", r"/{tail:.*}", self._to_service),
@@ -71,6 +74,9 @@ class Front:
 
     async def _to_sagemaker(self, request: web.Request) -> web.StreamResponse:
         return await self._unmetered(request, self._sagemaker)
+
+    async def _to_codebuild(self, request: web.Request) -> web.StreamResponse:
+        return await self._unmetered(request, self._codebuild)
 
     async def _to_emulator(self, request: web.Request) -> web.StreamResponse:
         return await self._unmetered(request, self._upstream)
@@ -87,9 +93,14 @@ class Front:
             return await self._to_emulator(request)
         body = await _small_body(request)
         ctx = identify(_head(request, body))
-        base = self._sagemaker if ctx.service in _SAGEMAKER else self._upstream
         rewrite = httpapi.rewriter(ctx.service, ctx.operation, self._public_url)
-        return await self._metered(request, ctx, base, Passage(request.rel_url.raw_path_qs, body, rewrite))
+        passage = Passage(request.rel_url.raw_path_qs, body, rewrite)
+        return await self._metered(request, ctx, self._base(ctx.service), passage)
+
+    def _base(self, service: str | None) -> str:
+        if service == _CODEBUILD:
+            return self._codebuild
+        return self._sagemaker if service in _SAGEMAKER else self._upstream
 
     async def _metered(
         self, request: web.Request, ctx: RequestContext, base: str, passage: Passage
@@ -147,6 +158,7 @@ async def _main() -> None:
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--upstream", required=True, help="URL of the emulator of all other services")
     parser.add_argument("--sagemaker", required=True, help="URL of SageMaker, its runtime and its automatic scaling")
+    parser.add_argument("--codebuild", required=True, help="URL of CodeBuild")
     arguments = parser.parse_args()
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -156,6 +168,7 @@ async def _main() -> None:
         public_url=f"http://{_HOST}:{arguments.port}",
         upstream=arguments.upstream,
         sagemaker=arguments.sagemaker,
+        codebuild=arguments.codebuild,
         meter=Meter(),
     )
     await serve(front, arguments.port, until=stopped)

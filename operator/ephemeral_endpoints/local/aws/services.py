@@ -16,6 +16,7 @@ from ephemeral_endpoints.local.processes import ManagedProcess, find, free_ports
 
 FRONT = "front"
 SAGEMAKER = "sagemaker"
+CODEBUILD = "codebuild"
 
 _READY_SECONDS = 60
 _LOOPBACK = "http://127.0.0.1"
@@ -28,6 +29,7 @@ class Ports:
     front: int
     ministack: int
     sagemaker: int
+    codebuild: int
 
     @classmethod
     def free(cls) -> Self:
@@ -75,7 +77,16 @@ def status(state: Path, ports: Ports) -> dict[str, bool]:
 
 def stop_services(state: Path) -> None:
     """End all services of the platform; blocks until they are gone."""
-    stop_all(state, (FRONT, SAGEMAKER, ministack.NAME))
+    stop_all(state, (FRONT, CODEBUILD, SAGEMAKER, ministack.NAME))
+
+
+def upstreams(ports: Ports) -> list[str]:
+    """The arguments that tell a front where the services are."""
+    return [
+        *("--upstream", f"{_LOOPBACK}:{ports.ministack}"),
+        *("--sagemaker", f"{_LOOPBACK}:{ports.sagemaker}"),
+        *("--codebuild", f"{_LOOPBACK}:{ports.codebuild}"),
+    ]
 
 
 def client_environment(ports: Ports) -> dict[str, str]:
@@ -110,7 +121,8 @@ def _services(state: Path, ports: Ports) -> tuple[_Service, ...]:
         return lambda: spawn(name.rpartition(".")[2], argv, state=state, env=_module_environment(os.environ))
 
     emulator = f"{_LOOPBACK}:{ports.ministack}"
-    sagemaker = f"{_LOOPBACK}:{ports.sagemaker}"
+    common = ("--aws-endpoint", emulator, "--state", state.resolve())
+    place = ("--region", ministack.REGION, "--account", ministack.ACCOUNT)
     return (
         _Service(
             ministack.NAME,
@@ -122,17 +134,19 @@ def _services(state: Path, ports: Ports) -> tuple[_Service, ...]:
             FRONT,
             ports.front,
             "/_meter/health",
-            module("aws.front", "--port", ports.front, "--upstream", emulator, "--sagemaker", sagemaker),
+            module("aws.front", "--port", ports.front, *upstreams(ports)),
         ),
         _Service(
             SAGEMAKER,
             ports.sagemaker,
             "/_sagemaker/settings",
-            module(
-                SAGEMAKER,
-                *("--port", ports.sagemaker, "--aws-endpoint", emulator, "--state", state.resolve()),
-                *("--region", ministack.REGION, "--account", ministack.ACCOUNT),
-            ),
+            module(SAGEMAKER, "--port", ports.sagemaker, *common, *place),
+        ),
+        _Service(
+            CODEBUILD,
+            ports.codebuild,
+            "/_codebuild/settings",
+            module(CODEBUILD, "--port", ports.codebuild, *common, *place, "--registry", f"127.0.0.1:{ports.ministack}"),
         ),
     )
 

@@ -3,8 +3,9 @@
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from ephemeral_endpoints.local.bench import targets
+from ephemeral_endpoints.local.bench import building_page, targets
 from ephemeral_endpoints.local.bench.figures import Spread
+from ephemeral_endpoints.local.bench.markdown import amount, grid, section
 from ephemeral_endpoints.local.bench.results import Counts, Machine, Measured, Results
 from ephemeral_endpoints.local.bench.scenario import TRICKLE_SECONDS
 from ephemeral_endpoints.local.bench.targets import SNAPSHOT_SECONDS, TARGETS
@@ -60,23 +61,23 @@ def render(results: Results, folder: str) -> str:
     sizes = [results.sizes[size] for size in sorted(results.sizes)]
     parts = [
         _HEAD.format(create=sizes[-1].create_seconds),
-        _section("Targets", _targets(sizes), _memory_growth(results), _bounds(results)),
-        _section(
+        section("Targets", _targets(sizes), _memory_growth(results), _bounds(results)),
+        section(
             "One by one",
-            f"{_amount(sizes[-1].trickle.objects)} objects, one every {TRICKLE_SECONDS:g} s, beside those at rest. "
+            f"{amount(sizes[-1].trickle.objects)} objects, one every {TRICKLE_SECONDS:g} s, beside those at rest. "
             "Seconds beyond AWS, and from the change of a spec to the first call that changes something in AWS; "
             "median and 99th percentile.",
             _table("beside", sizes, _TRICKLE),
             _plot(folder, "latency", "Seconds beyond AWS against the number of objects"),
         ),
-        _section(
+        section(
             "All at once",
             "The bound is the least time that the binding rate limit, or SageMaker, lets the burst take. DeleteAlarms "
             "counts for the bound with 100 alarms a call, as AWS allows. The operator that deletes was restarted "
             "before: it has to read the tags of what it did not make itself.",
             _table("objects", sizes, _BURST),
         ),
-        _section(
+        section(
             "AWS calls",
             "Of a burst, per object.",
             _calls(sizes, lambda each: each.burst.mutating, "to create: changing"),
@@ -85,22 +86,23 @@ def render(results: Results, folder: str) -> str:
             _calls(sizes, lambda each: each.teardown.reading, "to delete: reading"),
             _plot(folder, "calls", "AWS calls per object created against the number of objects"),
         ),
-        _section("Kubernetes writes", "Per object, one by one.", _table("beside", sizes, _WRITES)),
-        _section(
+        section("Kubernetes writes", "Per object, one by one.", _table("beside", sizes, _WRITES)),
+        section(
             "At rest",
             f"Counted with a snapshot every few seconds, and computed for the default: one in {SNAPSHOT_SECONDS:g} s.",
             _table("objects", sizes, _REST),
             _naive(sizes),
         ),
-        _section(
+        section(
             "Restart and memory",
             "From the start of the process, Python's own included, until every object was looked at.",
             _table("objects", sizes, _RESTART),
             _plot(folder, "memory", "Resident memory against the number of objects"),
         ),
-        _section("Measured on", _machines(sizes)),
+        building_page.render(results.builds) if results.builds else "",
+        section("Measured on", _machines(results, sizes)),
     ]
-    return "\n".join(parts)
+    return "\n".join(filter(None, parts))
 
 
 Rows = Sequence[tuple[str, Callable[[Measured], str]]]
@@ -124,12 +126,12 @@ _BURST: Final[Rows] = (
     ("creation: seconds in all", lambda m: f"{m.burst.seconds:.1f}"),
     ("creation: bound", lambda m: f"{m.burst.bound.seconds:.1f} ({m.burst.bound.limit})"),
     ("creation: rate reached of the bound's", lambda m: f"{_PERCENT * m.burst.share_of_bound:.1f} %"),
-    ("creation: calls refused for their rate", lambda m: _amount(m.burst.throttled)),
+    ("creation: calls refused for their rate", lambda m: amount(m.burst.throttled)),
     ("creation: seconds beyond AWS", lambda m: _spread(m.burst.beyond_aws)),
     ("deletion: seconds in all", lambda m: f"{m.teardown.seconds:.1f}"),
     ("deletion: bound", lambda m: f"{m.teardown.bound.seconds:.1f} ({m.teardown.bound.limit})"),
     ("deletion: rate reached of the bound's", lambda m: f"{_PERCENT * m.teardown.share_of_bound:.1f} %"),
-    ("deletion: calls refused for their rate", lambda m: _amount(m.teardown.throttled)),
+    ("deletion: calls refused for their rate", lambda m: amount(m.teardown.throttled)),
     ("deletion: seconds beyond AWS", lambda m: _spread(m.teardown.beyond_aws)),
 )
 _WRITES: Final[Rows] = (
@@ -140,34 +142,25 @@ _WRITES: Final[Rows] = (
 _REST: Final[Rows] = (
     ("AWS calls per snapshot", lambda m: f"{m.rest.calls_per_snapshot:.1f}"),
     ("AWS calls a minute (computed)", lambda m: f"{m.rest.calls_per_minute(SNAPSHOT_SECONDS):.1f}"),
-    ("AWS calls between snapshots", lambda m: _amount(m.rest.idle_calls)),
-    ("Kubernetes writes", lambda m: _amount(_total(m.rest.writes))),
+    ("AWS calls between snapshots", lambda m: amount(m.rest.idle_calls)),
+    ("Kubernetes writes", lambda m: amount(_total(m.rest.writes))),
     ("processor, % of one core (computed)", lambda m: f"{_PERCENT * m.rest.cpu_share(SNAPSHOT_SECONDS):.2f}"),
 )
 _RESTART: Final[Rows] = (
     ("restart: seconds until settled", lambda m: f"{m.restart.seconds:.1f}"),
-    ("restart: changing AWS calls", lambda m: _amount(_total(m.restart.mutating))),
-    ("restart: reading AWS calls", lambda m: _amount(_total(m.restart.reading))),
-    ("restart: Kubernetes writes", lambda m: _amount(_total(m.restart.writes))),
-    ("restart: objects still Ready", lambda m: _amount(m.restart.ready)),
+    ("restart: changing AWS calls", lambda m: amount(_total(m.restart.mutating))),
+    ("restart: reading AWS calls", lambda m: amount(_total(m.restart.reading))),
+    ("restart: Kubernetes writes", lambda m: amount(_total(m.restart.writes))),
+    ("restart: objects still Ready", lambda m: amount(m.restart.ready)),
     ("MB before the first object", lambda m: f"{m.memory.empty / _MB:.0f}"),
     ("MB after the burst", lambda m: f"{m.memory.after_burst / _MB:.0f}"),
     ("MB after the restart", lambda m: f"{m.memory.after_restart / _MB:.0f}"),
 )
 
 
-def _section(title: str, *parts: str) -> str:
-    return "\n\n".join([f"## {title}", *filter(None, parts)]) + "\n"
-
-
 def _table(corner: str, sizes: Sequence[Measured], rows: Rows) -> str:
     cells = [[name, *(value(each) for each in sizes)] for name, value in rows]
-    return _grid([corner, *(_amount(each.objects) for each in sizes)], cells)
-
-
-def _grid(head: list[str], rows: list[list[str]]) -> str:
-    rule = ["---", *("---:" for _ in head[1:])]
-    return "\n".join(f"| {' | '.join(row)} |" for row in [head, rule, *rows])
+    return grid([corner, *(amount(each.objects) for each in sizes)], cells)
 
 
 def _targets(sizes: Sequence[Measured]) -> str:
@@ -183,7 +176,7 @@ def _targets(sizes: Sequence[Measured]) -> str:
         rows.append(
             [f"{target.what}: {wanted}", *(c if target.applies(m) else "" for c, m in zip(cells, sizes, strict=True))]
         )
-    return _grid(["target", *(_amount(each.objects) for each in sizes)], rows)
+    return grid(["target", *(amount(each.objects) for each in sizes)], rows)
 
 
 def _memory_growth(results: Results) -> str:
@@ -205,7 +198,7 @@ def _calls(sizes: Sequence[Measured], of: Callable[[Measured], Counts], title: s
     names = sorted({name for each in sizes for name in of(each)})
     rows = [[name, *(_each(of(m).get(name, 0), m.objects) for m in sizes)] for name in names]
     total = ["**all**", *(_each(_total(of(m)), m.objects) for m in sizes)]
-    return _grid([title, *(_amount(each.objects) for each in sizes)], [*rows, total])
+    return grid([title, *(amount(each.objects) for each in sizes)], [*rows, total])
 
 
 def _each(count: float, objects: int) -> str:
@@ -239,18 +232,14 @@ def _plot(folder: str, name: str, text: str) -> str:
     return f"![{text}]({folder}/{name}.svg)"
 
 
-def _machines(sizes: Sequence[Measured]) -> str:
-    rows = [
-        [_amount(each.objects), each.machine.date, f"`{each.machine.commit}`", _hardware(each.machine)]
-        for each in sizes
-    ]
+def _machines(results: Results, sizes: Sequence[Measured]) -> str:
+    machines = [(amount(each.objects), each.machine) for each in sizes]
+    if results.builds:
+        machines.append(("builds", results.builds.machine))
+    rows = [[what, each.date, f"`{each.commit}`", _hardware(each)] for what, each in machines]
     versions = ", ".join(f"{name} {version}" for name, version in sizes[-1].machine.versions.items())
-    return f"{_grid(['objects', 'date', 'commit', 'machine'], rows)}\n\n{versions}."
+    return f"{grid(['objects', 'date', 'commit', 'machine'], rows)}\n\n{versions}."
 
 
 def _hardware(machine: Machine) -> str:
     return f"{machine.processor}, {machine.cores} cores, {machine.memory_bytes / _GB:.0f} GB, load {machine.load:.1f}"
-
-
-def _amount(number: float) -> str:
-    return f"{number:,.0f}"

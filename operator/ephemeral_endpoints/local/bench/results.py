@@ -137,10 +137,55 @@ class Measured:
 
 
 @dataclass(frozen=True, slots=True)
+class BuildTimes:
+    """One build, and how promptly the operator was before and after it."""
+
+    asked_seconds: float
+    """From the application of the object to StartBuild."""
+
+    seconds: float
+    """CodeBuild's own, from the beginning to the end of the build."""
+
+    noticed_seconds: float
+    """From the end of the build until a watch saw that the image is there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Imaged:
+    """One object with a commit, from its application on. Counts are totals until it was ready."""
+
+    image_seconds: float
+    """Until a watch saw that its image is there."""
+
+    ready_seconds: float
+    calls: Counts
+    """The operator's, to CodeBuild and ECR, each named by its service and its operation."""
+
+    build: BuildTimes | None = None
+    """None where nothing had to be built."""
+
+
+@dataclass(frozen=True, slots=True)
+class Builds:
+    """Images made from commits of the example model: each list has one entry a round, each round its own platform."""
+
+    machine: Machine
+    cold: list[Imaged]
+    """Nothing was built before, and the registry was empty."""
+
+    warm: list[Imaged]
+    """The next commit, which changes one file."""
+
+    present: list[Imaged]
+    """Another object with that same commit, whose image is in ECR by then."""
+
+
+@dataclass(frozen=True, slots=True)
 class Results:
-    """All sizes measured so far, by number of objects."""
+    """All sizes measured so far, by number of objects, and the builds if they were measured."""
 
     sizes: dict[int, Measured] = field(default_factory=dict)
+    builds: Builds | None = None
 
 
 ADAPTER: TypeAdapter[Results] = TypeAdapter(Results)

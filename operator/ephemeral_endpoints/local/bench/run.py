@@ -6,7 +6,7 @@ import platform as python_platform
 import subprocess
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -16,9 +16,9 @@ import psutil
 from kubernetes import client
 
 from ephemeral_endpoints.local import operator, platform
-from ephemeral_endpoints.local.bench import front, naive, plots, report
+from ephemeral_endpoints.local.bench import building, front, naive, plots, report
 from ephemeral_endpoints.local.bench.counting import CallTimes
-from ephemeral_endpoints.local.bench.results import ADAPTER, Machine, Measured, Memory, Results
+from ephemeral_endpoints.local.bench.results import ADAPTER, Builds, Machine, Measured, Memory, Results
 from ephemeral_endpoints.local.bench.scenario import CLUSTER_ID, Scenario, Windows
 from ephemeral_endpoints.local.bench.watching import Witness
 from ephemeral_endpoints.local.bootstrap import EXAMPLE_REPOSITORY
@@ -42,7 +42,10 @@ _PACKAGES: Final = ("ephemeral-endpoints", "kopf", "kubernetes", "boto3", "aioht
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What is measured: SageMaker's times in seconds, and how many objects come one by one beside those at rest."""
+    """What is measured: SageMaker's times in seconds, and how many objects come one by one beside those at rest.
+
+    Builds are measured of the model in a folder, so many rounds.
+    """
 
     create_seconds: float = 5.0
     delete_seconds: float = 2.0
@@ -52,18 +55,41 @@ class Plan:
     provider: str = "auto"
     """Where the Kubernetes comes from."""
 
+    model: Path = Path("model")
+    rounds: int = 3
+
 
 def run(state: Path, sizes: Sequence[int], *, plan: Plan, page: Path, say: Callable[[str], None]) -> None:
     """Measure every size and write the page after each. Raises PlatformError, also without matplotlib."""
     plots.require()
-    kept = state.parent / f"{state.name}-results.json"
+    kept = _kept(state)
     for size in sizes:
         measured = measure(state, size, plan=plan, say=say)
-        results = Results({**load(kept).sizes, size: measured})
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        kept.write_bytes(ADAPTER.dump_json(results, indent=2))
-        write(page, results)
-        say(f"{page} is written")
+        found = load(kept)
+        _publish(replace(found, sizes={**found.sizes, size: measured}), kept, page, say)
+
+
+def run_builds(state: Path, *, plan: Plan, page: Path, say: Callable[[str], None]) -> None:
+    """Measure builds of the plan's model, and write the page. Raises PlatformError, also without matplotlib."""
+    plots.require()
+    cases = building.measure(state, plan.model, provider=plan.provider, rounds=plan.rounds, say=say)
+    kept = _kept(state)
+    _publish(replace(load(kept), builds=Builds(machine(), **cases)), kept, page, say)
+
+
+def _kept(state: Path) -> Path:
+    return state.parent / f"{state.name}-results.json"
+
+
+def _publish(results: Results, kept: Path, page: Path, say: Callable[[str], None]) -> None:
+    """Keep the results, and write the page as soon as there is a number of objects to tell of."""
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    kept.write_bytes(ADAPTER.dump_json(results, indent=2))
+    if not results.sizes:
+        say(f"{kept} is written; there is no page before a number of objects was measured")
+        return
+    write(page, results)
+    say(f"{page} is written")
 
 
 def load(kept: Path) -> Results:

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Self
@@ -15,7 +15,7 @@ from ephemeral_endpoints.api import GROUP, VERSION
 from ephemeral_endpoints.kube.client import ENDPOINTS
 from ephemeral_endpoints.local.errors import PlatformError
 from ephemeral_endpoints.local.platform import Platform
-from ephemeral_endpoints.local.workbench import is_ready
+from ephemeral_endpoints.local.workbench import condition, is_ready
 
 _RECONNECT_SECONDS = 3600
 
@@ -28,6 +28,8 @@ class Witness:
     namespace: str
     ready_at: dict[tuple[str, int], float] = field(default_factory=dict)
     """By name and generation: when that generation was first seen ready."""
+    imaged_at: dict[tuple[str, int], float] = field(default_factory=dict)
+    """By name and generation: when that generation was first seen with its image."""
     gone_at: dict[str, float] = field(default_factory=dict)
     uids: dict[str, str] = field(default_factory=dict)
 
@@ -80,6 +82,16 @@ class Witness:
         self.uids[metadata["name"]] = metadata["uid"]
         if event["type"] == "DELETED":
             self.gone_at[metadata["name"]] = now
-        elif is_ready(seen):
-            self.ready_at.setdefault((metadata["name"], metadata["generation"]), now)
+            return str(metadata["resourceVersion"])
+        generation = (metadata["name"], metadata["generation"])
+        if is_ready(seen):
+            self.ready_at.setdefault(generation, now)
+        if has_image(seen):
+            self.imaged_at.setdefault(generation, now)
         return str(metadata["resourceVersion"])
+
+
+def has_image(obj: Mapping[str, Any]) -> bool:
+    """Whether the image of the spec as it is now was found."""
+    image = condition(obj, "ImageReady")
+    return image.get("status") == "True" and image.get("observedGeneration") == obj["metadata"]["generation"]

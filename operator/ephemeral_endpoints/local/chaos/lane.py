@@ -193,8 +193,7 @@ class Lane:
 
 def _start_meter(state: Path, ports: Ports) -> int:
     port = free_port()
-    upstream = (f"http://127.0.0.1:{ports.ministack}", f"http://127.0.0.1:{ports.sagemaker}")
-    argv = ["--port", str(port), "--upstream", upstream[0], "--sagemaker", upstream[1]]
+    argv = ["--port", str(port), *services.upstreams(ports)]
     package_root = str(Path(ephemeral_endpoints.__file__).parents[1])
     environment = {**ministack.without_aws(os.environ), **ministack.credentials(), "PYTHONPATH": package_root}
     process = spawn("meter", [sys.executable, "-m", front.__name__, *argv], state=state, env=environment)

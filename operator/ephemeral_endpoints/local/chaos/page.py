@@ -44,8 +44,8 @@ A case counts as converged when
 
 - the object is ready (or gone), and the account holds what it holds when nothing goes wrong: nothing more, nothing
   less, with the same retentions, thresholds, memory and stages, the endpoint in service on the right configuration;
-- the fault really struck, exactly once; a few reading calls are made only if a snapshot falls into a certain moment:
-  where three lives did not make one (·), the case does not count;
+- the fault really struck, exactly once; a few calls are made only if a snapshot falls into a certain moment or an
+  event comes in time: where three lives did not make one (·), the case does not count;
 - the object never was `Stalled`, no condition gave a reason that does not fit the fault, and a missing permission for
   a change was told by a condition that names the call.
 

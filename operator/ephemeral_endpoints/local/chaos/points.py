@@ -50,6 +50,11 @@ class Point:
         return is_mutating(self.operation)
 
     @property
+    def is_certain(self) -> bool:
+        """Whether every life makes the call: what is read may depend on a moment, and events may come too late."""
+        return self.is_mutating and self.service != "sqs"
+
+    @property
     def is_of_snapshot(self) -> bool:
         """Whether the call comes again with every snapshot that is taken in the phase."""
         return self.phase in _WITH_SNAPSHOTS and not self.is_mutating

@@ -66,8 +66,7 @@ class Seen:
 class Result:
     """What came of a case; ``complaints`` says what is wrong, and is empty where all is right.
 
-    Without a complaint but not ``struck`` is a reading call that only some lives make, as what a snapshot shows just
-    then decides, and that this one did not.
+    Without a complaint but not ``struck`` is a call that only some lives make, see ``Point.is_certain``.
     """
 
     case: Case
@@ -136,9 +135,10 @@ def _names(told: Told, case: Case) -> bool:
 
 
 def _complaints(case: Case, seen: Seen, told: Iterable[Told]) -> Iterable[str]:
-    if not seen.struck and case.point.is_mutating:
+    if not seen.struck and case.point.is_certain:
         yield "the call was not made"
-    if case.trouble is Trouble.DENIED and case.point.is_mutating and not any(_names(each, case) for each in seen.told):
+    is_told = any(_names(each, case) for each in seen.told)
+    if seen.struck and case.trouble is Trouble.DENIED and case.point.is_mutating and not is_told:
         yield "nobody was told of the missing permission"
     if any(each.type == "Stalled" and each.status == "True" for each in seen.told):
         yield "Stalled although it passes by itself"

@@ -22,7 +22,9 @@ def lanes(count: int, state: Path, *, provider: str = "auto", report: Callable[[
         with ThreadPoolExecutor(count) as pool:
             started = list(pool.map(lambda folder: Lane.start(folder.name, folder, kubeconfig), folders))
             roles = list(pool.map(Lane.furnish, started))
-            bootstrap.kubernetes(kubeconfig, roles[0], region=ministack.REGION)
+            bootstrap.kubernetes(
+                kubeconfig, roles[0], region=ministack.REGION, git_url=started[0].bench.platform.git.url
+            )
             list(pool.map(Lane.settle_in, started))
         yield started
     finally:

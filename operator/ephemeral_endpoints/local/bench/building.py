@@ -1,0 +1,165 @@
+"""The measurement of builds: how long a commit of the example model takes to be an image, and to be served."""
+
+import os
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from ephemeral_endpoints.local import operator, platform
+from ephemeral_endpoints.local.aws import services
+from ephemeral_endpoints.local.bench.front import ports_of
+from ephemeral_endpoints.local.bench.results import BuildTimes, Imaged
+from ephemeral_endpoints.local.bench.watching import Witness
+from ephemeral_endpoints.local.bootstrap import BUILD_PROJECT
+from ephemeral_endpoints.local.demo import REPOSITORY, changed_files
+from ephemeral_endpoints.local.errors import PlatformError
+from ephemeral_endpoints.local.git import files_of
+from ephemeral_endpoints.local.paths import cache_dir
+from ephemeral_endpoints.local.platform import Platform
+from ephemeral_endpoints.local.processes import find, stop
+from ephemeral_endpoints.local.workbench import Workbench
+
+if TYPE_CHECKING:
+    from types_boto3_codebuild import CodeBuildClient
+
+_NAMESPACE: Final = "default"
+_BRANCH: Final = "feature/bench"
+_SETTINGS: Final = {"EEP_LOG_LEVEL": "WARNING"}
+_SERVICES: Final = ("codebuild", "ecr")
+_PATIENCE_SECONDS: Final = 600.0
+
+Say = Callable[[str], None]
+
+
+def measure(state: Path, model: Path, *, provider: str, rounds: int, say: Say) -> dict[str, list[Imaged]]:
+    """Measure builds of the model in a folder, each round on a platform of its own, which is gone afterwards.
+
+    Returns the lists of `Builds` by their names. Raises PlatformError where the platform or a build fails.
+    """
+    found = [_round(state, model, provider, say, number) for number in range(1, rounds + 1)]
+    return {case: [each[case] for each in found] for case in found[0]}
+
+
+def _round(state: Path, model: Path, provider: str, say: Say, number: int) -> dict[str, Imaged]:
+    began = time.monotonic()
+
+    def tell(what: str) -> None:
+        say(f"[builds, round {number}, {time.monotonic() - began:5.0f} s] {what}")
+
+    tell("starting a platform")
+    # The caches go after the platform, whose containers run in them.
+    with tempfile.TemporaryDirectory(prefix="eep-bench-", ignore_cleanup_errors=True) as caches:
+        try:
+            running = platform.up(state, provider=provider, report=tell)
+            _empty_caches(running, Path(caches))
+            # CodeBuild has forgotten its project.
+            platform.up(state, provider=provider, report=tell)
+            operator.start(running, _SETTINGS)
+            with Witness(running, _NAMESPACE) as witness:
+                return _phases(_Scene(Workbench(running, _NAMESPACE), witness), model, tell)
+        finally:
+            platform.down(state, report=lambda _: None)
+
+
+def _phases(scene: "_Scene", model: Path, tell: Say) -> dict[str, Imaged]:
+    found: dict[str, Imaged] = {}
+
+    def apply(name: str, revision: str) -> None:
+        each = found[name] = scene.apply(name, revision)
+        tell(f"{name}: the image after {each.image_seconds:.1f} s, ready after {each.ready_seconds:.1f} s")
+
+    push = scene.bench.platform.git.push
+    apply("cold", push(REPOSITORY, _BRANCH, files_of(model, below="model"), message="Tell wines apart"))
+    second = push(REPOSITORY, _BRANCH, changed_files(model), message="Regularize less")
+    apply("warm", second)
+    apply("present", second)
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Scene:
+    """A platform whose operator runs, and who watches it."""
+
+    bench: Workbench
+    witness: Witness
+
+    def apply(self, name: str, revision: str) -> Imaged:
+        """Apply a new object with a commit of the model, and wait until it is ready. Raises PlatformError."""
+        known, before = set(self._build_ids()), self._calls()
+        applied = time.time()
+        self.bench.apply(name, spec(revision, name))
+        ready = self.witness.wait_ready([name], 1, seconds=_PATIENCE_SECONDS)[name]
+        calls = self._calls() - before
+        imaged = self.witness.imaged_at[name, 1]
+        made = [id_ for id_ in self._build_ids() if id_ not in known]
+        return Imaged(
+            image_seconds=imaged - applied,
+            ready_seconds=ready - applied,
+            calls=dict(calls),
+            build=self._times(made, applied, imaged) if made else None,
+        )
+
+    def _times(self, ids: Sequence[str], applied: float, imaged: float) -> BuildTimes:
+        if len(ids) > 1:
+            raise PlatformError(f"{len(ids)} builds were made where one was expected")
+        build = self._codebuild().batch_get_builds(ids=ids)["builds"][0]
+        started, ended = build["startTime"].timestamp(), build["endTime"].timestamp()
+        return BuildTimes(
+            asked_seconds=self._asked(applied) - applied, seconds=ended - started, noticed_seconds=imaged - ended
+        )
+
+    def _asked(self, since: float) -> float:
+        asked = (call.time.timestamp() for call in self.bench.control.log() if call.operation == "StartBuild")
+        return min(at for at in asked if at >= since)
+
+    def _calls(self) -> Counter[str]:
+        made = self.bench.control.calls()
+        return Counter({f"{name} {each}": count for name in _SERVICES for each, count in made.get(name, {}).items()})
+
+    def _build_ids(self) -> list[str]:
+        return self._codebuild().list_builds_for_project(projectName=BUILD_PROJECT)["ids"]
+
+    def _codebuild(self) -> "CodeBuildClient":
+        return self.bench.session.client("codebuild", endpoint_url=self.bench.platform.aws_endpoint)
+
+
+def spec(revision: str, name: str) -> dict[str, Any]:
+    """The spec that CI would apply for a commit of the model."""
+    return {
+        "source": {"repository": REPOSITORY, "pullRequest": 42, "revision": revision, "branch": _BRANCH},
+        "model": {"build": {"context": "model"}},
+        "api": {"path": f"/{name}"},
+    }
+
+
+def _empty_caches(running: Platform, folder: Path) -> None:
+    """Start those services anew that keep what they build and unpack, with nothing of it.
+
+    Packages are still those that were downloaded before: an index's speed is nobody's here.
+    """
+    for name in (services.CODEBUILD, services.SAGEMAKER):
+        if process := find(name, running.state):
+            stop(process)
+    downloads = os.environ.get("UV_CACHE_DIR", str(cache_dir().parent / "uv"))
+    with _variables({"XDG_CACHE_HOME": str(folder), "UV_CACHE_DIR": downloads}):
+        services.start(running.state, ports_of(running))
+
+
+@contextmanager
+def _variables(values: Mapping[str, str]) -> Iterator[None]:
+    """Have environment variables for the processes that the block starts."""
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value

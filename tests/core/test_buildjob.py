@@ -1,0 +1,595 @@
+import base64
+import json
+import re
+import subprocess
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ephemeral_endpoints.api.image_policy import JobBuild
+from ephemeral_endpoints.core import buildjob
+from ephemeral_endpoints.core.buildjob import Place, arguments, build_of, job, job_name, speaking_container, told_lines
+from ephemeral_endpoints.core.builds import Build, Commit, Copy, Order, Result, Step
+from ephemeral_endpoints.core.errors import Invalid
+
+REGISTRY = "123456789012.dkr.ecr.eu-central-1.amazonaws.com"
+OTHER_REGISTRY = "210987654321.dkr.ecr.us-east-1.amazonaws.com"
+REPOSITORY = f"{REGISTRY}/previews/models"
+SHA = "1f0c2a9" + "0" * 33
+LOCATION = "https://github.com/acme/sentiment.git"
+SETTINGS = JobBuild(namespace="builds", service_account_name="builder")
+WITH_TOKEN = JobBuild(namespace="builds", service_account_name="builder", git_secret="git")  # noqa: S106 - a name
+PLACE = Place(SETTINGS, "c1", "default")
+PLAIN = Order(REPOSITORY, Commit(LOCATION, SHA), "linux/amd64")
+COPY = Order(REPOSITORY, Copy("public.ecr.aws/acme/model:1.2", SHA), "linux/amd64")
+FULL = Order(
+    REPOSITORY,
+    Commit(
+        LOCATION,
+        SHA,
+        context="models/sentiment",
+        dockerfile="docker/Dockerfile.gpu",
+        target="runtime",
+        arguments=(("A", "1"), ("B", "x y")),
+        secrets=(("pip-token", "pip"), ("npm", "registry-npm")),
+    ),
+    "linux/arm64",
+)
+CREATED, DELETED, ENDED = "2026-11-21T12:00:00Z", "2026-11-21T12:02:00Z", "2026-11-21T12:03:00Z"
+FLAGS = {
+    "--progress",
+    "--frontend",
+    "--opt",
+    "--secret",
+    "--import-cache",
+    "--export-cache",
+    "--output",
+    "--local",
+}
+
+segments = st.from_regex(r"[A-Za-z0-9_][A-Za-z0-9_.+-]{0,8}", fullmatch=True)
+paths = st.lists(segments, min_size=1, max_size=4).map("/".join)
+labels = st.from_regex(r"[a-z0-9]([a-z0-9-]{0,8}[a-z0-9])?", fullmatch=True)
+names = st.from_regex(r"[A-Za-z_][A-Za-z0-9_]{0,8}", fullmatch=True)
+printable = st.text(st.characters(min_codepoint=0x20, max_codepoint=0x7E), max_size=40)
+values = printable | st.sampled_from(["$(AWS_ROLE_ARN)", "$$(HOME)", "$", "$$", "--output", "-", ",dest=/x", "a,b=c"])
+pairs = st.dictionaries(names, values, max_size=4).map(lambda found: tuple(sorted(found.items())))
+commits = st.builds(
+    Commit,
+    location=st.just(LOCATION),
+    revision=st.from_regex("[0-9a-f]{40}", fullmatch=True),
+    context=paths | st.just("."),
+    dockerfile=paths,
+    target=st.none() | st.from_regex("[A-Za-z][A-Za-z0-9_.-]{0,8}", fullmatch=True),
+    arguments=pairs,
+    secrets=st.dictionaries(labels, labels, max_size=3).map(lambda found: tuple(sorted(found.items()))),
+)
+copies = st.builds(
+    Copy,
+    image=st.from_regex(
+        r"[a-z0-9]([a-z0-9.-]{0,8}[a-z0-9])?(:[0-9]{1,5})?/[a-z0-9]{1,9}:[A-Za-z0-9._-]{1,9}", fullmatch=True
+    ),
+    revision=st.just(SHA),
+)
+platforms = st.sampled_from(["linux/amd64", "linux/arm64"])
+
+
+def as_run(text: str, variables: Mapping[str, str]) -> str:
+    """What Kubernetes makes of an argument: third_party/forked/golang/expansion of its repository."""
+
+    def replaced(found: re.Match[str]) -> str:
+        return "$" if found[0] == "$$" else variables.get(found[1], found[0])
+
+    return re.sub(r"\$\$|\$\(([^)]*)\)", replaced, text)
+
+
+def of(manifest: Mapping[str, Any]) -> tuple[Any, Any, Any]:
+    """The Pod, the container of the credentials and that of the build."""
+    pod = manifest["spec"]["template"]["spec"]
+    return pod, pod["initContainers"][0], pod["containers"][0]
+
+
+def made(order: Order, settings: JobBuild = SETTINGS) -> dict[str, Any]:
+    return job(Place(settings, "c1", "default"), order, attempt=1, timeout_seconds=1800)
+
+
+def leaves(value: object, path: str = "") -> Iterator[tuple[str, object]]:
+    if isinstance(value, dict):
+        for key, each in value.items():
+            yield from leaves(each, f"{path}.{key}")
+    elif isinstance(value, list):
+        for index, each in enumerate(value):
+            yield from leaves(each, f"{path}[{index}]")
+    else:
+        yield path, value
+
+
+def test_the_name_is_of_cluster_image_and_attempt_alone_and_a_dns_label() -> None:
+    name = job_name("abcdefgh", PLAIN.image, 3)
+    assert re.fullmatch(r"eep-abcdefgh-build-[0-9a-f]{16}-3", name)
+    assert len(job_name("abcdefgh", PLAIN.image, 10**9)) <= 63
+    assert name == job_name("abcdefgh", PLAIN.image, 3)
+    others = {
+        job_name("other", PLAIN.image, 3),
+        job_name("abcdefgh", FULL.image, 3),
+        job_name("abcdefgh", PLAIN.image, 4),
+    }
+    assert len(others | {name}) == 4
+
+
+def test_a_commit_is_built_with_all_that_the_order_says() -> None:
+    assert arguments(WITH_TOKEN, FULL) == [
+        "build",
+        *("--progress", "plain"),
+        *("--frontend", "dockerfile.v0"),
+        *("--opt", "platform=linux/arm64"),
+        *("--opt", f"context={LOCATION}#{SHA}:models/sentiment"),
+        *("--opt", "filename=docker/Dockerfile.gpu"),
+        *("--opt", "target=runtime"),
+        *("--opt", "build-arg:A=1"),
+        *("--opt", "build-arg:B=x y"),
+        *("--opt", f"build-arg:MODEL_REVISION={SHA}"),
+        *("--opt", "build-arg:SOURCE_DATE_EPOCH=0"),
+        *("--secret", "id=GIT_AUTH_TOKEN.github.com,src=/run/secrets/eep-git/token"),
+        *("--secret", "id=pip-token,src=/run/secrets/eep/pip-token"),
+        *("--secret", "id=npm,src=/run/secrets/eep/npm"),
+        *("--import-cache", f"type=registry,ref={FULL.cache}"),
+        "--export-cache",
+        f"type=registry,ref={FULL.cache},mode=max,image-manifest=true,oci-mediatypes=true,ignore-error=true",
+        *("--output", f"type=image,name={FULL.image},push=true,rewrite-timestamp=true"),
+    ]
+
+
+def test_the_root_of_the_repository_needs_no_folder() -> None:
+    assert f"context={LOCATION}#{SHA}" in arguments(SETTINGS, PLAIN)
+    assert "--secret" not in arguments(SETTINGS, PLAIN)
+
+
+def test_a_copy_is_built_from_a_file_that_the_first_container_writes() -> None:
+    assert arguments(WITH_TOKEN, COPY) == [
+        "build",
+        *("--progress", "plain"),
+        *("--frontend", "dockerfile.v0"),
+        *("--opt", "platform=linux/amd64"),
+        *("--local", "context=/run/eep/workspace"),
+        *("--local", "dockerfile=/run/eep/workspace"),
+        *("--output", f"type=image,name={COPY.image},push=true"),
+    ]
+    pod, credentials, build = of(made(COPY, WITH_TOKEN))
+    assert {"name": "SOURCE", "value": "public.ecr.aws/acme/model:1.2"} in credentials["env"]
+    assert {volume["name"] for volume in pod["volumes"]} == {"registry", "scratch", "buildkit", "workspace"}
+    assert {"name": "workspace", "mountPath": "/run/eep/workspace", "readOnly": True} in build["volumeMounts"]
+
+
+def test_secrets_are_files_that_only_the_build_sees() -> None:
+    pod, credentials, build = of(made(FULL, WITH_TOKEN))
+    volumes = {volume["name"]: volume for volume in pod["volumes"]}
+    assert volumes["secrets"]["projected"] == {
+        "sources": [
+            {"secret": {"name": "pip", "items": [{"key": "value", "path": "pip-token", "mode": 0o400}]}},
+            {"secret": {"name": "registry-npm", "items": [{"key": "value", "path": "npm", "mode": 0o400}]}},
+        ],
+        "defaultMode": 0o400,
+    }
+    assert volumes["git"]["secret"]["secretName"] == "git"
+    mounts = {mount["name"]: mount for mount in build["volumeMounts"]}
+    assert mounts["secrets"] == {"name": "secrets", "mountPath": "/run/secrets/eep", "readOnly": True}
+    assert mounts["git"] == {"name": "git", "mountPath": "/run/secrets/eep-git", "readOnly": True}
+    assert {mount["name"] for mount in credentials["volumeMounts"]} == {"registry", "scratch"}
+
+
+@pytest.mark.parametrize("name", ["", "builds/pip", "Pip", "pip-", "a..b", "a" * 254, "pip\n"])
+def test_a_secret_that_cannot_be_there_is_refused_at_once(name: str) -> None:
+    order = Order(REPOSITORY, Commit(LOCATION, SHA, secrets=(("pip-token", name),)), "linux/amd64")
+    with pytest.raises(Invalid, match="pip-token under"):
+        made(order)
+
+
+def test_the_job_runs_once_for_so_long_and_with_so_much() -> None:
+    settings = JobBuild(namespace="builds", service_account_name="builder", cpu="500m", memory="8Gi")
+    spec = made(PLAIN, settings)["spec"]
+    pod, *containers = of(made(PLAIN, settings))
+    assert (spec["backoffLimit"], spec["activeDeadlineSeconds"], spec["ttlSecondsAfterFinished"]) == (0, 1800, 3600)
+    assert pod["restartPolicy"] == "Never"
+    amounts = {"cpu": "500m", "memory": "8Gi", "ephemeral-storage": "20Gi"}
+    for container in containers:
+        assert container["resources"] == {"requests": amounts, "limits": amounts}
+        assert container["terminationMessagePolicy"] == "FallbackToLogsOnError"
+
+
+def test_nothing_has_more_rights_than_it_needs() -> None:
+    manifest = made(PLAIN)
+    pod, credentials, build = of(manifest)
+    assert (pod["automountServiceAccountToken"], pod["enableServiceLinks"]) == (False, False)
+    assert pod["securityContext"]["runAsNonRoot"] is True
+    assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+    assert credentials["securityContext"] == {
+        "allowPrivilegeEscalation": False,
+        "readOnlyRootFilesystem": True,
+        "capabilities": {"drop": ["ALL"]},
+    }
+    assert build["securityContext"]["capabilities"] == {"drop": ["ALL"], "add": ["SETUID", "SETGID"]}
+    annotations = manifest["spec"]["template"]["metadata"]["annotations"]
+    assert annotations == {"eks.amazonaws.com/skip-containers": "build"}, "the commit's code gets no role of AWS"
+
+
+def test_nodes_of_the_images_architecture_are_preferred() -> None:
+    pod, *_ = of(made(FULL))
+    (term,) = pod["affinity"]["nodeAffinity"]["preferredDuringSchedulingIgnoredDuringExecution"]
+    assert term["preference"]["matchExpressions"][0]["values"] == ["arm64"]
+
+
+@given(order=st.builds(Order, st.just(REPOSITORY), commits | copies, platforms))
+def test_nothing_in_an_order_becomes_an_option_or_another_argument(order: Order) -> None:
+    _, credentials, build = of(made(order, WITH_TOKEN))
+    variables = {each["name"]: each["value"] for each in build["env"]} | {"AWS_ROLE_ARN": "x", "HOME": "y"}
+    got = [as_run(argument, variables) for argument in build["args"]]
+    assert got == arguments(WITH_TOKEN, order), "Kubernetes replaces nothing"
+    assert got[0] == "build"
+    assert set(got[1::2]) <= FLAGS
+    keys = [value.partition("=")[0] for flag, value in zip(got[1::2], got[2::2], strict=True) if flag == "--opt"]
+    assert keys.count("context") == (1 if isinstance(order.origin, Commit) else 0)
+    assert keys.count("platform") == 1
+    if isinstance(order.origin, Commit):
+        given_arguments = [key.removeprefix("build-arg:") for key in keys if key.startswith("build-arg:")]
+        expected = [name for name, _ in order.origin.arguments]
+        assert given_arguments == [*expected, "MODEL_REVISION", "SOURCE_DATE_EPOCH"]
+    assert as_run(credentials["command"][2], variables) == buildjob.CREDENTIALS_SCRIPT
+
+
+ALLOWED = re.compile(
+    r"\.metadata\.(name|annotations\.ephemeral-endpoints\.io/image)"
+    r"|\.spec\.template\.spec\.(containers\[0\]\.args\[\d+\]"
+    r"|initContainers\[0\]\.env\[[134]\]\.value"
+    r"|volumes\[3\]\.projected\.sources\[\d\]\.secret\.(name|items\[0\]\.path))"
+)
+
+
+@given(commits, platforms)
+def test_an_order_changes_its_own_fields_of_the_manifest_and_no_other(commit: Commit, platform: str) -> None:
+    order = Order(REPOSITORY, commit, platform)
+    harmless = Commit(LOCATION, SHA, secrets=tuple((f"s{index}", "x") for index in range(len(commit.secrets))))
+    hostile = dict(leaves(made(order)))
+    expected = dict(leaves(made(Order(REPOSITORY, harmless, platform))))
+    differing = {path for path in hostile.keys() | expected.keys() if hostile.get(path) != expected.get(path)}
+    assert {path for path in differing if not ALLOWED.fullmatch(path)} == set()
+
+
+@given(copies)
+def test_a_copys_source_changes_its_own_fields_of_the_manifest_and_no_other(copy: Copy) -> None:
+    hostile, expected = dict(leaves(made(Order(REPOSITORY, copy, "linux/amd64")))), dict(leaves(made(COPY)))
+    differing = {path for path in hostile.keys() | expected.keys() if hostile.get(path) != expected.get(path)}
+    assert {path for path in differing if not ALLOWED.fullmatch(path)} == set()
+
+
+def run_script(folder: Path, *, aws: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    (folder / "aws").write_text(f"#!/bin/sh\n{aws}\n")
+    (folder / "aws").chmod(0o755)
+    return subprocess.run(  # noqa: S603 - our own script
+        ["/bin/sh", "-c", buildjob.CREDENTIALS_SCRIPT],
+        env={"PATH": f"{folder}:/usr/bin:/bin", "DOCKER_CONFIG": str(folder), "WORKSPACE": str(folder), **variables},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+
+def test_the_script_writes_a_password_for_each_registry_and_says_nothing(tmp_path: Path) -> None:
+    ran = run_script(tmp_path, aws='printf "%s" "password of $*"', REGISTRIES=f"{REGISTRY} {OTHER_REGISTRY}")
+    assert (ran.returncode, ran.stdout, ran.stderr) == (0, "", "")
+    file = tmp_path / "config.json"
+    assert file.stat().st_mode & 0o777 == 0o600
+    auths = json.loads(file.read_text())["auths"]
+    assert {host: base64.b64decode(each["auth"]).decode() for host, each in auths.items()} == {
+        REGISTRY: "AWS:password of ecr get-login-password --region eu-central-1",
+        OTHER_REGISTRY: "AWS:password of ecr get-login-password --region us-east-1",
+    }
+    assert not (tmp_path / "Dockerfile").exists()
+
+
+def test_the_script_fails_with_what_aws_says(tmp_path: Path) -> None:
+    ran = run_script(tmp_path, aws="echo AccessDenied >&2; exit 254", REGISTRIES=REGISTRY)
+    assert (ran.returncode, ran.stderr) == (254, "AccessDenied\n")
+    assert not (tmp_path / "config.json").exists()
+
+
+@given(copies)
+def test_the_script_writes_the_source_of_a_copy_as_it_is(tmp_path_factory: pytest.TempPathFactory, copy: Copy) -> None:
+    folder = tmp_path_factory.mktemp("script")
+    assert run_script(folder, aws="exit 1", REGISTRIES="", SOURCE=copy.image).returncode == 0
+    assert json.loads((folder / "config.json").read_text()) == {"auths": {}}
+    assert (folder / "Dockerfile").read_text() == f"FROM {copy.image}\n"
+
+
+@pytest.mark.parametrize(
+    ("source", "registries", "reason"),
+    [
+        (f"{OTHER_REGISTRY}/model:1", f"{REGISTRY} {OTHER_REGISTRY}", "of another account"),
+        (f"{REGISTRY}/model:1", REGISTRY, "of the same registry: asked once"),
+        ("public.ecr.aws/acme/model:1", REGISTRY, "public"),
+        (f"{REGISTRY}.example.com/model:1", REGISTRY, "looks like ECR only"),
+    ],
+)
+def test_passwords_are_got_for_registries_of_ecr(source: str, registries: str, reason: str) -> None:
+    _, credentials, _ = of(made(Order(REPOSITORY, Copy(source, SHA), "linux/amd64")))
+    assert {"name": "REGISTRIES", "value": registries} in credentials["env"], reason
+
+
+def found(*, status: Mapping[str, Any] | None = None, **metadata: str) -> dict[str, Any]:
+    manifest = made(PLAIN)
+    manifest["metadata"] |= {"uid": "u-1", "creationTimestamp": CREATED, **metadata}
+    return {**manifest, "status": status or {}}
+
+
+def failed(reason: str = "BackoffLimitExceeded", message: str = "Job has reached the specified backoff limit") -> Any:  # noqa: ANN401 - as the API gives it
+    condition = {"type": "Failed", "status": "True", "reason": reason, "message": message, "lastTransitionTime": ENDED}
+    return found(status={"conditions": [condition]})
+
+
+def pod(*, credentials: object = None, build: object = None, **status: object) -> dict[str, Any]:
+    states = {"initContainerStatuses": ("credentials", credentials), "containerStatuses": ("build", build)}
+    told = {kind: [{"name": name, "image": "i", "state": state}] for kind, (name, state) in states.items() if state}
+    return {"metadata": {"name": "p"}, "status": {**status, **told}}
+
+
+def ended(message: str = "", *, code: int = 1, reason: str = "Error") -> dict[str, Any]:
+    return {"terminated": {"exitCode": code, "reason": reason, "message": message}}
+
+
+DONE = ended(code=0, reason="Completed")
+RUNNING: dict[str, Any] = {"running": {"startedAt": CREATED}}
+INITIALIZING = {"waiting": {"reason": "PodInitializing"}}
+
+
+def told(build: Build) -> tuple[Result, Step, str]:
+    return build.result, build.step, build.message
+
+
+def test_a_build_is_told_by_its_job() -> None:
+    complete = {"type": "Complete", "status": "True", "lastTransitionTime": ENDED}
+    build = build_of(found(status={"conditions": [complete]}), None)
+    assert build == Build(
+        id=f"{job_name('c1', PLAIN.image, 1)}/u-1",
+        image=PLAIN.image,
+        result=Result.SUCCEEDED,
+        step=Step.PUSHING,
+        started_at=datetime(2026, 11, 21, 12, 0, tzinfo=UTC),
+        ended_at=datetime(2026, 11, 21, 12, 3, tzinfo=UTC),
+    )
+
+
+UNSCHEDULABLE = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/3 nodes: no room"}
+NO_IMAGE = {"waiting": {"reason": "ImagePullBackOff", "message": 'Back-off pulling image "i"'}}
+
+
+@pytest.mark.parametrize(
+    ("seen", "step", "message"),
+    [
+        (None, Step.WAITING, ""),
+        (pod(), Step.WAITING, ""),
+        (pod(conditions=[UNSCHEDULABLE]), Step.WAITING, "0/3 nodes: no room"),
+        (pod(credentials={"waiting": {"reason": "ContainerCreating"}}, build=INITIALIZING), Step.WAITING, ""),
+        (pod(credentials=RUNNING, build=INITIALIZING), Step.WAITING, ""),
+        (
+            pod(credentials=NO_IMAGE, build=INITIALIZING),
+            Step.WAITING,
+            'its container credentials (i) waits: ImagePullBackOff Back-off pulling image "i"',
+        ),
+        (
+            pod(credentials=DONE, build=NO_IMAGE),
+            Step.WAITING,
+            'its container build (i) waits: ImagePullBackOff Back-off pulling image "i"',
+        ),
+        (pod(credentials=DONE, build=RUNNING), Step.BUILDING, ""),
+        (pod(credentials=DONE, build=ended("error: failed to solve: x")), Step.BUILDING, ""),
+    ],
+)
+def test_a_job_that_has_not_ended_is_running(seen: dict[str, Any] | None, step: Step, message: str) -> None:
+    build = build_of(found(), seen)
+    assert (told(build), build.ended_at) == ((Result.RUNNING, step, message), None)
+
+
+TOO_MUCH_DISK = "Pod ephemeral local storage usage exceeds the total limit of containers"
+NEEDS_MEMORY = "it needs more than its 4Gi of memory, which spec.builds.job.memory of the class gives"
+
+
+@pytest.mark.parametrize(
+    ("job_", "seen", "expected"),
+    [
+        (failed("DeadlineExceeded"), None, (Result.TIMED_OUT, Step.BUILDING, "it took longer than 1800 s")),
+        (failed("DeadlineExceeded"), pod(), (Result.TIMED_OUT, Step.WAITING, "it took longer than 1800 s")),
+        (failed(), None, (Result.FAULT, Step.WAITING, "its Pod is gone")),
+        (
+            failed(),
+            pod(credentials=ended("AccessDenied: no", code=254), build=INITIALIZING),
+            (Result.FAILED, Step.WAITING, "no password for the registry (exit code 254): AccessDenied: no"),
+        ),
+        (
+            failed(),
+            pod(credentials=ended(code=137, reason="OOMKilled")),
+            (Result.FAILED, Step.WAITING, f"no password for the registry (exit code 137): {NEEDS_MEMORY}"),
+        ),
+        (
+            failed(),
+            pod(credentials=DONE, build=ended("#9 killed", code=137, reason="OOMKilled")),
+            (Result.FAILED, Step.BUILDING, NEEDS_MEMORY),
+        ),
+        (
+            failed(),
+            pod(credentials=DONE, build=ended("no such file", code=128, reason="StartError")),
+            (Result.FAULT, Step.WAITING, "BuildKit did not start (StartError): no such file"),
+        ),
+        (
+            failed(),
+            pod(credentials=DONE, build=ended("could not connect to unix:///run/user/1000 after 70 trials")),
+            (
+                Result.FAULT,
+                Step.BUILDING,
+                "BuildKit failed (exit code 1): could not connect to unix:///run/user/1000 after 70 trials",
+            ),
+        ),
+        (
+            failed(),
+            pod(credentials=DONE, build=ended(code=137)),
+            (Result.FAULT, Step.BUILDING, "BuildKit failed (exit code 137):"),
+        ),
+        (
+            failed(),
+            pod(
+                reason="Evicted",
+                message="The node was low on resource: memory.",
+                credentials=DONE,
+                build=ended(code=137),
+            ),
+            (Result.FAULT, Step.BUILDING, "its Pod was ended (Evicted): The node was low on resource: memory."),
+        ),
+        (
+            failed(),
+            pod(reason="Evicted", message=TOO_MUCH_DISK),
+            (
+                Result.FAILED,
+                Step.BUILDING,
+                f"the build needs more than its 20Gi of disk: {TOO_MUCH_DISK}",
+            ),
+        ),
+        (
+            failed(),
+            pod(
+                conditions=[
+                    {
+                        "type": "DisruptionTarget",
+                        "status": "True",
+                        "reason": "DeletionByTaintManager",
+                        "message": "Taint manager: deleting due to NoExecute taint",
+                    }
+                ],
+                credentials=DONE,
+                build=RUNNING,
+            ),
+            (
+                Result.FAULT,
+                Step.BUILDING,
+                "its Pod was ended (DeletionByTaintManager): Taint manager: deleting due to NoExecute taint",
+            ),
+        ),
+        (
+            failed(),
+            pod(message="something new"),
+            (Result.FAULT, Step.WAITING, "its Pod failed: something new"),
+        ),
+    ],
+)
+def test_what_failed_is_told_by_whose_doing_it_is(
+    job_: dict[str, Any], seen: dict[str, Any] | None, expected: tuple[Result, Step, str]
+) -> None:
+    build = build_of(job_, seen)
+    assert told(build) == expected
+    assert build.ended_at == datetime(2026, 11, 21, 12, 3, tzinfo=UTC)
+
+
+NO_COMMIT = f"fatal: remote error: upload-pack: not our ref {SHA}: exit status 128"
+GIT = f"failed to fetch remote {LOCATION}: git stderr:\n{NO_COMMIT}"
+PUSH = f"failed to push {PLAIN.image}: failed to authorize: failed to fetch oauth token: 401 Unauthorized"
+EXITED = "did not complete successfully: exit code: 2"
+SOLVE = "error: failed to solve: "
+
+
+@pytest.mark.parametrize(
+    ("said", "step", "reason"),
+    [
+        (f"failed to load cache key: {GIT}", Step.FETCHING, "over two lines"),
+        (
+            f"failed to read dockerfile: failed to load cache key: {GIT}",
+            Step.FETCHING,
+            "where the Dockerfile is sought",
+        ),
+        (f"rpc error: code = Unknown desc = {GIT}", Step.FETCHING, "of an older client"),
+        ('repository does not contain ref x, output: ""', Step.FETCHING, "no such branch"),
+        ("fatal: couldn't find remote ref x", Step.FETCHING, "said by git"),
+        ("failed to read dockerfile: open Dockerfile: no such file or directory", Step.BUILDING, "the commit is there"),
+        (PUSH, Step.PUSHING, "denied"),
+        (f"rpc error: code = Unknown desc = {PUSH}", Step.PUSHING, "of an older client"),
+        ('failed commit on ref "manifest-sha256:87": unexpected status: 401', Step.PUSHING, "half done"),
+        ("docker.io/library/x:1: not found", Step.BUILDING, "the Dockerfile's own doing"),
+        (f'process "/bin/sh -c make" {EXITED}', Step.BUILDING, "a command"),
+        (f'process "failed to push x" {EXITED}', Step.BUILDING, "feigned by the command"),
+        (f'process "git stderr:" {EXITED}', Step.BUILDING, "likewise"),
+        (f'failed to push x\n{SOLVE}process "a" {EXITED}', Step.BUILDING, "feigned by what it prints"),
+        (f"failed to push x\n{SOLVE}dockerfile parse error", Step.BUILDING, "feigned before the end"),
+    ],
+)
+def test_how_far_a_build_got_is_told_by_what_buildkit_says_last(said: str, step: Step, reason: str) -> None:
+    build = build_of(failed(), pod(credentials=DONE, build=ended(f"#1 [internal] load\n{SOLVE}{said}\n")))
+    assert (build.result, build.step) == (Result.FAILED, step), reason
+
+
+def test_what_is_too_long_to_be_kept_from_its_beginning_is_the_commits_failure() -> None:
+    build = build_of(failed(), pod(build=ended(f'and so on" {EXITED}')))
+    assert (build.result, build.step) == (Result.FAILED, Step.BUILDING)
+
+
+def test_the_message_is_what_buildkit_says_without_its_log() -> None:
+    said = "#5 0.3 make\n------\n > [2/2] RUN make:\n------\nerror: failed to solve: failed to load cache key: a\n  b\n"
+    assert build_of(failed(), pod(build=ended(said))).message == "failed to load cache key: a b"
+
+
+def test_a_process_that_was_killed_comes_with_advice() -> None:
+    said = 'error: failed to solve: process "/bin/sh -c make" did not complete successfully: exit code: 137'
+    assert build_of(failed(), pod(build=ended(said))).message.endswith(
+        f"exit code: 137 (killed; if for want of memory: {NEEDS_MEMORY})"
+    )
+
+
+@given(st.text())
+def test_whatever_is_said_at_the_end_is_told_in_a_thousand_characters(said: str) -> None:
+    for seen in (pod(build=ended(said)), pod(credentials=ended(said)), pod(reason=said, message=said)):
+        build = build_of(failed(), seen)
+        assert not build.is_running
+        assert len(build.message) <= 1000
+
+
+@given(printable)
+def test_a_commit_cannot_have_its_own_failure_tried_again(command: str) -> None:
+    quoted = json.dumps(f"/bin/sh -c {command}")
+    said = f"#7 0.1 {command}\nerror: failed to solve: process {quoted} did not complete successfully: exit code: 1"
+    assert not build_of(failed(), pod(build=ended(said))).can_be_helped
+
+
+def test_a_job_that_is_being_deleted_has_stopped() -> None:
+    expected = (Result.STOPPED, Step.BUILDING, "its Job was deleted")
+    running = build_of(found(deletionTimestamp=DELETED), pod(build=RUNNING))
+    assert (told(running), running.ended_at) == (expected, datetime(2026, 11, 21, 12, 2, tzinfo=UTC))
+    since = failed()
+    since["metadata"]["deletionTimestamp"] = DELETED
+    assert told(build_of(since, pod(build=ended(code=137)))) == expected, "its Pod's end made it fail"
+
+
+def test_a_job_that_ended_before_it_was_deleted_keeps_its_result() -> None:
+    before = failed()
+    before["metadata"]["deletionTimestamp"] = "2026-11-21T13:03:00Z"
+    assert build_of(before, pod(build=ended("error: failed to solve: x"))).result is Result.FAILED
+
+
+@pytest.mark.parametrize(
+    ("seen", "expected", "reason"),
+    [
+        (pod(credentials=ended("a\nb")), ("a", "b"), "the first container failed"),
+        (pod(credentials=DONE, build=ended("c\nd\n")), ("c", "d"), "the build failed"),
+        (pod(credentials=DONE, build=DONE), (), "nothing failed"),
+        (pod(), (), "nothing has begun"),
+        (pod(build=ended()), (), "failed without a word"),
+    ],
+)
+def test_the_last_lines_are_those_of_what_failed(seen: dict[str, Any], expected: tuple[str, ...], reason: str) -> None:
+    assert told_lines(seen) == expected, reason
+
+
+def test_the_log_to_read_is_that_of_the_container_that_came_last() -> None:
+    assert speaking_container(pod(credentials=RUNNING, build=INITIALIZING)) == "credentials"
+    assert speaking_container(pod(credentials=DONE, build=RUNNING)) == "build"
