@@ -27,7 +27,8 @@ from ephemeral_endpoints.kube.handlers import Watch
 from ephemeral_endpoints.kube.jobs import JobBuilder
 from ephemeral_endpoints.kube.queue import Queue
 from ephemeral_endpoints.kube.store import ObjectKey, Store
-from ephemeral_endpoints.reconcile.builds import Builder, Builds, Surroundings
+from ephemeral_endpoints.reconcile.build_line import Builder, Surroundings
+from ephemeral_endpoints.reconcile.builds import Builds
 from ephemeral_endpoints.reconcile.endpoint import EndpointReconciler
 from ephemeral_endpoints.reconcile.klass import ClassReconciler
 from ephemeral_endpoints.reconcile.observe import Observer
@@ -94,6 +95,7 @@ class Operator:
                 now=now,
                 clock=time.monotonic,
                 poll_seconds=settings.poll_seconds,
+                is_alone=not settings.namespaces,
             )
         )
         context = Context(
@@ -106,6 +108,7 @@ class Operator:
             placements=Placements(cluster_id),
             builds=self._builds,
             quotas=Quotas(lambda uid: self._store.by_owner(owner_hash(uid)), self._queue.wake, time.monotonic),
+            is_alone=not settings.namespaces,
             wake=self._queue.wake,
             now=now,
             clock=time.monotonic,
@@ -169,15 +172,12 @@ class Operator:
                 wake=self._wake_owner,
                 clock=time.monotonic,
             )
-            images = ImageSweep(
-                settings,
-                self._cluster_id,
-                store=self._store,
-                accounts=accounts,
-                observer=self._metrics,
-                now=now,
-            )
             tasks.append(sweep_regularly(sweep, settings.snapshot_seconds))
+        if settings.sweep is not SweepMode.OFF and not settings.namespaces:
+            # What objects in the namespaces of other operators name is not known.
+            images = ImageSweep(
+                settings, self._cluster_id, store=self._store, accounts=accounts, observer=self._metrics, now=now
+            )
             tasks.append(sweep_images_regularly(images, settings.snapshot_seconds))
         return tasks
 

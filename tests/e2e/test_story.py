@@ -1,6 +1,7 @@
 import json
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -103,7 +104,10 @@ def told(platform: Platform, operator_process: OperatorProcess) -> Iterator[Told
     before = writes(bench)
     lines: list[str] = []
     witness = Witness(bench, MODEL, lines.append, lines=lines)
-    witness.tell()
+    with ExitStack() as unless_told:
+        unless_told.callback(bench.delete, OBJECT)
+        witness.tell()
+        unless_told.pop_all()
     yield Told(witness, bench, writes(bench) - before, bench.mutations())
     bench.wait_empty()
 

@@ -52,14 +52,14 @@ def buildah() -> Iterator[Buildah]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def test_an_engine_builds_it_and_sagemaker_serves_it(buildah: Buildah, aws: Aws) -> None:
+def test_an_engine_builds_it_and_sagemaker_serves_it(buildah: Buildah, fresh_aws: Aws) -> None:
     packages = buildah.folder / "wheels"
     download(MODEL / "requirements.lock", packages)
     buildah.build(MODEL, NAME, {"MODEL_REVISION": REVISION}, packages)
-    aws.client("ecr").create_repository(repositoryName=NAME)
-    digest = buildah.push(NAME, f"{aws.endpoint.removeprefix('http://')}/{NAME}:{REVISION}")
+    fresh_aws.client("ecr").create_repository(repositoryName=NAME)
+    digest = buildah.push(NAME, f"{fresh_aws.endpoint.removeprefix('http://')}/{NAME}:{REVISION}")
     repository = f"{ministack.ACCOUNT}.dkr.ecr.{ministack.REGION}.amazonaws.com/{NAME}"
-    answer = served(aws, f"{repository}@{digest}", (MODEL / "samples" / "valid" / "named.json").read_bytes())
+    answer = served(fresh_aws, f"{repository}@{digest}", (MODEL / "samples" / "valid" / "named.json").read_bytes())
     assert answer["revision"] == REVISION
     assert answer["predictions"][0]["label"] == "class_0"
 

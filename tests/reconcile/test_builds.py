@@ -17,7 +17,8 @@ from ephemeral_endpoints.core.builds import ATTEMPTS, PAUSE, Build, Commit, Dema
 from ephemeral_endpoints.core.errors import Denied, Problem, Transient
 from ephemeral_endpoints.core.images import ImageProblem, ImageState
 from ephemeral_endpoints.kube.store import ObjectKey
-from ephemeral_endpoints.reconcile.builds import Builds, Surroundings
+from ephemeral_endpoints.reconcile.build_line import Surroundings
+from ephemeral_endpoints.reconcile.builds import Builds
 
 REPOSITORY = "123456789012.dkr.ecr.us-east-1.amazonaws.com/eep-c1-default-abcdefghij"
 START = datetime(2026, 11, 1, 12, tzinfo=UTC)
@@ -45,6 +46,7 @@ class Shop:
     refusal: Problem | None = None
     deaf: Problem | None = None
     time: datetime = START
+    is_alone: bool = True
 
     def lines(self) -> Builds:
         return Builds(
@@ -56,6 +58,7 @@ class Shop:
                 now=lambda: self.time,
                 clock=self._clock,
                 poll_seconds=0.001,
+                is_alone=self.is_alone,
             )
         )
 
@@ -123,7 +126,7 @@ def _has(found: list[Build], count: int) -> bool:
 
 
 def problem(lines: Builds, digit: str, key: ObjectKey = PR) -> ImageProblem | None:
-    state = lines.making(key, KLASS, order(digit))
+    state = lines.making(key, KLASS, ACCOUNT, order(digit))
     return state.problem if state else None
 
 
@@ -132,7 +135,7 @@ async def test_an_image_is_made_and_its_object_called(shop: Shop, lines: Builds)
     assert told.problem is ImageProblem.QUEUED
     await until(lambda: problem(lines, "1") is ImageProblem.BUILDING, "building")
     shop.goes_on(order("1"), Result.SUCCEEDED)
-    await until(lambda: lines.making(PR, KLASS, order("1")) is None, "made")
+    await until(lambda: lines.making(PR, KLASS, ACCOUNT, order("1")) is None, "made")
     assert PR in shop.woken
     assert [build.result for build in shop.ended] == [Result.SUCCEEDED]
 
@@ -150,7 +153,7 @@ async def test_beyond_the_classes_limit_the_youngest_waits(shop: Shop, lines: Bu
     for number, digit in enumerate("123", 1):
         lines.demand(ObjectKey("nlp", digit), KLASS, ACCOUNT, demand(digit, number))
     await until(lambda: len(shop.begun) == 2, "two begun")
-    third = lines.making(ObjectKey("nlp", "3"), KLASS, order("3"))
+    third = lines.making(ObjectKey("nlp", "3"), KLASS, ACCOUNT, order("3"))
     assert third == ImageState(problem=ImageProblem.QUEUED, message="waits for its turn to be built; ahead of it: 2")
     shop.goes_on(order("1"), Result.SUCCEEDED)
     await until(lambda: ("3", 1) in shop.begun, "the third begun")
@@ -162,7 +165,7 @@ async def test_a_newer_commit_stops_the_build_of_the_older(shop: Shop, lines: Bu
     lines.demand(PR, KLASS, ACCOUNT, demand("2"))
     await until(lambda: ("2", 1) in shop.begun, "the newer one begun")
     assert set(shop.stopped) == {order("1").image}
-    assert lines.making(PR, KLASS, order("1")) is None, "nobody asks for it any more"
+    assert lines.making(PR, KLASS, ACCOUNT, order("1")) is None, "nobody asks for it any more"
 
 
 async def test_what_another_object_wants_too_is_not_stopped(shop: Shop, lines: Builds) -> None:
@@ -235,7 +238,7 @@ async def test_what_the_builder_failed_at_is_tried_again_after_pauses_and_then_g
         await until(partial(_has, shop.ended, attempt), "ended")
         shop.time += PAUSE * 2**attempt
     await until(lambda: problem(lines, "1") is ImageProblem.FAILED, "given up")
-    told = lines.making(PR, KLASS, order("1"))
+    told = lines.making(PR, KLASS, ACCOUNT, order("1"))
     assert told is not None
     assert "its last lines: Fault: the last of 8 lines" in told.message
 
@@ -255,7 +258,7 @@ async def test_what_cannot_be_begun_is_told_and_tried_again(shop: Shop, lines: B
     lines.demand(PR, KLASS, ACCOUNT, demand("1"))
     await until(lambda: PR in shop.woken, "called")
     with pytest.raises(Denied, match="StartBuild: no"):
-        lines.making(PR, KLASS, order("1"))
+        lines.making(PR, KLASS, ACCOUNT, order("1"))
     shop.refusal = None
     shop.time += timedelta(minutes=10)
     await until(lambda: shop.begun, "begun")
@@ -276,7 +279,7 @@ async def test_a_builder_that_does_not_answer_holds_everybody_up_and_says_so(sho
     lines.demand(PR, KLASS, ACCOUNT, demand("1"))
     await until(lambda: PR in shop.woken, "called")
     with pytest.raises(Transient, match="no answer"):
-        lines.making(PR, KLASS, order("1"))
+        lines.making(PR, KLASS, ACCOUNT, order("1"))
     with pytest.raises(Transient, match="no answer"):
         lines.is_making(OTHER, KLASS, ACCOUNT, order("2").image)
     shop.deaf = None
@@ -290,3 +293,16 @@ async def test_a_line_with_nothing_to_do_rests(shop: Shop, lines: Builds) -> Non
     await until(lambda: shop.begun, "begun")
     shop.goes_on(order("1"), Result.SUCCEEDED)
     await until(lambda: all(task.get_name() != "follow the builds of default" for task in asyncio.all_tasks()), "rest")
+
+
+async def test_beside_another_operator_only_what_was_wanted_here_is_stopped(shop: Shop) -> None:
+    shop.is_alone = False
+    others = order("9")
+    shop.builds["theirs"] = Build("theirs", others.image, Result.RUNNING, Step.BUILDING, START)
+    lines = shop.lines()
+    lines.demand(PR, KLASS, ACCOUNT, demand("1"))
+    await until(lambda: shop.begun, "begun")
+    lines.demand(PR, KLASS, ACCOUNT, demand("2"))
+    await until(lambda: shop.stopped, "stopped")
+    assert set(shop.stopped) == {order("1").image}
+    await lines.stop()

@@ -53,8 +53,10 @@ class Shop:
         policy = {"codeBuild": {"project": PROJECT}, "gitUrl": self.git.url, **builds}
         self.desk.make_class("builds", builds=policy, images=images or {})
 
-    def commit(self, dockerfile: str = QUICK, text: str = "one", repository: str = REPOSITORY) -> str:
-        files = {"Dockerfile": dockerfile, "model.txt": text, "sleep.py": "import time\ntime.sleep(300)\n"}
+    def commit(
+        self, dockerfile: str = QUICK, text: str = "one", repository: str = REPOSITORY, seconds: int = 300
+    ) -> str:
+        files = {"Dockerfile": dockerfile, "model.txt": text, "sleep.py": f"import time\ntime.sleep({seconds})\n"}
         content = {name: each.encode() for name, each in files.items()}
         return self.git.push(repository, "main", content, message=text)
 
@@ -247,6 +249,33 @@ async def test_a_commit_that_does_not_exist_is_told(shop: Shop) -> None:
     message = await shop.image(shop.make("0" * 40), "BuildFailed")
     assert "fetching the commit failed" in message
     assert "0" * 40 in message
+
+
+async def test_a_commit_without_the_dockerfile_is_told(shop: Shop) -> None:
+    shop.make_class()
+    key = shop.make(shop.commit())
+    shop.desk.api.change(key, {"spec": {"model": {"build": {"dockerfile": "Dockerfile.gpu"}}}})
+    assert "Dockerfile.gpu" in await shop.image(key, "BuildFailed")
+
+
+async def test_a_build_that_hangs_is_ended_and_told(shop: Shop) -> None:
+    shop.make_class(timeout="5m")
+    shop.aws.control.patch_codebuild_settings({"minute_seconds": 0.6})
+    message = await shop.image(shop.make(shop.commit(SLOW)), "BuildTimedOut")
+    assert "building took longer than spec.builds.timeout" in message
+    assert shop.outcomes() == ["TIMED_OUT"], "another time it would hang too"
+
+
+async def test_a_push_that_fails_is_tried_again(shop: Shop) -> None:
+    shop.make_class()
+    key = shop.make(shop.commit(SLOW, seconds=2))
+    await shop.building(key)
+    shop.ecr.delete_repository(repositoryName=shop.repository, force=True)
+    assert "pushing failed" in await shop.image(key, "BuildRetrying")
+    await shop.desk.snapshot()
+    await shop.desk.ready(key)
+    assert shop.outcomes()[0] == "SUCCEEDED"
+    assert set(shop.outcomes()[1:]) == {"FAILED"}
 
 
 async def test_a_builder_that_fails_is_tried_again(shop: Shop) -> None:

@@ -176,6 +176,8 @@ def spec(revision: str) -> dict[str, Any]:
             "branch": BRANCH,
         },
         "model": {"build": {"context": "model"}},
+        # One for those who call, one for the operator, who asks the URL too.
+        "serving": {"serverless": {"maxConcurrency": 2}},
         "api": {"path": "/pr-42"},
     }
 

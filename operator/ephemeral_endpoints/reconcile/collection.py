@@ -44,7 +44,12 @@ async def collect_replaced(context: Context, run: Run) -> None:
 
 
 async def _collect(context: Context, run: Run, uris: Collection[str]) -> None:
-    """Take the tags off: ECR deletes an image with its last one, so that another one keeps it."""
+    """Take the tags off: ECR deletes an image with its last one, so that another one keeps it.
+
+    What objects in the namespaces of other operators name is not known: then images stay until they expire.
+    """
+    if not context.is_alone:
+        return
     want = repository_want(run.subject.cluster_id, run.subject.klass)
     if not uris or want is None or want.key not in run.others or run.subject.klass.spec.images.repository.keep_images:
         return

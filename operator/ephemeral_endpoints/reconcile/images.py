@@ -101,7 +101,7 @@ def _to_make(context: Context, run: Run, known: Images, order: Order) -> frozens
         context.builds.wants_nothing(key, klass)
         known.states |= {image: refused} if refused else {}
         return frozenset()
-    if making := context.builds.making(key, klass, order):
+    if making := context.builds.making(key, klass, run.account, order):
         known.states[image] = making
         return frozenset()
     # What nobody has asked for yet, or was just made, is looked for at once.

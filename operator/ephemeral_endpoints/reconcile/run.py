@@ -47,6 +47,9 @@ class Context:
     placements: Placements
     quotas: Quotas
     builds: Builds
+    is_alone: bool
+    """Whether no other operator serves objects of the same classes, in other namespaces."""
+
     wake: Callable[[ObjectKey], None]
     now: Callable[[], datetime]
     clock: Callable[[], float]
