@@ -311,6 +311,20 @@ async def test_a_fork_is_built_once_that_very_commit_was_approved(shop: Shop) ->
     await shop.desk.ready(key)
 
 
+async def test_what_is_served_is_served_on_when_its_approval_is_taken_back(shop: Shop) -> None:
+    shop.make_class()
+    revision = shop.commit(repository=FORK)
+    key = shop.make(revision, source={"headRepository": FORK})
+    shop.annotate(key, "approved-revision", revision)
+    await shop.desk.ready(key)
+    shop.annotate(key, "approved-revision", "0" * 40)
+    await shop.desk.restart()
+    await shop.desk.look(key)
+    assert shop.desk.is_up_to_date(key)
+    shop.push(key, shop.commit(text="two", repository=FORK))
+    await shop.image(key, "ApprovalRequired")
+
+
 async def test_a_class_without_builds_says_so(shop: Shop) -> None:
     shop.desk.make_class("builds")
     message = await shop.image(shop.make(shop.commit()), "BuildsNotAllowed")

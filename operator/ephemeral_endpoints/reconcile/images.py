@@ -96,8 +96,9 @@ def _forget_if_lost(run: Run, known: Images, order: Order) -> None:
 def _to_make(context: Context, run: Run, known: Images, order: Order) -> frozenset[str]:
     """The image that the class makes, if ECR is to be asked for it now; else what is told of it is noted."""
     key, endpoint, klass, image = run.key, run.subject.endpoint, run.subject.klass, order.image
-    refused = orders.refusal(endpoint, klass)
-    if refused or image not in known.unresolved(frozenset({image})):
+    # What was made is served on, whatever the class allows by now.
+    refused = None if known.is_pinned(image) else orders.refusal(endpoint, klass)
+    if refused or known.is_pinned(image):
         context.builds.wants_nothing(key, klass)
         known.states |= {image: refused} if refused else {}
         return frozenset()
