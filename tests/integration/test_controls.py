@@ -59,8 +59,7 @@ def test_a_suspended_object_is_left_as_it_is_until_it_is_resumed_and_can_be_dele
     bench.apply("pr", bench.spec(monitoring={"logRetentionDays": 30}))
     bench.wait_ready("pr")
     assert len(alarms(bench)) == 2
-    groups = bench.aws("logs").describe_log_groups()["logGroups"]
-    assert {group.get("retentionInDays") for group in groups} == {30}
+    assert {group.get("retentionInDays") for group in bench.log_groups()} == {30}
 
     bench.apply("pr", bench.spec(suspend=True))
     bench.wait_condition("pr", "Reconciling", reason="Suspended")
@@ -145,7 +144,7 @@ def give_up(bench: Bench) -> None:
     lambda_, logs, cloudwatch, sagemaker = map(bench.aws, ("lambda", "logs", "cloudwatch", "sagemaker"))
     for function in lambda_.list_functions()["Functions"]:
         lambda_.untag_resource(Resource=function["FunctionArn"], TagKeys=keys)
-    for group in logs.describe_log_groups()["logGroups"]:
+    for group in bench.log_groups():
         logs.untag_resource(resourceArn=group["logGroupArn"], tagKeys=keys)
     for alarm in cloudwatch.describe_alarms()["MetricAlarms"]:
         cloudwatch.untag_resource(ResourceARN=alarm["AlarmArn"], TagKeys=keys)

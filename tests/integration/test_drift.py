@@ -182,7 +182,7 @@ def state(bench: Bench) -> dict[str, Any]:
         for api in bench.aws("apigatewayv2").get_apis()["Items"]
         for route in bench.aws("apigatewayv2").get_routes(ApiId=api["ApiId"])["Items"]
     ]
-    groups = bench.aws("logs").describe_log_groups()["logGroups"]
+    groups = bench.log_groups()
     endpoints = (bench.aws("sagemaker").describe_endpoint(EndpointName=name) for name in contents.get("Endpoint", []))
     targets = bench.aws("application-autoscaling").describe_scalable_targets(ServiceNamespace="sagemaker")
     alarms = bench.aws("cloudwatch").describe_alarms(AlarmNamePrefix="eep-")["MetricAlarms"]
