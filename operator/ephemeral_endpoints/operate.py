@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
-from math import ceil
 from typing import Any, Final
 
 from ephemeral_endpoints.api.endpoint_class import EphemeralEndpointClass
@@ -18,6 +17,7 @@ from ephemeral_endpoints.aws.codebuild import CodeBuildBuilder
 from ephemeral_endpoints.aws.freshness import poll, take_snapshots
 from ephemeral_endpoints.aws.limits import Limiter
 from ephemeral_endpoints.aws.wakeups import Wakeups
+from ephemeral_endpoints.core import cost
 from ephemeral_endpoints.core.buildjob import Place
 from ephemeral_endpoints.core.builds import Build
 from ephemeral_endpoints.core.names import owner_hash
@@ -86,18 +86,7 @@ class Operator:
             clock=time.monotonic,
             on_change=lambda name: self._queue.wake(ObjectKey(None, name)),
         )
-        self._builds = Builds(
-            Surroundings(
-                builder=self._builder,
-                wanting=self._wanting,
-                wake=self._queue.wake,
-                ended=self._build_ended,
-                now=now,
-                clock=time.monotonic,
-                poll_seconds=settings.poll_seconds,
-                is_alone=not settings.namespaces,
-            )
-        )
+        self._builds = Builds(self._surroundings())
         context = Context(
             cluster_id=cluster_id,
             store=self._store,
@@ -215,6 +204,19 @@ class Operator:
         self._accounts.keep_only(frozenset(map(Access.of, classes)))
         return await self._classes(key)
 
+    def _surroundings(self) -> Surroundings:
+        """What builds need of the operator."""
+        return Surroundings(
+            builder=self._builder,
+            wanting=self._wanting,
+            wake=self._queue.wake,
+            ended=self._build_ended,
+            now=now,
+            clock=time.monotonic,
+            poll_seconds=self._settings.poll_seconds,
+            is_alone=not self._settings.namespaces,
+        )
+
     def _builder(self, klass: EphemeralEndpointClass, account: Account) -> Builder:
         policy = klass.spec.builds
         if policy and policy.job:
@@ -238,9 +240,9 @@ class Operator:
 
     def _build_ended(self, klass: EphemeralEndpointClass, build: Build) -> None:
         policy = klass.spec.builds
-        price = float(policy.code_build.price_per_minute) if policy and policy.code_build else 0.0
-        # CodeBuild bills by the minute begun (https://aws.amazon.com/codebuild/pricing/).
-        self._metrics.build_ended(klass.metadata.name, build.result, build.seconds, ceil(build.seconds / 60) * price)
+        price = policy.code_build.price_per_minute if policy and policy.code_build else "0"
+        usd = float(cost.of_build(build.seconds, price))
+        self._metrics.build_ended(klass.metadata.name, build.result, build.seconds, usd)
 
     def _ages(self) -> dict[tuple[str, str, str], float]:
         return {

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from ephemeral_endpoints.api.image_policy import JobBuild
 from ephemeral_endpoints.core import buildjob
-from ephemeral_endpoints.core.buildjob import Place, arguments, build_of, job, job_name, speaking_container, told_lines
+from ephemeral_endpoints.core.buildjob import Place, arguments, job, job_name
+from ephemeral_endpoints.core.buildjob_outcome import build_of, speaking_container, told_lines
 from ephemeral_endpoints.core.builds import Build, Commit, Copy, Order, Result, Step
 from ephemeral_endpoints.core.errors import Invalid
 

@@ -21,6 +21,7 @@ from ephemeral_endpoints.core.builds import (
     history,
     is_made_tag,
     is_to_be_retried,
+    look_pause,
     may_begin,
     state_of,
 )
@@ -209,3 +210,18 @@ def test_what_a_build_printed_is_told_without_its_credentials() -> None:
     message = state_of([failed], ["PIP_TOKEN=pypi-AgEIcHlwaS5vcmcCJDU"], ahead=None, now=NOW).message
     assert "hunter2" not in message
     assert "AgEI" not in message
+
+
+@pytest.mark.parametrize(
+    ("ages", "pause"),
+    [
+        pytest.param([], 1, id="nothing runs"),
+        pytest.param([10], 1, id="it has just begun"),
+        pytest.param([60], 3, id="it has run for a minute"),
+        pytest.param([3600], 5, id="it has run for an hour"),
+        pytest.param([3600, 10], 1, id="another one has just begun"),
+    ],
+)
+def test_long_builds_are_looked_at_less_often(ages: list[int], pause: float) -> None:
+    running = [replace(build(Result.RUNNING), started_at=NOW - timedelta(seconds=age)) for age in ages]
+    assert look_pause([*running, build(Result.FAILED)], NOW, shortest=1.0) == pytest.approx(pause)

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ephemeral_endpoints.core.cost import PRICES, Bill, Capacities, amount, bill, capacities, standing
+from ephemeral_endpoints.core.cost import PRICES, Bill, Capacities, amount, bill, capacities, of_build, standing
 from ephemeral_endpoints.core.resources import (
     EndpointConfigSpec,
     Have,
@@ -104,3 +104,16 @@ def test_what_a_configuration_asks_for() -> None:
     config = EndpointConfigSpec((VariantSpec("a", "m", LARGE), VariantSpec("b", "n", SERVERLESS)))
     assert capacities(config) == (LARGE, SERVERLESS)
     assert Bill().hourly == "0.00"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "usd"),
+    [
+        pytest.param(0.0, "0", id="it never ran"),
+        pytest.param(1.0, "0.005", id="a minute that has begun"),
+        pytest.param(60.0, "0.005", id="a whole minute"),
+        pytest.param(60.5, "0.010", id="another one has begun"),
+    ],
+)
+def test_what_a_build_costs(seconds: float, usd: str) -> None:
+    assert of_build(seconds, "0.005") == Decimal(usd)

@@ -4,7 +4,7 @@ import json
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,9 @@ FORK = "mallory/sentiment"
 PYTHON = f"python:{sys.version_info.major}.{sys.version_info.minor}-slim"
 QUICK = f"FROM {PYTHON}\nCOPY model.txt /\nARG MODEL_REVISION\nLABEL revision=${{MODEL_REVISION}}\n"
 SLOW = f"FROM {PYTHON} AS slow\nCOPY sleep.py /\nRUN python /sleep.py\nFROM {PYTHON}\nCOPY --from=slow /sleep.py /\n"
+NOBODYS = f"{'0' * 40}-00000000"
+"""The tag of an image that was made of a commit which no object names."""
+
 BROKEN = f"FROM {PYTHON}\nCOPY absent.txt /\n"
 
 
@@ -77,6 +80,12 @@ class Shop:
 
     def annotate(self, key: ObjectKey, name: str, value: str) -> None:
         self.desk.api.change(key, {"metadata": {"annotations": {f"ephemeral-endpoints.io/{name}": value}}})
+
+    def put(self, *tags: str) -> None:
+        """Put an image under these tags into the class's repository."""
+        manifest = json.dumps({"schemaVersion": 2, "config": {"size": 1}, "layers": []})
+        for tag in tags:
+            self.ecr.put_image(repositoryName=self.repository, imageManifest=manifest, imageTag=tag)
 
     @property
     def repository(self) -> str:
@@ -365,26 +374,73 @@ async def test_a_repository_that_somebody_deletes_is_made_again_and_filled(shop:
     assert shop.tags() == before
 
 
-async def test_images_of_nobody_are_swept_and_those_that_are_named_stay(shop: Shop) -> None:
+async def test_images_stay_where_another_operator_may_know_who_names_them(
+    desk: Desk, fresh_aws: Aws, tmp_path: Path
+) -> None:
+    await desk.stop()
+    shop = Shop(Desk({"EEP_NAMESPACES": "nlp"}), fresh_aws, GitHost(tmp_path / "git"))
     shop.make_class()
     key = shop.make(shop.commit())
     await shop.desk.ready(key)
-    [named] = shop.tags()
-    [stored] = shop.ecr.batch_get_image(repositoryName=shop.repository, imageIds=[{"imageTag": named}])["images"]
-    manifest = stored["imageManifest"].replace('"schemaVersion":2', '"schemaVersion": 2')
-    for tag in ("0" * 40 + "-00000000", "somebodys"):
-        shop.ecr.put_image(repositoryName=shop.repository, imageManifest=f"{manifest} ", imageTag=tag)
+    shop.desk.api.remove(key)
+    await shop.desk.gone(key)
+    assert len(shop.tags()) == 1
+    await shop.desk.stop()
+
+
+async def test_images_stay_as_long_as_something_retained_may_serve_them(shop: Shop) -> None:
+    shop.make_class()
+    revision = shop.commit()
+    kept, other = shop.make(revision, "kept"), shop.make(revision, "other")
+    shop.desk.api.change(kept, {"spec": {"lifecycle": {"deletionPolicy": "Retain"}}})
+    for key in (kept, other):
+        await shop.desk.ready(key)
+    for key in (kept, other):
+        shop.desk.api.remove(key)
+        await shop.desk.gone(key)
+    assert len(shop.tags()) == 1
+
+
+def sweep_of(shop: Shop, **settings: str) -> ImageSweep:
+    """The sweep a minute later, for which images of a second are old."""
     operator = shop.desk.operator
-    sweep = ImageSweep(
-        Settings.from_environment({"EEP_SWEEP_MIN_AGE_SECONDS": "1"}),
+    return ImageSweep(
+        Settings.from_environment({"EEP_SWEEP_MIN_AGE_SECONDS": "1", **settings}),
         "c1",
         store=operator._store,
         accounts=operator._accounts,
         observer=operator._metrics,
-        now=lambda: datetime.fromtimestamp(datetime.now(UTC).timestamp() + 60, UTC),
+        now=lambda: datetime.now(UTC) + timedelta(minutes=1),
     )
-    await sweep()
-    assert shop.tags() == sorted([named, "somebodys"])
+
+
+@pytest.mark.parametrize(
+    ("settings", "left"),
+    [
+        pytest.param({}, ["somebodys"], id="swept"),
+        pytest.param({"EEP_SWEEP": "dry-run"}, [NOBODYS, "somebodys"], id="only told of"),
+        pytest.param({"EEP_SWEEP_MIN_AGE_SECONDS": "3600"}, [NOBODYS, "somebodys"], id="too young"),
+    ],
+)
+async def test_images_of_nobody_are_swept_and_those_that_are_named_stay(
+    shop: Shop, settings: Mapping[str, str], left: list[str]
+) -> None:
+    shop.make_class()
+    await shop.desk.ready(shop.make(shop.commit()))
+    [named] = shop.tags()
+    shop.put(NOBODYS, "somebodys")
+    await sweep_of(shop, **settings)()
+    assert shop.tags() == sorted([named, *left])
+
+
+async def test_too_many_images_of_nobody_at_once_are_left(shop: Shop) -> None:
+    shop.make_class()
+    await shop.desk.ready(shop.make(shop.commit()))
+    before = shop.tags()
+    others = [f"{number:040}-00000000" for number in range(2)]
+    shop.put(*others)
+    await sweep_of(shop, EEP_SWEEP_MOST_DELETIONS="1")()
+    assert shop.tags() == sorted([*before, *others])
 
 
 @dataclass

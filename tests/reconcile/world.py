@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from itertools import count
+from types import MappingProxyType
 from typing import Any, cast
 
 from tests.aws.world import eventually
@@ -152,21 +153,15 @@ def _without_nulls(value: Any) -> Any:  # noqa: ANN401 - JSON
 class Desk:
     """An operator at work; ``restart`` puts another one in its place that knows nothing."""
 
-    def __init__(self) -> None:
+    def __init__(self, settings: Mapping[str, str] = MappingProxyType({})) -> None:
+        self.settings = Settings.from_environment({"EEP_POLL_SECONDS": "0.05", **settings})
         self.api = ApiServer()
         self.operator = self._started()
         self._polling = self._poll()
 
     def _started(self) -> Operator:
         kube = cast("KubeClient", self.api)
-        operator = Operator(
-            Settings.from_environment({"EEP_POLL_SECONDS": "0.05"}),
-            CLUSTER,
-            kube=kube,
-            probe=_answers,
-            metrics=Metrics(),
-            check=lambda: None,
-        )
+        operator = Operator(self.settings, CLUSTER, kube=kube, probe=_answers, metrics=Metrics(), check=lambda: None)
         self.api.watch = partial(_watched, operator)
         return operator
 

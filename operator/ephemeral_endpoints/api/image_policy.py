@@ -9,21 +9,18 @@ from typing import Annotated, ClassVar, Final
 from pydantic import Field
 
 from ephemeral_endpoints.api.base import ApiModel
-from ephemeral_endpoints.api.rules import Rule, matches
-from ephemeral_endpoints.api.types import (
-    AtLeastAMinute,
+from ephemeral_endpoints.api.image_types import (
     BuildProject,
-    BuildTimeout,
-    DnsLabel,
     EcrPrefix,
     EcrRepository,
     ForeignImageGlob,
     GitUrl,
     ImageRepositoryGlob,
-    Integer,
     KeyArn,
     SecretId,
 )
+from ephemeral_endpoints.api.rules import Rule, matches
+from ephemeral_endpoints.api.types import AtLeastAMinute, BuildTimeout, DnsLabel, Integer
 
 PRICE: Final = "[0-9]{1,4}([.][0-9]{1,6})?"
 """A price in USD."""

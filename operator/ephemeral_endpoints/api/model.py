@@ -6,17 +6,9 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 
 from ephemeral_endpoints.api.base import ApiModel
+from ephemeral_endpoints.api.image_types import BuildArguments, ForeignImage, Image, RepositoryPath, StageName
 from ephemeral_endpoints.api.rules import Rule
-from ephemeral_endpoints.api.types import (
-    BuildArguments,
-    DnsLabel,
-    Environment,
-    ForeignImage,
-    Image,
-    ModelDataUrl,
-    RepositoryPath,
-    StageName,
-)
+from ephemeral_endpoints.api.types import DnsLabel, Environment, ModelDataUrl
 
 
 class Platform(StrEnum):

@@ -9,11 +9,11 @@ from pydantic import Field
 
 from ephemeral_endpoints.api.base import ApiModel
 from ephemeral_endpoints.api.duration import FORM
+from ephemeral_endpoints.api.image_types import Image
 from ephemeral_endpoints.api.rules import Rule
 from ephemeral_endpoints.api.types import (
     DnsLabel,
     Environment,
-    Image,
     InstanceType,
     Integer,
     ModelDataUrl,

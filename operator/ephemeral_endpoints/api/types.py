@@ -1,6 +1,5 @@
 """Reusable types of the API's fields, with their limits, rules and messages."""
 
-import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Literal
@@ -19,19 +18,9 @@ from pydantic import (
 from ephemeral_endpoints.api.duration import FORM, format_duration, parse_duration
 from ephemeral_endpoints.api.rules import Rule, matches
 
-# https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_CreateRepository.html
-_WORD = "[a-z0-9]+([._-]+[a-z0-9]+)*"
-_REGISTRY = r"[0-9]{12}\.dkr\.ecr\.[a-z0-9-]+\.amazonaws\.com(\.cn)?"
-_TAG = "[A-Za-z0-9_][A-Za-z0-9._-]{0,127}"
-_DIGEST = "sha256:[0-9a-f]{64}"
-
-_LONGEST_IMAGE = 255
-_SHORTEST_REPOSITORY = 2
-_LONGEST_IMAGE_NAME = _LONGEST_IMAGE - len("@sha256:") - 64
 # https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_ContainerDefinition.html
 _VARIABLE_BYTES = 1024
 _ENVIRONMENT_BYTES = 32 * 1024
-_LONGEST_ARGUMENT_NAME = 128
 _LONGEST_DURATION = timedelta(hours=8760)
 
 # SageMaker sets the first two itself; the others are credentials, which everyone who may describe the model could read.
@@ -61,10 +50,6 @@ def _not_boolean(value: object) -> object:
 
 def _to_timestamp(value: datetime) -> datetime:
     return value.astimezone(UTC).replace(microsecond=0)
-
-
-def _image_name(image: str) -> str:
-    return re.split("[:@]", image, maxsplit=1)[0]
 
 
 def _bytes(text: str) -> int:
@@ -144,163 +129,6 @@ Revision = Annotated[
     ),
 ]
 
-Image = Annotated[
-    str,
-    Field(max_length=_LONGEST_IMAGE),
-    matches(
-        f"{_REGISTRY}/{_WORD}(/{_WORD})*([:@].*)?",
-        "must be an image in Amazon ECR: <account>.dkr.ecr.<region>.amazonaws.com/<repository> with a :tag or a "
-        "@sha256: digest",
-    ),
-    matches(
-        f"[^:@]*(:{_TAG}|@{_DIGEST})",
-        "must end with a tag (such as :1f0c2a9) or a digest (@sha256: and 64 hexadecimal digits), one of them, "
-        "so that it is certain what is served",
-    ),
-    Rule(
-        cel="!self.contains('/') || size(self.split('@')[0].split(':')[0].split('/', 2)[1]) >= 2",
-        message="must name a repository of at least 2 characters: ECR has no shorter ones",
-        holds=lambda image: len(_image_name(image).partition("/")[2]) >= _SHORTEST_REPOSITORY,
-    ),
-    Rule(
-        cel=f"size(self.split('@')[0].split(':')[0]) <= {_LONGEST_IMAGE_NAME}",
-        message=f"must have at most {_LONGEST_IMAGE_NAME} characters before the tag or digest, because SageMaker "
-        f"accepts {_LONGEST_IMAGE} with the digest",
-        holds=lambda image: len(_image_name(image)) <= _LONGEST_IMAGE_NAME,
-    ),
-]
-
-_HOST = "[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[0-9]{1,5})?"
-
-# https://github.com/distribution/reference/blob/main/reference.go
-ForeignImage = Annotated[
-    str,
-    Field(max_length=_LONGEST_IMAGE),
-    matches(
-        f"{_HOST}/{_WORD}(/{_WORD})*(:{_TAG})?(@{_DIGEST})?",
-        "must be an image with its registry, such as public.ecr.aws/acme/model:1.2 or docker.io/library/nginx:1.27",
-    ),
-    Rule(
-        cel="self.contains('@') || self.matches(':[^:/@]+$')",
-        message="must end with a tag (such as :1.2) or a digest (@sha256: and 64 hexadecimal digits), so that it is "
-        "certain what is copied",
-        holds=lambda image: "@" in image or re.search(":[^:/@]+$", image) is not None,
-    ),
-]
-
-ForeignImageGlob = Annotated[
-    str,
-    Field(max_length=_LONGEST_IMAGE),
-    matches(
-        "[a-z0-9.*?:-]+/[a-z0-9._/*?-]+",
-        "must be a registry and a repository without tag, in which * stands for any characters and ? for one: "
-        "public.ecr.aws/acme/*",
-    ),
-]
-
-_SEGMENT = "([A-Za-z0-9_][A-Za-z0-9_.+-]*|[.][A-Za-z0-9_+-][A-Za-z0-9_.+-]*)"
-
-RepositoryPath = Annotated[
-    str,
-    Field(max_length=256),
-    matches(
-        f"[.]|{_SEGMENT}(/{_SEGMENT})*",
-        "must be a path within the Git repository, such as models/sentiment: letters, digits and _.+-, "
-        "no '/' at either end, no segment '..', or '.' for the root",
-    ),
-]
-
-# https://docs.docker.com/reference/dockerfile/#from
-StageName = Annotated[
-    str,
-    Field(max_length=64),
-    matches("[A-Za-z][A-Za-z0-9_.-]*", "must be the name of a stage in the Dockerfile, as after AS, such as runtime"),
-]
-
-_ARGUMENT_NAME = "[A-Za-z_][A-Za-z0-9_]*"
-_ARGUMENTS_BYTES = 16 * 1024
-
-BuildArguments = Annotated[
-    Mapping[str, Annotated[str, Field(max_length=_VARIABLE_BYTES)]],
-    Field(max_length=50),
-    Rule(
-        cel=f"self.all(name, name.matches('^{_ARGUMENT_NAME}$') && size(name) <= 128)",
-        message="must have names of at most 128 letters, digits and '_' that do not begin with a digit",
-        holds=lambda arguments: all(
-            re.fullmatch(_ARGUMENT_NAME, name) and len(name) <= _LONGEST_ARGUMENT_NAME for name in arguments
-        ),
-    ),
-    Rule(
-        cel="self.all(name, self[name].matches('^[ -~]*$'))",
-        message="must have values of printable ASCII characters on one line",
-        holds=lambda arguments: all(re.fullmatch("[ -~]*", value) for value in arguments.values()),
-    ),
-    Rule(
-        cel="!('MODEL_REVISION' in self)",
-        message="must not set MODEL_REVISION: every build is given the commit under this name",
-        holds=lambda arguments: "MODEL_REVISION" not in arguments,
-    ),
-    Rule(
-        cel=f"self.map(name, size(name) + size(self[name])).sum() <= {_ARGUMENTS_BYTES}",
-        message="must be at most 16 KiB in all, names and values together",
-        holds=lambda arguments: sum(map(len, [*arguments, *arguments.values()])) <= _ARGUMENTS_BYTES,
-    ),
-]
-
-# https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_CreateSecret.html
-SecretId = Annotated[
-    str,
-    Field(max_length=512),
-    matches(
-        "(arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:)?[A-Za-z0-9/_+=.@-]{1,256}",
-        "must be the name or the ARN of a secret, such as builds/pip-token",
-    ),
-]
-
-# https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_CreateRepository.html
-EcrPrefix = Annotated[
-    str,
-    Field(max_length=128),
-    matches(f"({_WORD}/)+", "must be folders of lowercase letters, digits and ._-, each with a '/' behind: previews/"),
-]
-
-EcrRepository = Annotated[
-    str,
-    Field(min_length=2, max_length=191),
-    matches(
-        f"{_WORD}(/{_WORD})*",
-        "must be the name of a repository in the class's own registry, such as previews/models (no registry, no tag)",
-    ),
-]
-
-# https://docs.aws.amazon.com/kms/latest/developerguide/concepts.html#key-id-key-ARN
-KeyArn = Annotated[
-    str,
-    Field(max_length=2048),
-    matches(
-        "arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]{1,256}",
-        "must be the ARN of a key of AWS KMS: arn:aws:kms:<region>:<account>:key/<id>",
-    ),
-]
-
-# https://docs.aws.amazon.com/codebuild/latest/APIReference/API_CreateProject.html
-BuildProject = Annotated[
-    str,
-    Field(min_length=2, max_length=150),
-    matches(
-        "[A-Za-z0-9][A-Za-z0-9_-]{1,149}",
-        "must be the name of a project of AWS CodeBuild: 2 to 150 letters, digits, '_' and '-'",
-    ),
-]
-
-GitUrl = Annotated[
-    str,
-    Field(max_length=512),
-    matches(
-        "(https://[A-Za-z0-9][A-Za-z0-9.-]*(:[0-9]{1,5})?|file://)(/[A-Za-z0-9._~-]+)*",
-        "must be the URL below which repositories are, without a '/' at the end, such as https://github.com",
-    ),
-]
 
 ModelDataUrl = Annotated[
     str,
@@ -445,15 +273,5 @@ RoleArn = Annotated[
     matches(
         "arn:aws[a-z-]*:iam::[0-9]{12}:role/([!-~]+/)?[A-Za-z0-9_+=,.@-]{1,64}",
         "must be the ARN of an IAM role: arn:aws:iam::<account>:role/<name>",
-    ),
-]
-
-ImageRepositoryGlob = Annotated[
-    str,
-    Field(max_length=_LONGEST_IMAGE),
-    matches(
-        r"[0-9*?]+\.dkr\.ecr\.[a-z0-9*?-]+\.amazonaws\.com(\.cn)?/[a-z0-9._/*?-]+",
-        "must be a repository of Amazon ECR without tag, in which * stands for any characters and ? for one: "
-        "<account>.dkr.ecr.<region>.amazonaws.com/<repository>",
     ),
 ]

@@ -25,6 +25,12 @@ PAUSE: Final = timedelta(seconds=5)
 LASTING: Final = timedelta(minutes=10)
 """An image that is missing so long after it was built was deleted; one that is missing before never got there."""
 
+LOOK_SHARE: Final = 0.05
+"""A build of minutes is looked at every few seconds: what that delays is a twentieth of it at most."""
+
+LONGEST_LOOKS: Final = 5
+"""So many times the shortest pause between two looks is the longest."""
+
 CACHE_PREFIX: Final = "cache-"
 COPY_PREFIX: Final = "copy-"
 REVISION_ARGUMENT: Final = "MODEL_REVISION"
@@ -210,6 +216,12 @@ def due_round(
     # What is being stopped takes its room until it has stopped.
     room = max(0, most - len(running))
     return Round(tuple(ready[:room]), stop, tuple(order.image for order in ready[room:]))
+
+
+def look_pause(builds: Iterable[Build], now: datetime, *, shortest: float) -> float:
+    """Seconds until builds are looked at again: the longer for how long the youngest has run, the more."""
+    ages = [(now - build.started_at).total_seconds() for build in builds if build.is_running]
+    return min(shortest * LONGEST_LOOKS, max(shortest, min(ages, default=0.0) * LOOK_SHARE))
 
 
 def state_of(builds: Sequence[Build], lines: Sequence[str], *, ahead: int | None, now: datetime) -> ImageState:

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from math import ceil
 from types import MappingProxyType
 from typing import Final
 
@@ -98,3 +99,11 @@ def _configs(have: Have) -> list[str]:
     if have.key.kind is not Kind.ENDPOINT or have.phase is Phase.FAILED:
         return []
     return sorted(key.name for key in have.uses if key.kind is Kind.ENDPOINT_CONFIG)
+
+
+def of_build(seconds: float, price_per_minute: str) -> Decimal:
+    """What a build of CodeBuild costs in USD: minutes that have begun count whole.
+
+    Source: https://aws.amazon.com/codebuild/pricing/.
+    """
+    return ceil(seconds / 60) * Decimal(price_per_minute)

@@ -20,11 +20,9 @@ from ephemeral_endpoints.core.buildjob import (
     MANAGED_BY_LABEL,
     MANAGER,
     Place,
-    build_of,
     job,
-    speaking_container,
-    told_lines,
 )
+from ephemeral_endpoints.core.buildjob_outcome import build_of, speaking_container, told_lines
 from ephemeral_endpoints.core.builds import Build, Order, Result
 from ephemeral_endpoints.kube.rest import Conflict, Gone, Raw, Rest
 

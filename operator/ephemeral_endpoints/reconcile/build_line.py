@@ -21,6 +21,7 @@ from ephemeral_endpoints.core.builds import (
     due_round,
     history,
     is_to_be_retried,
+    look_pause,
     state_of,
 )
 from ephemeral_endpoints.core.errors import Problem
@@ -31,11 +32,6 @@ from ephemeral_endpoints.reconcile.memory import Retries
 logger = logging.getLogger(__name__)
 
 LAST_LINES: Final = 8
-PAUSE_SHARE: Final = 0.05
-"""A build of minutes is looked at every few seconds: what that delays is a twentieth of it at most."""
-
-MOST_PAUSE: Final = 5
-"""So many times the shortest pause is the longest."""
 
 
 class Builder(Protocol):
@@ -170,13 +166,8 @@ class Line:
             self._news.clear()
             await self._round()
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._news.wait(), self._pause_seconds())
-
-    def _pause_seconds(self) -> float:
-        """Until the next look: the longer for how long the youngest build has run, the rarer."""
-        now, poll = self.around.now(), self.around.poll_seconds
-        ages = [(now - build.started_at).total_seconds() for build in self.builds.values() if build.is_running]
-        return min(poll * MOST_PAUSE, max(poll, min(ages, default=0.0) * PAUSE_SHARE))
+                pause = look_pause(self.builds.values(), self.around.now(), shortest=self.around.poll_seconds)
+                await asyncio.wait_for(self._news.wait(), pause)
 
     def _has_work(self) -> bool:
         if not self.is_listed or self.leaving or any(build.is_running for build in self.builds.values()):
