@@ -53,6 +53,7 @@ def test_what_is_complained_of(seen: Seen, complaint: str) -> None:
     [
         pytest.param(Point(Phase.DRIFT, "sagemaker", "DescribeEndpoint"), id="what is read may depend on a moment"),
         pytest.param(Point(Phase.CREATE, "sqs", "DeleteMessageBatch"), id="an event may come too late"),
+        pytest.param(Point(Phase.DRIFT, "lambda", "CreateFunction", nth=2), id="one repair may do for two spoilings"),
     ],
 )
 def test_some_calls_need_not_be_made(point: Point) -> None:

@@ -16,7 +16,7 @@ from ephemeral_endpoints.core.names import ENDPOINT_LOG_PREFIX, LAMBDA_LOG_PREFI
 from ephemeral_endpoints.local.chaos.lane import QUIET, WATCHFUL, Lane
 from ephemeral_endpoints.local.chaos.points import Phase
 from ephemeral_endpoints.local.errors import PlatformError
-from ephemeral_endpoints.local.workbench import is_ready
+from ephemeral_endpoints.local.workbench import condition, is_ready
 
 State = Mapping[str, Any]
 """What is in an account."""
@@ -84,7 +84,10 @@ class Life:
                 self.lane.bench.delete(self.name)
 
     def is_over(self, phase: Phase) -> bool:
-        """Whether the object is where the phase leads: gone, or ready and with nothing more and nothing less in AWS."""
+        """Whether the object is where the phase leads: gone, or ready and with nothing more and nothing less in AWS.
+
+        Nothing is left to tell, either: a trouble that still stands would be taken for one of the next phase.
+        """
         # What is listed may be gone before it is described.
         with suppress(ClientError):
             return self._has_arrived(phase)
@@ -94,7 +97,7 @@ class Life:
         found = self.lane.bench.get(self.name)
         if phase is Phase.LEAVE:
             return found is None and not self.lane.contents()
-        if found is None or not is_ready(found):
+        if found is None or not is_ready(found) or condition(found, "Reconciling").get("status") != "False":
             return False
         now = self.state()
         return now == self._before if phase is Phase.DRIFT else self._is_as_wanted(phase, now)

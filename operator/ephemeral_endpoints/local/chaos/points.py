@@ -51,8 +51,13 @@ class Point:
 
     @property
     def is_certain(self) -> bool:
-        """Whether every life makes the call: what is read may depend on a moment, and events may come too late."""
-        return self.is_mutating and self.service != "sqs"
+        """Whether every life makes the call.
+
+        What is read may depend on a moment, events may come too late, and what somebody spoils may be found in one
+        snapshot, and repaired by one call, or in two.
+        """
+        repeats_a_repair = self.phase is Phase.DRIFT and self.nth > 1
+        return self.is_mutating and self.service != "sqs" and not repeats_a_repair
 
     @property
     def is_of_snapshot(self) -> bool:
