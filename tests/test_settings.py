@@ -1,10 +1,12 @@
 import pytest
 
+from ephemeral_endpoints.core.sharding import WHOLE, Shard
 from ephemeral_endpoints.settings import Settings, SettingsError, SweepMode
 
 DEFAULTS = Settings(
     cluster_id=None,
     namespaces=(),
+    shard=WHOLE,
     poll_seconds=1.0,
     snapshot_seconds=270.0,
     sweep=SweepMode.ON,
@@ -20,6 +22,7 @@ DEFAULTS = Settings(
 NAMES = (
     "EEP_CLUSTER_ID",
     "EEP_NAMESPACES",
+    "EEP_SHARD",
     "EEP_POLL_SECONDS",
     "EEP_SNAPSHOT_SECONDS",
     "EEP_SWEEP",
@@ -45,10 +48,11 @@ def test_an_empty_variable_is_an_absent_one() -> None:
 def test_everything_can_be_set() -> None:
     host = "0.0.0.0"  # noqa: S104 - a container's choice
     times, sweep = ["0.5", "60"], ["dry-run", "30", "5"]
-    values = ["prod1", "nlp, cv,,nlp", *times, *sweep, "8", "0", host, "on", "operators", "debug"]
+    values = ["prod1", "nlp, cv,,nlp", "3/4", *times, *sweep, "8", "0", host, "on", "operators", "debug"]
     assert Settings.from_environment(dict(zip(NAMES, values, strict=True))) == Settings(
         cluster_id="prod1",
         namespaces=("cv", "nlp"),
+        shard=Shard(3, 4),
         poll_seconds=0.5,
         snapshot_seconds=60.0,
         sweep=SweepMode.DRY_RUN,
@@ -87,6 +91,11 @@ def test_replicas_elect_a_leader_in_a_cluster(environment: dict[str, str], expec
         ("EEP_NAMESPACES", "-nlp", "is not the name of a namespace", "a hyphen in front"),
         ("EEP_NAMESPACES", "a" * 64, "is not the name of a namespace", "too long"),
         ("EEP_NAMESPACES", "*", "is not the name of a namespace", "all are meant by none"),
+        ("EEP_SHARD", "2", "INDEX/COUNT is expected", "of how many"),
+        ("EEP_SHARD", "2/2", "0 to below the count", "indexes count from 0"),
+        ("EEP_SHARD", "0/0", "0 to below the count", "nobody would take anything"),
+        ("EEP_SHARD", "0/65", "at most 64", "each of them holds every object"),
+        ("EEP_SHARD", "-1/2", "INDEX/COUNT is expected", "before the first"),
         ("EEP_SWEEP", "yes", "off, dry-run, on are possible", "no word of ours"),
         ("EEP_SWEEP_MIN_AGE_SECONDS", "0", "at least 1 is expected", "orphans are seen twice"),
         ("EEP_SWEEP_MOST_DELETIONS", "0", "from 1 to", "off is said otherwise"),

@@ -77,7 +77,7 @@ class _Health:
 
 async def _compete(settings: Settings, stop: asyncio.Event, metrics: Metrics, health: _Health) -> None:
     async with kubernetes_client.ApiClient() as api:
-        lease = Lease(api, settings.lease_namespace or own_namespace(), lease_name(settings.namespaces))
+        lease = Lease(api, settings.lease_namespace or own_namespace(), lease_name(settings.namespaces, settings.shard))
         elector = Elector(lease, f"{socket.gethostname()}_{uuid4()}", clock=time.monotonic, now=now)
         metrics.leads(elector.is_leading)
         health.tell = lambda: elector.is_informed

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -15,12 +15,13 @@ from ephemeral_endpoints.aws.calls import Calls
 from ephemeral_endpoints.aws.clients import Access, Sessions
 from ephemeral_endpoints.aws.codebuild import CodeBuildBuilder
 from ephemeral_endpoints.aws.freshness import poll, take_snapshots
-from ephemeral_endpoints.aws.limits import Limiter
+from ephemeral_endpoints.aws.limits import LIMITS, Limiter, share
 from ephemeral_endpoints.aws.wakeups import Wakeups
 from ephemeral_endpoints.core import cost
 from ephemeral_endpoints.core.buildjob import Place
 from ephemeral_endpoints.core.builds import Build
 from ephemeral_endpoints.core.names import owner_hash
+from ephemeral_endpoints.core.paths import path_of
 from ephemeral_endpoints.image_sweep import ImageSweep, sweep_images_regularly
 from ephemeral_endpoints.kube.client import KubeClient
 from ephemeral_endpoints.kube.handlers import Watch
@@ -71,7 +72,7 @@ class Operator:
         self._pools: dict[Access, ThreadPoolExecutor] = {}
         self._store = Store()
         self._queue: Queue[ObjectKey] = Queue(self._reconcile)
-        self._watch = Watch(self._store, self._queue.wake)
+        self._watch = Watch(self._store, self._wake)
         self._accounts = Accounts(
             cluster_id,
             connector=Sessions(connections=settings.aws_connections, check=check),
@@ -84,7 +85,8 @@ class Operator:
             self._accounts,
             seconds=settings.poll_seconds,
             clock=time.monotonic,
-            on_change=lambda name: self._queue.wake(ObjectKey(None, name)),
+            on_change=lambda name: self._wake(ObjectKey(None, name)),
+            shard=settings.shard,
         )
         self._builds = Builds(self._surroundings())
         context = Context(
@@ -94,18 +96,24 @@ class Operator:
             kube=kube,
             observer=Observer(kube, probe, time.monotonic),
             reporter=Reporter(kube, self._store, now),
-            placements=Placements(cluster_id),
+            placements=Placements(cluster_id, shard=settings.shard),
             builds=self._builds,
-            quotas=Quotas(lambda uid: self._store.by_owner(owner_hash(uid)), self._queue.wake, time.monotonic),
+            quotas=Quotas(lambda uid: self._store.by_owner(owner_hash(uid)), self._wake, time.monotonic),
             is_alone=not settings.namespaces,
-            wake=self._queue.wake,
+            shard=settings.shard,
+            wake=self._wake,
             now=now,
             clock=time.monotonic,
         )
         self._endpoints = EndpointReconciler(context)
         self._classes = ClassReconciler(context, self._wakeups.trouble)
         metrics.watch_ages(self._ages)
-        metrics.count_objects(self._store.count_endpoints, self._store.count_classes, self._store.count_ready)
+        takes = settings.shard.takes
+        metrics.count_objects(
+            lambda: self._store.count_endpoints(takes),
+            lambda: self._store.count_classes() if settings.shard.is_first else 0,
+            lambda: self._store.count_ready(takes),
+        )
 
     def is_ready(self) -> bool:
         """Whether the watch is up."""
@@ -148,27 +156,31 @@ class Operator:
 
     def _regular(self) -> list[Coroutine[Any, Any, None]]:
         settings, accounts = self._settings, self._accounts
-        tasks = [
+        return [
             poll(accounts, settings.poll_seconds, time.monotonic, is_woken=self._wakeups.is_heard),
             take_snapshots(accounts, settings.snapshot_seconds, time.monotonic),
+            *self._sweeps(),
         ]
-        if settings.sweep is not SweepMode.OFF:
-            sweep = Sweep(
-                settings,
-                accounts,
-                lambda: self._kube.objects(settings.namespaces),
-                observer=self._metrics,
-                wake=self._wake_owner,
-                clock=time.monotonic,
-            )
-            tasks.append(sweep_regularly(sweep, settings.snapshot_seconds))
-        if settings.sweep is not SweepMode.OFF and not settings.namespaces:
+
+    def _sweeps(self) -> Iterator[Coroutine[Any, Any, None]]:
+        settings, accounts, observer = self._settings, self._accounts, self._metrics
+        if settings.sweep is SweepMode.OFF or not settings.shard.is_first:
+            return
+        sweep = Sweep(
+            settings,
+            accounts,
+            lambda: self._kube.objects(settings.namespaces),
+            observer=observer,
+            wake=self._wake_owner,
+            clock=time.monotonic,
+        )
+        yield sweep_regularly(sweep, settings.snapshot_seconds)
+        if not settings.namespaces:
             # What objects in the namespaces of other operators name is not known.
             images = ImageSweep(
-                settings, self._cluster_id, store=self._store, accounts=accounts, observer=self._metrics, now=now
+                settings, self._cluster_id, store=self._store, accounts=accounts, observer=observer, now=now
             )
-            tasks.append(sweep_images_regularly(images, settings.snapshot_seconds))
-        return tasks
+            yield sweep_images_regularly(images, settings.snapshot_seconds)
 
     @staticmethod
     async def _guard(task: Coroutine[Any, Any, None], stop: asyncio.Event) -> None:
@@ -209,12 +221,12 @@ class Operator:
         return Surroundings(
             builder=self._builder,
             wanting=self._wanting,
-            wake=self._queue.wake,
+            wake=self._wake,
             ended=self._build_ended,
             now=now,
             clock=time.monotonic,
             poll_seconds=self._settings.poll_seconds,
-            is_alone=not self._settings.namespaces,
+            is_alone=not self._settings.namespaces and self._settings.shard.is_whole,
         )
 
     def _builder(self, klass: EphemeralEndpointClass, account: Account) -> Builder:
@@ -235,7 +247,9 @@ class Operator:
         return [
             key
             for key, endpoint in self._store.of_class(class_name)
-            if endpoint.spec.model.image is None and endpoint.metadata.deletion_timestamp is None
+            if endpoint.spec.model.image is None
+            and endpoint.metadata.deletion_timestamp is None
+            and self._settings.shard.takes(key.namespace)
         ]
 
     def _build_ended(self, klass: EphemeralEndpointClass, build: Build) -> None:
@@ -250,21 +264,33 @@ class Operator:
             for access, age in self._accounts.ages().items()
         }
 
+    def _wake(self, key: ObjectKey) -> None:
+        """Have something reconciled that is this shard's work; every shard has its part in every class."""
+        if key.namespace is None or self._settings.shard.takes(key.namespace):
+            self._queue.wake(key)
+
     def _wake_owner(self, owner: str) -> None:
         key = self._store.by_owner(owner)
         if key is None:
             return
-        self._queue.wake(key)
-        if key.namespace is None:
-            for user in self._store.affected_by_class(key.name):
-                self._queue.wake(user)
+        self._wake(key)
+        for each in self._store.affected_by_class(key.name) if key.namespace is None else self._rivals(key):
+            self._wake(each)
+
+    def _rivals(self, key: ObjectKey) -> list[ObjectKey]:
+        """Who waits for the path of another shard's object, whose end only AWS tells here."""
+        endpoint = self._store.endpoint(key)
+        if endpoint is None or self._settings.shard.takes(key.namespace):
+            return []
+        return [each for each, _ in self._store.sharing_path(path_of(endpoint), self._store.class_name_of(endpoint))]
 
     def _wake_classes(self) -> None:
         for name in self._store.class_names():
-            self._queue.wake(ObjectKey(None, name))
+            self._wake(ObjectKey(None, name))
 
     def _calls(self, access: Access) -> Calls:
         """The door for an access, with threads of its own: an account that does not answer uses up no one else's."""
         if access not in self._pools:
             self._pools[access] = ThreadPoolExecutor(self._settings.aws_connections, "aws")
-        return Calls(Limiter(time.monotonic), self._pools[access], self._metrics.aws_call)
+        limiter = Limiter(time.monotonic, share(LIMITS, self._settings.shard.count))
+        return Calls(limiter, self._pools[access], self._metrics.aws_call)

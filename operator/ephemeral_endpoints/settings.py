@@ -8,6 +8,10 @@ from math import inf
 from typing import Self
 
 from ephemeral_endpoints.core.names import CLUSTER_ID_PATTERN
+from ephemeral_endpoints.core.sharding import WHOLE, Shard
+
+MOST_SHARDS = 64
+"""Each shard holds every object in memory and lists every account."""
 
 _NAMESPACE = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 
@@ -33,6 +37,9 @@ class Settings:
 
     namespaces: tuple[str, ...]
     """The namespaces to watch; empty: all."""
+
+    shard: Shard
+    """Which part of them is this operator's work."""
 
     poll_seconds: float
     """Between two lists of endpoints while any of them is changing."""
@@ -77,6 +84,7 @@ class Settings:
         return cls(
             cluster_id=_cluster_id(environment.get("EEP_CLUSTER_ID", "")),
             namespaces=_namespaces(environment.get("EEP_NAMESPACES", "")),
+            shard=_shard(environment.get("EEP_SHARD", "")),
             poll_seconds=_number(environment, "EEP_POLL_SECONDS", 1.0, least=0.05),
             snapshot_seconds=_number(environment, "EEP_SNAPSHOT_SECONDS", 270.0, least=1.0),
             sweep=_sweep(environment.get("EEP_SWEEP") or SweepMode.ON),
@@ -105,6 +113,18 @@ def _namespaces(text: str) -> tuple[str, ...]:
         if not _NAMESPACE.fullmatch(name):
             raise SettingsError(f"EEP_NAMESPACES: {name!r} is not the name of a namespace")
     return names
+
+
+def _shard(text: str) -> Shard:
+    if not text:
+        return WHOLE
+    found = re.fullmatch("([0-9]{1,2})/([0-9]{1,2})", text)
+    if not found or not int(found[1]) < int(found[2]) <= MOST_SHARDS:
+        raise SettingsError(
+            f"EEP_SHARD={text!r}: INDEX/COUNT is expected, such as 0/4, with an index from 0 to below the count,"
+            f" which is at most {MOST_SHARDS}"
+        )
+    return Shard(int(found[1]), int(found[2]))
 
 
 def _namespace(text: str) -> str | None:

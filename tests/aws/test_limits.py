@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ephemeral_endpoints.aws.limits import LIMITS, OWN_PACE, Bucket, Lane, Limit, Limiter
+from ephemeral_endpoints.aws.limits import LIMITS, OWN_PACE, Bucket, Lane, Limit, Limiter, share
 from ephemeral_endpoints.local.aws.limits import documented
 from ephemeral_endpoints.local.aws.wire import operations
 
@@ -186,3 +186,11 @@ def test_a_limit_names_an_operation_and_is_no_higher_than_what_aws_documents(ser
     theirs = [limit for limit in documented() if limit.covers(service, example)]
     assert theirs or (service, operation) in OWN_PACE
     assert all(ours.rate <= limit.rate and ours.burst <= limit.capacity for limit in theirs)
+
+
+@given(count=st.integers(1, 64))
+def test_what_shards_use_together_is_within_the_limits(count: int) -> None:
+    for call, limit in share(LIMITS, count).items():
+        assert limit.rate * count == pytest.approx(LIMITS[call].rate)
+        assert limit.burst == 1 or limit.burst * count <= LIMITS[call].burst
+    assert share(LIMITS, count)["lambda", "*"] is not None

@@ -17,9 +17,10 @@ from ephemeral_endpoints.aws.accounts import Accounts
 from ephemeral_endpoints.aws.calls import Calls
 from ephemeral_endpoints.aws.clients import Access, Role
 from ephemeral_endpoints.aws.freshness import poll
-from ephemeral_endpoints.aws.wakeups import Wakeups
+from ephemeral_endpoints.aws.wakeups import EventQueue, Wakeups
 from ephemeral_endpoints.core.errors import Denied
 from ephemeral_endpoints.core.resources import Kind, Phase
+from ephemeral_endpoints.core.sharding import WHOLE, Shard
 from ephemeral_endpoints.local import bootstrap
 from ephemeral_endpoints.local.aws.faults import Fault, FaultError
 
@@ -113,6 +114,18 @@ async def ears(
 def event(name: str, status: str = "IN_SERVICE", kind: str = "SageMaker Endpoint State Change") -> str:
     detail = {"EndpointName": name, "EndpointStatus": status}
     return json.dumps({"source": "aws.sagemaker", "detail-type": kind, "detail": detail})
+
+
+@pytest.mark.parametrize(
+    ("shard", "queue", "reason"),
+    [
+        (WHOLE, "eep-events", "the one operator's is the one that the class names"),
+        (Shard(0, 2), "eep-events", "so that nothing changes for the first when the work is shared"),
+        (Shard(1, 2), "eep-events-1", "a message reaches one receiver only"),
+    ],
+)
+def test_each_shard_has_a_queue_of_its_own(shard: Shard, queue: str, reason: str) -> None:
+    assert EventQueue.of(class_named("default"), shard) == EventQueue(HOME, queue), reason
 
 
 async def test_an_event_of_sagemaker_wakes_the_owner_by_one_list_and_no_poll(ears: Ears) -> None:

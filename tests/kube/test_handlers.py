@@ -171,3 +171,13 @@ async def test_a_restart_of_the_api_server_is_survived(
     await watched.arrived(watched.cluster.create("afterwards"))
     await watched.until(lambda: watched.key("afterwards") in watched.woken, "what came afterwards is woken")
     await watched.arrived(watched.cluster.patch({"metadata": {"labels": {"a": "b"}}}))
+
+
+async def test_who_asks_for_the_path_of_what_is_gone_is_woken(watched: Watched) -> None:
+    shared = {"className": "any", "api": {"path": "/shared"}}
+    await watched.arrived(watched.cluster.create("older", spec=shared))
+    await watched.arrived(watched.cluster.create("younger", spec=shared))
+    await watched.until(lambda: watched.key("younger") in watched.woken, "it is woken by its creation")
+    watched.woken.clear()
+    watched.cluster.delete("older")
+    await watched.until(lambda: watched.key("younger") in watched.woken, "it is woken")

@@ -6,6 +6,7 @@ import pytest
 from kubernetes.aio.client import ApiClient as AsyncApiClient
 from kubernetes.client import ApiClient, CoordinationV1Api, V1Lease, V1LeaseSpec, V1ObjectMeta
 
+from ephemeral_endpoints.core.sharding import Shard
 from ephemeral_endpoints.kube.lease import (
     Lease,
     Record,
@@ -92,6 +93,12 @@ def test_replicas_that_watch_the_same_namespaces_compete_and_others_do_not() -> 
     assert lease_name(("a", "b")) == lease_name(("b", "a"))
     names = {lease_name(each) for each in ((), ("a",), ("b",), ("a", "b"), ("ab",))}
     assert len(names) == 5
+    assert all(len(name) <= 63 for name in names)
+
+
+def test_shards_do_not_compete() -> None:
+    names = {lease_name(each, Shard(index, 2)) for each in ((), ("a",)) for index in range(2)}
+    assert len(names | {lease_name(()), lease_name(("a",))}) == 6
     assert all(len(name) <= 63 for name in names)
 
 

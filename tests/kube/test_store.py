@@ -73,7 +73,7 @@ def test_an_object_that_is_gone_is_forgotten_altogether() -> None:
     assert store.by_owner(owner_hash(UID)) is None
     assert store.sharing_path("/nlp/pr-42", "default") == []
     assert store.essence(KEY) is None
-    assert store.count_endpoints() == 0
+    assert store.count_endpoints(lambda _: True) == 0
     with pytest.raises(KeyError):
         store.raw(KEY)
 
@@ -210,4 +210,9 @@ def test_objects_are_counted() -> None:
         raw("waiting", uid="2", status={"conditions": [{**ready, "status": "False"}]}),
         raw("new", uid="3"),
     )
-    assert (store.count_classes(), store.count_endpoints(), store.count_ready()) == (1, 3, 1)
+    assert (store.count_classes(), store.count_endpoints(lambda _: True), store.count_ready(lambda _: True)) == (
+        1,
+        3,
+        1,
+    )
+    assert (store.count_endpoints(lambda _: False), store.count_ready(lambda _: False)) == (0, 0)

@@ -2,6 +2,7 @@ from tests.core.objects import CLUSTER, endpoint_class
 
 from ephemeral_endpoints.core.apis import api_key
 from ephemeral_endpoints.core.resources import Have, Haves, IntegrationSpec, Key, Kind, Phase
+from ephemeral_endpoints.core.sharding import Shard
 from ephemeral_endpoints.reconcile.placements import Placements
 
 CLASS = endpoint_class()
@@ -31,6 +32,12 @@ def test_an_object_stays_where_its_integration_is_even_if_room_comes_free() -> N
     placements = Placements(CLUSTER, limit=1)
     assert placements.place("owner-b", "b", CLASS, integrations(b=SECOND)) == SECOND
     assert placements.of(frozenset({"owner-b"})) == (frozenset({SECOND}), True)
+
+
+def test_an_object_stays_in_another_shards_api_only_for_as_long_as_its_integration_is_there() -> None:
+    placements = Placements(CLUSTER, shard=Shard(1, 2))
+    assert placements.place("owner-a", "a", CLASS, integrations(a=FIRST)) == FIRST
+    assert placements.place("owner-a", "a", CLASS, {}) == SECOND
 
 
 def test_whoever_has_no_place_yet_is_told_of() -> None:

@@ -153,16 +153,16 @@ def _without_nulls(value: Any) -> Any:  # noqa: ANN401 - JSON
 class Desk:
     """An operator at work; ``restart`` puts another one in its place that knows nothing."""
 
-    def __init__(self, settings: Mapping[str, str] = MappingProxyType({})) -> None:
+    def __init__(self, settings: Mapping[str, str] = MappingProxyType({}), api: ApiServer | None = None) -> None:
         self.settings = Settings.from_environment({"EEP_POLL_SECONDS": "0.05", **settings})
-        self.api = ApiServer()
+        self.api = api or ApiServer()
         self.operator = self._started()
         self._polling = self._poll()
 
     def _started(self) -> Operator:
         kube = cast("KubeClient", self.api)
         operator = Operator(self.settings, CLUSTER, kube=kube, probe=_answers, metrics=Metrics(), check=lambda: None)
-        self.api.watch = partial(_watched, operator)
+        self.watch = self.api.watch = partial(_watched, operator)
         return operator
 
     def _poll(self) -> asyncio.Task[None]:
@@ -182,7 +182,7 @@ class Desk:
         self.operator, known = self._started(), list(self.api.kept.values())
         await self.operator.learn()
         for raw in known:
-            self.api.watch({"type": None, "object": raw})
+            self.watch({"type": None, "object": raw})
         self._polling = self._poll()
 
     def make_class(self, name: str = "default", **spec: Any) -> ObjectKey:  # noqa: ANN401 - members of a spec
@@ -192,18 +192,18 @@ class Desk:
         self.api.put("EphemeralEndpointClass", None, name, {"region": ministack.REGION, **roles, **spec})
         return ObjectKey(None, name)
 
-    def make(self, name: str = "pr", **spec: Any) -> ObjectKey:  # noqa: ANN401 - members of a spec
+    def make(self, name: str = "pr", namespace: str = "nlp", **spec: Any) -> ObjectKey:  # noqa: ANN401 - members of a spec
         """An object whose image is known already."""
         source = {"repository": "acme/sentiment", "pullRequest": 42, "revision": REVISION}
         self.api.put(
             "EphemeralEndpoint",
-            "nlp",
+            namespace,
             name,
             {"className": "default", "source": source, "model": {"image": IMAGE}, **spec},
             image={"uri": IMAGE, "digest": f"sha256:{'a' * 64}"},
             revision=REVISION,
         )
-        return ObjectKey("nlp", name)
+        return ObjectKey(namespace, name)
 
     def condition(self, key: ObjectKey, type_: str = "Ready") -> Mapping[str, Any]:
         """A condition of an object; empty if it has none of that type or is gone."""

@@ -75,6 +75,14 @@ Reference. SageMaker, ECR and CodeBuild publish none that matters here; their th
 """
 
 
+def share(limits: Mapping[tuple[str, str], Limit], count: int) -> Mapping[tuple[str, str], Limit]:
+    """What each of so many processes may use of limits that they share."""
+    return {
+        call: replace(limit, rate=limit.rate / count, burst=max(1, limit.burst // count))
+        for call, limit in limits.items()
+    }
+
+
 class Bucket:
     """A token bucket with a queue per lane, and in a lane a turn of a few calls per owner. Times are in seconds."""
 

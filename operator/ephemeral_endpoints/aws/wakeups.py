@@ -22,6 +22,7 @@ from ephemeral_endpoints.core.backoff import delay
 from ephemeral_endpoints.core.errors import AwsError, Problem, Transient, Unauthenticated
 from ephemeral_endpoints.core.names import owner_of
 from ephemeral_endpoints.core.resources import Kind
+from ephemeral_endpoints.core.sharding import WHOLE, Shard
 
 logger = logging.getLogger(__name__)
 
@@ -56,9 +57,15 @@ class EventQueue:
     name: str
 
     @classmethod
-    def of(cls, klass: EphemeralEndpointClass) -> Self | None:
-        """The queue that a class names."""
-        return cls(Access.of(klass), klass.spec.events.queue_name) if klass.spec.events else None
+    def of(cls, klass: EphemeralEndpointClass, shard: Shard) -> Self | None:
+        """The queue that a class names; each further shard has one of its own, with its index behind the name.
+
+        SQS hands a message to one receiver only.
+        """
+        if klass.spec.events is None:
+            return None
+        suffix = "" if shard.is_first else f"-{shard.index}"
+        return cls(Access.of(klass), f"{klass.spec.events.queue_name}{suffix}")
 
 
 class Wakeups:
@@ -68,15 +75,17 @@ class Wakeups:
     trouble came, went or changed.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the way into AWS, who hears of trouble, and times
         self,
         accounts: Accounts,
         *,
         seconds: float,
         clock: Callable[[], float],
         on_change: Callable[[str], None],
+        shard: Shard = WHOLE,
         sleep: Sleep = asyncio.sleep,
     ) -> None:
+        self._shard = shard
         self._accounts = accounts
         self._seconds = seconds
         self._clock = clock
@@ -91,7 +100,7 @@ class Wakeups:
         """Listen to exactly the queues that these classes name from now on; returns at once."""
         if self._stopped:
             return
-        self._queues = {klass.metadata.name: queue for klass in classes if (queue := EventQueue.of(klass))}
+        self._queues = {klass.metadata.name: queue for klass in classes if (queue := EventQueue.of(klass, self._shard))}
         queues = frozenset(self._queues.values())
         for queue in self._tasks.keys() - queues:
             self._tasks.pop(queue).cancel()
@@ -104,7 +113,7 @@ class Wakeups:
 
     def trouble(self, klass: EphemeralEndpointClass) -> Problem | None:
         """What keeps the queue of a class from being read."""
-        queue = EventQueue.of(klass)
+        queue = EventQueue.of(klass, self._shard)
         listener = self._listeners.get(queue) if queue else None
         return listener.trouble if listener else None
 

@@ -13,6 +13,7 @@ from typing import Any, Final
 import kopf
 
 from ephemeral_endpoints.api import GROUP, VERSION
+from ephemeral_endpoints.core.paths import path_of
 from ephemeral_endpoints.kube.client import CLASSES, ENDPOINTS
 from ephemeral_endpoints.kube.store import ObjectKey, Store
 
@@ -77,11 +78,15 @@ class Watch:
         await asyncio.sleep(TLS_CLOSE_SECONDS)
 
     def _endpoint_changed(self, event: Event) -> None:
+        before = self._store.endpoint(_key(event["object"]["metadata"]))
         key, relevant = self._take_in(event)
         if not relevant:
             return
         self._wake(key)
         endpoint = self._store.endpoint(key)
+        if before and endpoint is None:
+            for other, _ in self._store.sharing_path(path_of(before), self._store.class_name_of(before)):
+                self._wake(other)
         names = self._store.class_names() if endpoint is None else [self._store.class_name_of(endpoint)]
         for name in names:
             if name:
@@ -98,15 +103,17 @@ class Watch:
     def _take_in(self, event: Event) -> tuple[ObjectKey, bool]:
         """Update the store; the second value says whether the change can matter: our own status writes do not."""
         raw = event["object"]
-        metadata = raw["metadata"]
+        key = _key(raw["metadata"])
         if event["type"] == "DELETED":
-            key = ObjectKey(metadata.get("namespace"), metadata["name"])
-            self._store.remove(key, metadata["uid"])
+            self._store.remove(key, raw["metadata"]["uid"])
             return key, True
-        key = ObjectKey(metadata.get("namespace"), metadata["name"])
         before = self._store.essence(key)
         self._store.put(raw)
         return key, event["type"] is None or before != self._store.essence(key)
+
+
+def _key(metadata: Mapping[str, Any]) -> ObjectKey:
+    return ObjectKey(metadata.get("namespace"), metadata["name"])
 
 
 def _login(**known: Any) -> kopf.ConnectionInfo | None:  # noqa: ANN401 - kopf's own arguments, passed on

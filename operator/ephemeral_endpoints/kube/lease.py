@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from kubernetes.aio.client import ApiClient
 
+from ephemeral_endpoints.core.sharding import WHOLE, Shard
 from ephemeral_endpoints.kube.rest import MERGE_PATCH, Gone, Rest
 
 _API_VERSION: Final = "coordination.k8s.io/v1"
@@ -83,14 +84,15 @@ def resigned(record: Record, moment: datetime) -> Record:
     return replace(record, holder="", seconds=1, renewed=_micro_time(moment))
 
 
-def lease_name(namespaces: Collection[str]) -> str:
-    """The Lease of the replicas that watch these namespaces, all if there are none.
+def lease_name(namespaces: Collection[str], shard: Shard = WHOLE) -> str:
+    """The Lease of the replicas that watch these namespaces, all if there are none, and take the same shard of them.
 
-    Replicas that watch others do not block each other.
+    Replicas that watch others, or take another shard, do not block each other.
     """
+    name = _NAME if shard.is_whole else f"{_NAME}-shard-{shard.index}"
     if not namespaces:
-        return _NAME
-    return f"{_NAME}-{hashlib.sha256(','.join(sorted(namespaces)).encode()).hexdigest()[:8]}"
+        return name
+    return f"{name}-{hashlib.sha256(','.join(sorted(namespaces)).encode()).hexdigest()[:8]}"
 
 
 def own_namespace(file: Path = _NAMESPACE_FILE) -> str:

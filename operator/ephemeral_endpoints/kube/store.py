@@ -5,7 +5,7 @@ Whichever is newer.
 
 import logging
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -124,19 +124,20 @@ class Store:
         """The objects that a change of a class can concern: its own, and those that have no class yet."""
         return [key for key, each in self._endpoints.items() if self.class_name_of(each) in {name, None}]
 
-    def count_endpoints(self) -> int:
-        """How many objects there are."""
-        return len(self._endpoints)
+    def count_endpoints(self, is_counted: Callable[[str | None], bool]) -> int:
+        """How many objects there are in the namespaces that count."""
+        return sum(is_counted(key.namespace) for key in self._endpoints)
 
     def count_classes(self) -> int:
         """How many classes there are."""
         return len(self._classes)
 
-    def count_ready(self) -> int:
-        """How many objects say that they are ready."""
+    def count_ready(self, is_counted: Callable[[str | None], bool]) -> int:
+        """How many objects in the namespaces that count say that they are ready."""
         return sum(
             any(each.type == "Ready" and each.status == "True" for each in endpoint.status.conditions)
-            for endpoint in self._endpoints.values()
+            for key, endpoint in self._endpoints.items()
+            if is_counted(key.namespace)
         )
 
     def class_names(self) -> list[str]:

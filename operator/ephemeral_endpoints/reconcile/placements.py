@@ -4,15 +4,17 @@ from collections import Counter
 from collections.abc import Mapping
 
 from ephemeral_endpoints.api.endpoint_class import EphemeralEndpointClass
-from ephemeral_endpoints.core.apis import INTEGRATIONS_PER_API, api_with_room, loads
+from ephemeral_endpoints.core.apis import INTEGRATIONS_PER_API, api_number, api_with_room, loads
 from ephemeral_endpoints.core.resources import Haves, IntegrationSpec, Key, Kind
+from ephemeral_endpoints.core.sharding import WHOLE, Shard
 
 
 class Placements:
     """Remembers where objects were placed until their integration shows it: many at once must not overfill an API."""
 
-    def __init__(self, cluster_id: str, *, limit: int = INTEGRATIONS_PER_API) -> None:
+    def __init__(self, cluster_id: str, *, shard: Shard = WHOLE, limit: int = INTEGRATIONS_PER_API) -> None:
         self._cluster_id = cluster_id
+        self._shard = shard
         self._limit = limit
         self._placed: dict[str, Key] = {}
 
@@ -21,8 +23,10 @@ class Placements:
         integration = haves.get(Key(Kind.INTEGRATION, base))
         if integration and isinstance(integration.spec, IntegrationSpec):
             self._placed[owner] = integration.spec.api
-        elif owner not in self._placed:
-            self._placed[owner] = api_with_room(self._cluster_id, klass, self._loads(haves), limit=self._limit)
+        elif owner not in self._placed or not self._shard.has(api_number(self._placed[owner])):
+            self._placed[owner] = api_with_room(
+                self._cluster_id, klass, self._loads(haves), shard=self._shard, limit=self._limit
+            )
         return self._placed[owner]
 
     def forget(self, owner: str) -> None:

@@ -13,6 +13,7 @@ from ephemeral_endpoints.core.names import owner_hash
 from ephemeral_endpoints.core.orphans import leads_to_nothing
 from ephemeral_endpoints.core.plan import Delete, Step, Update
 from ephemeral_endpoints.core.resources import COMING_BACK, EndpointSpec, Have, Haves, Key, Kind, route_key_name
+from ephemeral_endpoints.core.sharding import Shard
 from ephemeral_endpoints.core.steering import Steered
 from ephemeral_endpoints.kube.client import Kube
 from ephemeral_endpoints.kube.store import ObjectKey, Store
@@ -48,7 +49,10 @@ class Context:
     quotas: Quotas
     builds: Builds
     is_alone: bool
-    """Whether no other operator serves objects of the same classes, in other namespaces."""
+    """Whether the objects of all namespaces are known, so that no other operator has any that is not."""
+
+    shard: Shard
+    """Which of the objects that are known are this operator's."""
 
     wake: Callable[[ObjectKey], None]
     now: Callable[[], datetime]

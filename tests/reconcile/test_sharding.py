@@ -1,0 +1,112 @@
+"""Two operators that share the work of one cluster by namespaces, on one AWS."""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+
+import pytest
+from tests.aws.conftest import QUICK
+from tests.fixtures.platform import Aws
+from tests.reconcile.world import ApiServer, Desk
+
+from ephemeral_endpoints.aws.clients import Clients
+from ephemeral_endpoints.core.sharding import Shard
+from ephemeral_endpoints.kube.store import ObjectKey
+from ephemeral_endpoints.local.aws.contents import contents
+from ephemeral_endpoints.local.chaos.points import is_mutating
+
+KLASS = ObjectKey(None, "default")
+FIRSTS = next(name for name in ("nlp", "cv", "fraud") if Shard(0, 2).takes(name))
+SECONDS = next(name for name in ("nlp", "cv", "fraud") if Shard(1, 2).takes(name))
+
+
+class Shards:
+    """The two of them; both see everything that happens."""
+
+    def __init__(self) -> None:
+        self.api = ApiServer()
+        self.first, self.second = (Desk({"EEP_SHARD": f"{index}/2"}, self.api) for index in range(2))
+        self.api.watch = self._tell
+
+    def _tell(self, event: Mapping[str, Any]) -> None:
+        for desk in (self.first, self.second):
+            desk.watch(event)
+
+    async def join(self, desk: Desk) -> None:
+        """Begin where a single operator has worked before."""
+        await desk.stop()
+        for each in (self.first, self.second):
+            each.api = desk.api
+            await each.restart()
+        self.api.watch = desk.api.watch = self._tell
+
+    async def stop(self) -> None:
+        await asyncio.gather(self.first.stop(), self.second.stop())
+
+
+@pytest.fixture
+async def shards(fresh_aws: Aws, clients: Clients) -> AsyncIterator[Shards]:
+    """On an emptied account, with a class."""
+    assert clients.region
+    fresh_aws.control.patch_sagemaker_settings(QUICK)
+    both = Shards()
+    both.first.make_class()
+    yield both
+    await both.stop()
+
+
+def apis(aws: Aws) -> dict[str, set[str]]:
+    """The paths that each HTTP API has routes for."""
+    gateway = aws.client("apigatewayv2")
+    return {
+        api["Name"]: {
+            route["RouteKey"].removeprefix("ANY ") for route in gateway.get_routes(ApiId=api["ApiId"])["Items"]
+        }
+        for api in gateway.get_apis()["Items"]
+    }
+
+
+async def test_each_shard_serves_its_namespaces_through_an_api_of_its_own(shards: Shards, fresh_aws: Aws) -> None:
+    one, other = shards.first.make(namespace=FIRSTS), shards.second.make(namespace=SECONDS)
+    await asyncio.gather(shards.first.ready(one), shards.second.ready(other))
+    assert sorted(apis(fresh_aws).values(), key=sorted) == [{f"/{FIRSTS}/pr"}, {f"/{SECONDS}/pr"}]
+    effects = Counter(call.operation for call in fresh_aws.control.log())
+    assert (effects["CreateApi"], effects["CreateEndpoint"], effects["CreateFunction"]) == (2, 2, 2)
+
+
+async def test_a_class_is_told_of_by_the_first_and_goes_when_both_have_left_it(shards: Shards, fresh_aws: Aws) -> None:
+    one, other = shards.first.make(namespace=FIRSTS), shards.second.make(namespace=SECONDS)
+    await asyncio.gather(shards.first.ready(one), shards.second.ready(other))
+    assert shards.first.condition(KLASS)["reason"] == "Connected"
+    for key in (one, other, KLASS):
+        shards.api.remove(key)
+    await asyncio.gather(shards.first.gone(one), shards.second.gone(other))
+    await shards.first.gone(KLASS)
+    assert not contents(fresh_aws.session, fresh_aws.endpoint)
+
+
+async def test_the_younger_of_two_gets_the_path_when_the_older_of_another_shard_has_gone(shards: Shards) -> None:
+    older = shards.first.make(namespace=FIRSTS, api={"path": "/shared"})
+    await shards.first.ready(older)
+    younger = shards.second.make(namespace=SECONDS, api={"path": "/shared"})
+    await shards.second.reason(younger, "PathConflict", "RouteReady")
+    shards.api.remove(older)
+    await shards.second.ready(younger)
+
+
+async def test_what_was_made_before_the_work_was_shared_stays_as_it_is(
+    shards: Shards, desk: Desk, fresh_aws: Aws
+) -> None:
+    one, other = desk.make(namespace=FIRSTS), desk.make(namespace=SECONDS)
+    await asyncio.gather(desk.ready(one), desk.ready(other))
+    fresh_aws.control.reset_meter()
+    await shards.join(desk)
+    await asyncio.gather(shards.first.rest(), shards.second.rest())
+    assert [call.operation for call in fresh_aws.control.log() if is_mutating(call.operation)] == []
+    assert sorted(apis(fresh_aws).values(), key=sorted) == [{f"/{FIRSTS}/pr", f"/{SECONDS}/pr"}]
+    shards.api = desk.api
+    for key in (one, other, KLASS):
+        desk.api.remove(key)
+    await shards.first.gone(KLASS)
+    assert not contents(fresh_aws.session, fresh_aws.endpoint)
