@@ -1,22 +1,40 @@
-# The operator's image. Any base with Python 3.11 or newer and pip will do: docker build --build-arg PYTHON_IMAGE=…
+# The operator's image: an interpreter, packages and a program, with no shell and no system around them.
+#   docker build --build-arg REVISION=$(git rev-parse HEAD) -t ephemeral-endpoints .
+# Any base will do that has glibc, Python 3.11 or newer, and pip; of its files only the interpreter and its libraries are
+# kept. For both platforms: docker buildx build --platform linux/amd64,linux/arm64 .
+# With SOURCE_DATE_EPOCH (--timestamp for buildah) the same commit gives the same layers.
 ARG PYTHON_IMAGE=python:3.11-slim
 
-FROM ${PYTHON_IMAGE} AS dependencies
+FROM ${PYTHON_IMAGE} AS build
 COPY requirements-runtime.lock /
-RUN pip install --no-cache-dir --only-binary :all: --require-hashes --target /opt/packages -r /requirements-runtime.lock
+RUN pip install --no-cache-dir --no-compile --only-binary :all: --require-hashes --target /packages -r /requirements-runtime.lock
+COPY operator/ephemeral_endpoints /operator/ephemeral_endpoints/
+RUN PYTHONPATH=/operator PYTHONDONTWRITEBYTECODE=1 python3 -m ephemeral_endpoints.local.containers.operator_image /packages /operator/ephemeral_endpoints /image
 
-FROM ${PYTHON_IMAGE}
+FROM scratch
+COPY --from=build /image/base /
+COPY --from=build /image/packages /
+COPY LICENSE /opt/operator/
+COPY --from=build /image/program /
 WORKDIR /opt/operator
-COPY --from=dependencies /opt/packages /opt/packages
-COPY LICENSE ./
-COPY operator/ephemeral_endpoints ./ephemeral_endpoints/
 # Nothing is written at run time: the root file system can be mounted read-only.
-ENV PYTHONPATH=/opt/operator:/opt/packages \
+ENV PATH=/usr/local/bin \
+    HOME=/ \
+    LANG=C.UTF-8 \
+    PYTHONPATH=/opt/operator:/opt/packages \
     PYTHONUNBUFFERED=1 \
-    PYTHONDONTWRITEBYTECODE=1
-LABEL org.opencontainers.image.title="ephemeral-endpoints" \
-      org.opencontainers.image.description="Every pull request its own live SageMaker endpoint, and nothing left behind" \
-      org.opencontainers.image.licenses="Apache-2.0"
+    PYTHONDONTWRITEBYTECODE=1 \
+    SSL_CERT_FILE=/opt/packages/certifi/cacert.pem
 # By number, so that the kubelet can see that it is not root (runAsNonRoot).
 USER 65532:65532
+EXPOSE 8080
 ENTRYPOINT ["python", "-m", "ephemeral_endpoints"]
+
+# Last, so that another revision of the same files shares every layer.
+ARG VERSION=0.1.0
+ARG REVISION=unknown
+LABEL org.opencontainers.image.title="ephemeral-endpoints" \
+      org.opencontainers.image.description="Every pull request its own live SageMaker endpoint, and nothing left behind" \
+      org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.version="${VERSION}" \
+      org.opencontainers.image.revision="${REVISION}"

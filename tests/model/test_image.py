@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from tests.fixtures.containers import MODEL, REVISION
 from tests.fixtures.platform import Aws
-from tests.model.buildah import Buildah, UnusableError, download
+from tests.fixtures.buildah import Buildah, UnusableError, download
 
 from ephemeral_endpoints.local.aws import ministack
 from ephemeral_endpoints.local.containers.build import build_model_image

@@ -19,6 +19,7 @@ from ephemeral_endpoints.kube.store import ObjectKey, Store
 
 RECONNECT_SECONDS: Final = 0.5
 TLS_CLOSE_SECONDS: Final = 0.25
+_IDENTITY: Final = "ephemeral-endpoints"
 
 Event = Mapping[str, Any]
 
@@ -69,6 +70,8 @@ class Watch:
             registry=registry,
             settings=settings,
             standalone=True,
+            # Else kopf looks up the name of the user, who in a container often has none.
+            identity=_IDENTITY,  # type: ignore[arg-type]  # a string; kopf gives its type no public name
             clusterwide=not namespaces,
             namespaces=tuple(namespaces),
             stop_flag=ended,

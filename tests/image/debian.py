@@ -1,0 +1,57 @@
+"""A base with Python and pip where no image can be pulled: Debian from its packages, made once for a machine."""
+
+import os
+import shutil
+import subprocess
+import tarfile
+import tempfile
+from pathlib import Path
+from typing import Final
+
+from ephemeral_endpoints.local.paths import cache_dir, private_dir
+
+SUITE: Final = "bookworm"
+"""The oldest Debian whose Python is new enough."""
+
+_PACKAGES: Final = "ca-certificates,python3,python3-pip"
+_SECONDS: Final = 280
+
+
+class UnusableError(Exception):
+    """Debian cannot be had on this machine; the message says why."""
+
+
+def base() -> Path:
+    """A tar of its root file system; blocks for a minute or two the first time on a machine. Raises UnusableError."""
+    found = private_dir(cache_dir() / "debian") / f"{SUITE}.tar"
+    if not found.exists():
+        _make(found)
+    return found
+
+
+def _make(target: Path) -> None:
+    if shutil.which("debootstrap") is None or os.geteuid() != 0:
+        raise UnusableError("debootstrap is not installed, or this is not root")
+    with tempfile.TemporaryDirectory(prefix="debian-") as folder:
+        root, archive = Path(folder, "root"), Path(folder, "root.tar")
+        argv = ["debootstrap", "--variant=minbase", f"--include={_PACKAGES}", SUITE, str(root), *_mirror()]
+        done = subprocess.run(argv, check=False, capture_output=True, text=True, timeout=_SECONDS)  # noqa: S603 - no shell
+        if done.returncode:
+            raise UnusableError(f"debootstrap: {done.stdout[-500:]}{done.stderr[-500:]}")
+        with tarfile.open(archive, "w") as tar:
+            tar.add(root, arcname=".", filter=_without_caches)
+        shutil.move(archive, f"{target}.new")
+        Path(f"{target}.new").replace(target)
+
+
+def _without_caches(entry: tarfile.TarInfo) -> tarfile.TarInfo | None:
+    return (
+        None if entry.name.startswith(("./var/cache/", "./usr/share/doc/", "./usr/share/locale/", "./dev/")) else entry
+    )
+
+
+def _mirror() -> list[str]:
+    """Where this machine takes Debian's packages from, so that a proxy or a mirror of its own is used."""
+    argv = ["apt-get", "indextargets", "--format", "$(REPO_URI)", "Created-By: Packages", f"Codename: {SUITE}"]
+    done = subprocess.run(argv, check=False, capture_output=True, text=True, timeout=_SECONDS)  # noqa: S603 - no shell
+    return done.stdout.split()[:1]
