@@ -8,4 +8,5 @@ pytest_plugins = [
     "tests.fixtures.controlplane",
     "tests.fixtures.operator",
     "tests.fixtures.platform",
+    "tests.fixtures.tools",
 ]

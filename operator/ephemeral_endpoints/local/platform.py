@@ -18,9 +18,9 @@ from pathlib import Path
 from ephemeral_endpoints.local import bootstrap, controlplane
 from ephemeral_endpoints.local.aws import ministack, services
 from ephemeral_endpoints.local.aws.services import Ports
-from ephemeral_endpoints.local.controlplane.lock import exclusive
 from ephemeral_endpoints.local.errors import PlatformError
 from ephemeral_endpoints.local.git import GitHost
+from ephemeral_endpoints.local.lock import exclusive
 from ephemeral_endpoints.local.paths import cache_dir, private_dir, write_atomically
 from ephemeral_endpoints.local.processes import find, stop_all
 

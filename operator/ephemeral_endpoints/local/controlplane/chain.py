@@ -11,9 +11,9 @@ from pathlib import Path
 from ephemeral_endpoints.local.controlplane import server
 from ephemeral_endpoints.local.controlplane.access import connect
 from ephemeral_endpoints.local.controlplane.facts import KUBECONFIG_VARIABLE, Facts
-from ephemeral_endpoints.local.controlplane.lock import exclusive
 from ephemeral_endpoints.local.controlplane.providers import AUTO, Report, UserKubeconfig, by_name, chain, choose
 from ephemeral_endpoints.local.errors import PlatformError
+from ephemeral_endpoints.local.lock import exclusive
 from ephemeral_endpoints.local.paths import write_atomically
 
 
