@@ -8,6 +8,8 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
+from ephemeral_endpoints.core.census import Census
+from ephemeral_endpoints.core.sharding import Shard
 from ephemeral_endpoints.telemetry import JsonFormatter, Metrics, configure_logging, http_app
 
 Client = TestClient[web.Request, web.Application]
@@ -165,9 +167,31 @@ def test_logs_go_to_standard_error_from_the_level_on_and_libraries_are_quiet(
 
 
 async def test_metrics_tell_whether_this_replica_leads(client: Client, metrics: Metrics) -> None:
-    assert "eep_leader 1.0" in (await read(client, "/metrics"))[1], "who is alone leads"
+    assert 'eep_leader{shard="0"} 1.0' in (await read(client, "/metrics"))[1], "who is alone leads"
     metrics.leads(lambda: False)
-    assert "eep_leader 0.0" in (await read(client, "/metrics"))[1]
+    assert 'eep_leader{shard="0"} 0.0' in (await read(client, "/metrics"))[1]
+
+
+def test_metrics_tell_which_shard_this_is_and_how_many_there_are() -> None:
+    registry = Metrics(Shard(2, 4)).registry
+    assert registry.get_sample_value("eep_leader", {"shard": "2"}) == 1.0
+    assert registry.get_sample_value("eep_shards") == 4.0
+
+
+async def test_metrics_tell_in_sum_what_the_objects_statuses_say_at_that_moment(
+    client: Client, metrics: Metrics
+) -> None:
+    taken = [Census()]
+    metrics.take_census(lambda: taken[-1])
+    taken.append(Census({"Stuck": 2}, 90.0, {"default": 1.5}, {"default": True, "other": False}))
+    lines = (await read(client, "/metrics"))[1].splitlines()
+    assert {
+        'eep_objects_not_ready{reason="Stuck"} 2.0',
+        "eep_leaving_seconds 90.0",
+        'eep_cost_usd_per_hour{class="default"} 1.5',
+        'eep_class_ready{class="default"} 1.0',
+        'eep_class_ready{class="other"} 0.0',
+    } <= set(lines)
 
 
 async def test_the_age_of_what_is_known_of_each_account_is_read_when_it_is_scraped(

@@ -19,6 +19,7 @@ from kubernetes.aio import client as kubernetes_client
 from kubernetes.aio import config as kubernetes_config
 from kubernetes.aio.client.exceptions import ApiException
 
+from ephemeral_endpoints import uninstall
 from ephemeral_endpoints.kube.client import KubeClient
 from ephemeral_endpoints.kube.connection import configuration
 from ephemeral_endpoints.kube.elector import Elector, LeaseLost, leadership
@@ -54,7 +55,7 @@ async def run(settings: Settings) -> None:
     for each in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(each, stop.set)
     await _load_kubernetes_config()
-    metrics, health = Metrics(), _Health()
+    metrics, health = Metrics(settings.shard), _Health()
     runner = await _serve(settings, http_app(metrics, health.is_ready))
     try:
         if settings.leader_election:
@@ -143,7 +144,9 @@ async def _serve(settings: Settings, app: web.Application) -> web.AppRunner:
 
 
 def main() -> int:
-    """Run the operator with settings from the environment; returns the exit code."""
+    """Run the operator with settings from the environment, or what prepares its end; returns the exit code."""
+    if sys.argv[1:2] == ["uninstall"]:
+        return uninstall.main(sys.argv[2:], _load_kubernetes_config)
     try:
         settings = Settings.from_environment(os.environ)
     except SettingsError as error:

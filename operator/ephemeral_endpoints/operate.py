@@ -20,6 +20,7 @@ from ephemeral_endpoints.aws.wakeups import Wakeups
 from ephemeral_endpoints.core import cost
 from ephemeral_endpoints.core.buildjob import Place
 from ephemeral_endpoints.core.builds import Build
+from ephemeral_endpoints.core.census import Census, census
 from ephemeral_endpoints.core.names import owner_hash
 from ephemeral_endpoints.core.paths import path_of
 from ephemeral_endpoints.image_sweep import ImageSweep, sweep_images_regularly
@@ -114,6 +115,7 @@ class Operator:
             lambda: self._store.count_classes() if settings.shard.is_first else 0,
             lambda: self._store.count_ready(takes),
         )
+        metrics.take_census(self._census)
 
     def is_ready(self) -> bool:
         """Whether the watch is up."""
@@ -258,6 +260,13 @@ class Operator:
         usd = float(cost.of_build(build.seconds, price))
         self._metrics.build_ended(klass.metadata.name, build.result, build.seconds, usd)
 
+    def _census(self) -> Census:
+        """What this shard's objects tell in sum, and the classes where they are its work."""
+        store, shard = self._store, self._settings.shard
+        own = (endpoint for key, endpoint in store.endpoints() if shard.takes(key.namespace))
+        known = (store.named_class(name) for name in store.class_names() if shard.is_first)
+        return census(((store.class_name_of(each), each) for each in own), filter(None, known), now())
+
     def _ages(self) -> dict[tuple[str, str, str], float]:
         return {
             (access.account, access.region, access.role.arn if access.role else ""): age
@@ -284,6 +293,11 @@ class Operator:
             return []
         return [each for each, _ in self._store.sharing_path(path_of(endpoint), self._store.class_name_of(endpoint))]
 
+    def _namespace_of(self, owner: str) -> str:
+        """Of whom a call is made; classes and orphans belong to none."""
+        key = self._store.by_owner(owner)
+        return (key.namespace if key else None) or ""
+
     def _wake_classes(self) -> None:
         for name in self._store.class_names():
             self._wake(ObjectKey(None, name))
@@ -292,5 +306,5 @@ class Operator:
         """The door for an access, with threads of its own: an account that does not answer uses up no one else's."""
         if access not in self._pools:
             self._pools[access] = ThreadPoolExecutor(self._settings.aws_connections, "aws")
-        limiter = Limiter(time.monotonic, share(LIMITS, self._settings.shard.count))
+        limiter = Limiter(time.monotonic, share(LIMITS, self._settings.shard.count), group=self._namespace_of)
         return Calls(limiter, self._pools[access], self._metrics.aws_call)

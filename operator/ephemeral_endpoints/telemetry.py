@@ -13,7 +13,9 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.registry import Collector
 
+from ephemeral_endpoints.core.census import Census
 from ephemeral_endpoints.core.resources import Kind
+from ephemeral_endpoints.core.sharding import WHOLE, Shard
 
 _STANDARD: Final = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
 _PLAIN: Final = (str, int, float, bool)
@@ -22,9 +24,9 @@ _SECONDS: Final = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 
 
 class Metrics:
-    """The operator's metrics, in a registry of their own."""
+    """The metrics of an operator that takes a shard of the objects, in a registry of their own."""
 
-    def __init__(self) -> None:
+    def __init__(self, shard: Shard = WHOLE) -> None:
         self.registry = CollectorRegistry()
         self._aws_calls = Counter(
             "eep_aws_calls", "AWS calls made", ("service", "operation", "outcome"), registry=self.registry
@@ -37,8 +39,11 @@ class Metrics:
         )
         self._objects = Gauge("eep_objects", "Objects that are known", ("kind",), registry=self.registry)
         self._ready = Gauge("eep_objects_ready", "EphemeralEndpoints that are ready", registry=self.registry)
-        self._leader = Gauge("eep_leader", "Whether this replica is the one that acts", registry=self.registry)
+        leader = Gauge("eep_leader", "Whether this replica is the one that acts", ("shard",), registry=self.registry)
+        self._leader = leader.labels(str(shard.index))
         self._leader.set(1)
+        shards = Gauge("eep_shards", "Between how many shards the objects are divided", registry=self.registry)
+        shards.set(shard.count)
         self._orphans = Gauge(
             "eep_orphans",
             "What the last sweep found in AWS without an object; counting ends when there is too much",
@@ -92,6 +97,10 @@ class Metrics:
         """
         self.registry.register(_Ages(ages))
 
+    def take_census(self, census: Callable[[], Census]) -> None:
+        """Have read when metrics are scraped what the objects' statuses tell."""
+        self.registry.register(_Statuses(census))
+
     def count_objects(self, endpoints: Callable[[], int], classes: Callable[[], int], ready: Callable[[], int]) -> None:
         """Have the numbers of objects read when metrics are scraped."""
         self._objects.labels("EphemeralEndpoint").set_function(endpoints)
@@ -115,6 +124,36 @@ class _Ages(Collector):
         for labels, age in self._ages().items():
             family.add_metric(labels, age)
         yield family
+
+
+class _Statuses(Collector):
+    """What the statuses of all objects tell in sum."""
+
+    def __init__(self, census: Callable[[], Census]) -> None:
+        self._census = census
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        """See ``Collector``."""
+        census = self._census()
+        yield _family(
+            "eep_objects_not_ready", "EphemeralEndpoints that are not ready, by why", "reason", census.not_ready
+        )
+        yield _family(
+            "eep_cost_usd_per_hour", "What instances cost an hour, by known prices", "class", census.usd_per_hour
+        )
+        yield _family("eep_class_ready", "Whether a class can be used", "class", census.classes)
+        yield GaugeMetricFamily(
+            "eep_leaving_seconds",
+            "For how long the EphemeralEndpoint that should have gone first has been deleted or expired; 0 if none is",
+            value=census.leaving_seconds,
+        )
+
+
+def _family(name: str, help_: str, label: str, values: Mapping[str, float]) -> GaugeMetricFamily:
+    family = GaugeMetricFamily(name, help_, labels=(label,))
+    for key, value in values.items():
+        family.add_metric((key,), value)
+    return family
 
 
 def http_app(metrics: Metrics, is_ready: Callable[[], bool]) -> web.Application:

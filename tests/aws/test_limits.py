@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ephemeral_endpoints.aws.limits import LIMITS, OWN_PACE, Bucket, Lane, Limit, Limiter, share
+from ephemeral_endpoints.aws.limits import LIMITS, OWN_PACE, Bucket, Group, Lane, Limit, Limiter, share
 from ephemeral_endpoints.local.aws.limits import documented
 from ephemeral_endpoints.local.aws.wire import operations
 
@@ -30,9 +30,9 @@ class Time:
 class Served:
     """Who was served, and when, in seconds since the beginning."""
 
-    def __init__(self, limit: Limit) -> None:
+    def __init__(self, limit: Limit, group: Group = lambda _: "") -> None:
         self.time = Time()
-        self.bucket = Bucket(limit, self.time, self.time.sleep)
+        self.bucket = Bucket(limit, self.time, self.time.sleep, group)
         self.order: list[str] = []
         self.times: list[float] = []
 
@@ -98,6 +98,14 @@ async def test_a_busy_object_does_not_hold_up_the_others() -> None:
     served = Served(Limit("x", rate=1, burst=1))
     await served.all(["busy"] * 9 + ["one", "two"])
     assert served.order == ["busy"] * 5 + ["one", "two"] + ["busy"] * 4
+
+
+async def test_a_crowd_of_objects_in_a_namespace_does_not_hold_up_those_of_others() -> None:
+    served = Served(Limit("x", rate=1, burst=1), group=lambda owner: owner[0])
+    await served.all([*(f"crowd-{number}" for number in range(500)), "alone", *["busy"] * 5])
+    assert served.order[:3] == ["crowd-0", "crowd-1", "alone"], "the very first call found nobody waiting"
+    assert served.order[3:9] == ["busy"] * 4 + ["crowd-2", "busy"]
+    assert len(served.order) == 506
 
 
 async def test_in_a_burst_the_calls_of_one_object_go_together() -> None:

@@ -4,8 +4,6 @@ import time
 from contextlib import suppress
 from dataclasses import replace
 
-import boto3
-import pytest
 from tests.aws.test_autoscaling import NIGHT, scaling
 from tests.aws.test_components import (
     kinds,
@@ -27,34 +25,8 @@ from ephemeral_endpoints.core.images import ImageReference
 from ephemeral_endpoints.core.names import endpoint_logs
 from ephemeral_endpoints.core.resources import Have, Kind, RolloutSpec
 from ephemeral_endpoints.core.tags import RETAINED_MARKS
-from ephemeral_endpoints.local.aws.wire import operations
+from ephemeral_endpoints.iam.authorization import actions_of
 
-# What AWS asks for beside the action that has the operation's name (Service Authorization Reference, "dependent
-# actions"). Creating with tags counts as tagging, naming a role as passing it.
-BESIDES = {
-    "CreateApi": set[str](),  # tags come by POST, which the creation needs anyway
-    "CreateStage": {"apigateway:TagResource"},
-    "CreateIntegration": {"iam:PassRole"},
-    "UpdateIntegration": {"iam:PassRole"},
-    "CreateModel": {"iam:PassRole", "sagemaker:AddTags"},
-    "CreateEndpointConfig": {"sagemaker:AddTags"},
-    "CreateEndpoint": {"sagemaker:AddTags"},
-    "CreateFunction": {"iam:PassRole", "lambda:TagResource"},
-    "UpdateFunctionConfiguration": {"iam:PassRole"},
-    "CreateLogGroup": {"logs:TagResource"},
-    "CreateRepository": {"ecr:TagResource"},
-    "PutMetricAlarm": {"cloudwatch:TagResource"},
-    # What Application Auto Scaling does on behalf of its caller (its user guide, "identity-based policies").
-    "RegisterScalableTarget": {
-        "application-autoscaling:TagResource",
-        "iam:CreateServiceLinkedRole",
-        "sagemaker:DescribeEndpoint",
-        "sagemaker:DescribeEndpointConfig",
-        "sagemaker:UpdateEndpointWeightsAndCapacities",
-    },
-    "PutScalingPolicy": {"cloudwatch:DescribeAlarms", "cloudwatch:PutMetricAlarm"},
-    "DeleteScalingPolicy": {"cloudwatch:DeleteAlarms"},
-}
 NO_DIGEST = f"sha256:{'0' * 64}"
 
 DRIFTS = {
@@ -67,25 +39,17 @@ DRIFTS = {
 
 def needed(called: dict[str, dict[str, int]]) -> set[str]:
     """The IAM actions that the calls need."""
-    actions = {action(service, name) for service, names in called.items() for name in names}
-    return actions.union(*(BESIDES.get(name, set()) for names in called.values() for name in names))
+    return {action for service, names in called.items() for name in names for action in actions_of(service, name)}
 
 
-def action(service: str, operation: str) -> str:
-    """API Gateway is authorised by the HTTP verb, all else by the operation's name."""
-    if service != "apigatewayv2":
-        return f"{service}:{operation}"
-    client = boto3.client("apigatewayv2", region_name="us-east-1")
-    return f"apigateway:{client.meta.service_model.operation_model(operation).http['method']}"
-
-
-async def live(world: World, kind: Kind) -> None:
-    """Everything that the component can do to one resource."""
+async def live(world: World, kind: Kind, *, marking: bool = True) -> None:
+    """Everything that the component can do to one resource; without ``marking`` all but changing its tags."""
     want, component = world.wants[kind], world.components[kind]
     have = await world.make(want)
     await component.observe(world.calls, world.known)
     await component.tags(world.calls, have)
-    await component.mark(world.calls, have, RETAINED_MARKS)
+    if marking:
+        await component.mark(world.calls, have, RETAINED_MARKS)
     await update(world, kind, have)
     await world.remove(kind)
 
@@ -146,9 +110,3 @@ async def test_reading_logs_and_images_needs_what_they_declare(world: World) -> 
             await each
     await ecr.take_off(world.calls, "none", ["1"])
     assert needed(world.aws.control.calls()) == images.ACTIONS
-
-
-@pytest.mark.parametrize("operation", sorted(BESIDES))
-def test_every_operation_in_the_table_exists(operation: str) -> None:
-    services = ("apigatewayv2", "application-autoscaling", "cloudwatch", "ecr", "lambda", "logs", "sagemaker")
-    assert any(operation in (operations(service) or ()) for service in services)

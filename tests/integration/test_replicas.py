@@ -51,7 +51,7 @@ class Replica:
         psutil.Process(self.process.pid).send_signal(number)
 
     def leads(self) -> bool:
-        return "eep_leader 1.0" in requests.get(f"{self.start()}/metrics", timeout=5).text
+        return 'eep_leader{shard="0"} 1.0' in requests.get(f"{self.start()}/metrics", timeout=5).text
 
     def calls(self) -> list[tuple[int, str, str | None]]:
         """Number, operation and resource; not the status, which may still come."""

@@ -121,7 +121,7 @@ PINNED = {"annotations": {CLASS_ANNOTATION: "pinned"}, "finalizers": [FINALIZER]
         ({}, {}, ["default", "a"], "a", "with two defaults the choice must at least be the same every time"),
         ({}, {"className": "named"}, ["default"], "named", "the class that the spec names"),
         (PINNED, {}, ["default"], "pinned", "the class that it was taken in with, whatever the default is now"),
-        (PINNED, {"className": "named"}, [], "pinned", "where its things are"),
+        (PINNED, {"className": "named"}, [], "named", "it cannot change, so that another note is a forged one"),
         (
             {"annotations": {CLASS_ANNOTATION: "pinned"}},
             {},

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.fixtures.buildah import Buildah, UnusableError, download
 from tests.fixtures.containers import MODEL, REVISION
 from tests.fixtures.platform import Aws
-from tests.fixtures.buildah import Buildah, UnusableError, download
 
 from ephemeral_endpoints.local.aws import ministack
 from ephemeral_endpoints.local.containers.build import build_model_image

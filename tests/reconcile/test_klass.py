@@ -6,6 +6,7 @@ from tests.reconcile.world import Desk
 
 from ephemeral_endpoints.core.errors import AwsError
 from ephemeral_endpoints.kube.store import ObjectKey
+from ephemeral_endpoints.local.aws.contents import contents
 from ephemeral_endpoints.local.aws.faults import Fault, FaultError
 
 KLASS = ObjectKey(None, "default")
@@ -46,3 +47,15 @@ async def test_a_list_that_fails_for_a_moment_is_no_trouble_of_the_class(desk: D
     await desk.rest()
     assert desk.api.writes == writes
     assert desk.condition(KLASS)["reason"] == "Connected"
+
+
+async def test_a_class_is_told_when_an_object_goes_whose_finalizer_somebody_takes_off_meanwhile(
+    desk: Desk, fresh_aws: Aws
+) -> None:
+    key = desk.make()
+    await desk.ready(key)
+    fresh_aws.control.add_faults(Fault(service="apigatewayv2", operation="DeleteIntegration", delay_seconds=0.5))
+    desk.api.remove(key)
+    await desk.until(lambda: fresh_aws.control.faults()[0].fired == 1, "its things are being deleted")
+    desk.api.vanish(key)
+    await desk.until(lambda: not contents(fresh_aws.session, fresh_aws.endpoint), "nothing is left")

@@ -75,6 +75,22 @@ async def test_each_shard_serves_its_namespaces_through_an_api_of_its_own(shards
     assert (effects["CreateApi"], effects["CreateEndpoint"], effects["CreateFunction"]) == (2, 2, 2)
 
 
+async def test_together_shards_count_everything_once(shards: Shards) -> None:
+    one, other = shards.first.make(namespace=FIRSTS), shards.second.make(namespace=SECONDS)
+    await asyncio.gather(shards.first.ready(one), shards.second.ready(other))
+    waiting = shards.second.make("waiting", namespace=SECONDS, className="none")
+    await shards.second.reason(waiting, "ClassNotFound")
+
+    def told(name: str, **labels: str) -> list[float | None]:
+        return [each.metrics.registry.get_sample_value(name, labels) for each in (shards.first, shards.second)]
+
+    assert told("eep_objects", kind="EphemeralEndpoint") == [1, 2]
+    assert told("eep_objects", kind="EphemeralEndpointClass") == [1, 0]
+    assert told("eep_objects_ready") == [1, 1]
+    assert told("eep_objects_not_ready", reason="ClassNotFound") == [None, 1]
+    assert told("eep_class_ready", **{"class": "default"}) == [1, None]
+
+
 async def test_a_class_is_told_of_by_the_first_and_goes_when_both_have_left_it(shards: Shards, fresh_aws: Aws) -> None:
     one, other = shards.first.make(namespace=FIRSTS), shards.second.make(namespace=SECONDS)
     await asyncio.gather(shards.first.ready(one), shards.second.ready(other))

@@ -90,6 +90,10 @@ class ApiServer:
             metadata["generation"] += 1
         return self._keep(key, raw)
 
+    def vanish(self, key: ObjectKey) -> None:
+        """What somebody does who takes the finalizers off an object that is being deleted."""
+        self._tell("DELETED", self.kept.pop(key))
+
     async def objects(self, _: Collection[str]) -> AsyncIterator[Raw]:
         for each in list(self.kept.values()):
             yield each
@@ -161,7 +165,8 @@ class Desk:
 
     def _started(self) -> Operator:
         kube = cast("KubeClient", self.api)
-        operator = Operator(self.settings, CLUSTER, kube=kube, probe=_answers, metrics=Metrics(), check=lambda: None)
+        self.metrics = Metrics(self.settings.shard)
+        operator = Operator(self.settings, CLUSTER, kube=kube, probe=_answers, metrics=self.metrics, check=lambda: None)
         self.watch = self.api.watch = partial(_watched, operator)
         return operator
 

@@ -1,8 +1,8 @@
 """The account's rate limits, kept by ourselves and shared fairly.
 
-One token bucket per documented limit. Those who wait for a bucket are served in turn, object by object, so that one
-busy object does not hold up the others; deletions have a lane of their own, so that a burst of creations cannot
-starve them.
+One token bucket per documented limit. Those who wait for a bucket are served in turn, namespace by namespace and in
+each object by object, so that neither a busy object nor a crowd of them holds up the others; deletions have a lane of
+their own, so that a burst of creations cannot starve them.
 """
 
 import asyncio
@@ -13,6 +13,14 @@ from enum import IntEnum
 from typing import Final
 
 Sleep = Callable[[float], Awaitable[None]]
+Group = Callable[[str], str]
+"""Tells the namespace of an owner; what belongs to none is one group."""
+
+Waiting = OrderedDict[str, OrderedDict[str, deque[asyncio.Future[None]]]]
+
+
+def _together(_: str) -> str:
+    return ""
 
 
 TURNS_IN_A_ROW: Final = 4
@@ -86,13 +94,16 @@ def share(limits: Mapping[tuple[str, str], Limit], count: int) -> Mapping[tuple[
 class Bucket:
     """A token bucket with a queue per lane, and in a lane a turn of a few calls per owner. Times are in seconds."""
 
-    def __init__(self, limit: Limit, clock: Callable[[], float], sleep: Sleep = asyncio.sleep) -> None:
+    def __init__(
+        self, limit: Limit, clock: Callable[[], float], sleep: Sleep = asyncio.sleep, group: Group = _together
+    ) -> None:
         self._clock = clock
         self._sleep = sleep
         self._limit = limit
         self._tokens = float(limit.burst)
         self._filled_at = clock()
-        self._lanes: dict[Lane, OrderedDict[str, deque[asyncio.Future[None]]]] = {lane: OrderedDict() for lane in Lane}
+        self._group = group
+        self._lanes: dict[Lane, Waiting] = {lane: OrderedDict() for lane in Lane}
         self._last_lane = Lane.NORMAL
         self._served = ""
         self._in_a_row = 0
@@ -105,7 +116,7 @@ class Bucket:
             self._tokens -= 1
             return
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._lanes[lane].setdefault(owner, deque()).append(turn)
+        self._lanes[lane].setdefault(self._group(owner), OrderedDict()).setdefault(owner, deque()).append(turn)
         if self._serving is None or self._serving.done():
             self._serving = asyncio.create_task(self._serve())
         await turn
@@ -134,16 +145,23 @@ class Bucket:
     def _next_turn(self) -> asyncio.Future[None]:
         lane = next(lane for lane in self._lane_order() if self._lanes[lane])
         self._last_lane = lane
-        waiting = self._lanes[lane]
+        groups = self._lanes[lane]
+        group, waiting = next(iter(groups.items()))
         owner, turns = next(iter(waiting.items()))
         turn = turns.popleft()
         self._in_a_row = self._in_a_row + 1 if owner == self._served else 1
         self._served = owner
-        if not turns:
-            del waiting[owner]
-        elif self._in_a_row >= TURNS_IN_A_ROW:
+        if turns and self._in_a_row < TURNS_IN_A_ROW:
+            return turn
+        if turns:
             waiting.move_to_end(owner)
             self._in_a_row = 0
+        else:
+            del waiting[owner]
+        if waiting:
+            groups.move_to_end(group)
+        else:
+            del groups[group]
         return turn
 
     def _lane_order(self) -> tuple[Lane, ...]:
@@ -166,9 +184,10 @@ class Limiter:
         clock: Callable[[], float],
         limits: Mapping[tuple[str, str], Limit] = LIMITS,
         sleep: Sleep = asyncio.sleep,
+        group: Group = _together,
     ) -> None:
         self._limits = limits
-        self._buckets = {limit: Bucket(_prudent(limit), clock, sleep) for limit in set(limits.values())}
+        self._buckets = {limit: Bucket(_prudent(limit), clock, sleep, group) for limit in set(limits.values())}
 
     async def take(self, service: str, operation: str, owner: str, lane: Lane) -> None:
         """Wait until a call of that operation is within its limit; operations without a limit pass."""

@@ -5,9 +5,9 @@ import sys
 from collections.abc import Sequence
 
 from ephemeral_endpoints import __version__
-from ephemeral_endpoints.cli import local
+from ephemeral_endpoints.cli import iam, local
 
-_COMMANDS = (local,)
+_COMMANDS = (iam, local)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -62,6 +62,8 @@ _DONE: Final = {
     Type.ROUTE_READY: ("Routed", "the URL leads to the endpoint"),
     Type.MONITORED: ("Watching", "logs are kept and alarms are set"),
 }
+_FOR_IMAGE: Final = ("WaitingForImage", "waits for the image")
+_FOR_TOKEN: Final = ("WaitingForToken", "waits for the token")
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,8 +206,7 @@ def _stage(type_: Type, kinds: frozenset[Kind], situation: Situation) -> Verdict
         message = f"the path belongs to {situation.path_holder}, which is older: {remedy}"
         return _verdict(type_, Truth.FALSE, "PathConflict", message)
     if kinds & situation.desired.hold:
-        what = "image" if type_ is Type.ENDPOINT_READY else "token"
-        return _verdict(type_, Truth.FALSE, f"WaitingFor{what.capitalize()}", f"waits for the {what}")
+        return _verdict(type_, Truth.FALSE, *(_FOR_IMAGE if type_ is Type.ENDPOINT_READY else _FOR_TOKEN))
     there = {**situation.others, **situation.own}
     missing = [want for want in situation.desired.wants if want.key.kind in kinds and not is_ready(want, there)]
     if missing:

@@ -5,6 +5,7 @@ import base64
 import contextlib
 import hashlib
 import json
+import re
 import secrets
 from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from datetime import datetime
@@ -25,6 +26,9 @@ ENDPOINTS: Final = "ephemeralendpoints"
 CLASSES: Final = "ephemeralendpointclasses"
 _PAGE: Final = 100
 """Objects a list: all of thousands at once would take hundreds of MB for a moment."""
+
+_TOKEN: Final = re.compile("[!-~]{16,1024}")
+"""Whoever may write Secrets may choose the token: one that passes in a header, and that is not soon guessed."""
 
 _NAME_LENGTH: Final = 253
 _TOKEN_BYTES: Final = 32
@@ -193,7 +197,7 @@ def _is_predecessors(secret: Raw, raw: Raw) -> bool:
     Kubernetes will collect it, but takes half a minute to do so.
     """
     return any(
-        (owner["kind"], owner["name"]) == (raw["kind"], raw["metadata"]["name"])
+        (owner["apiVersion"], owner["kind"], owner["name"]) == (raw["apiVersion"], raw["kind"], raw["metadata"]["name"])
         and owner["uid"] != raw["metadata"]["uid"]
         for owner in secret["metadata"].get("ownerReferences", [])
     )
@@ -205,8 +209,11 @@ def _token_of(secret: Raw, raw: Raw) -> str:
     if not any(owner["uid"] == raw["metadata"]["uid"] for owner in owners):
         raise SecretTaken(f"the Secret {name} belongs to something else: delete or rename it")
     token = base64.b64decode(secret.get("data", {}).get("token", "")).decode("ascii", errors="replace")
-    if not token or not token.isascii():
-        raise SecretTaken(f"the Secret {name} holds no token: delete it, and a new one is made")
+    if not _TOKEN.fullmatch(token):
+        raise SecretTaken(
+            f"the Secret {name} holds no token: delete it, and a new one is made; one of your own must have 16 to 1024 "
+            "printable characters of ASCII without blanks"
+        )
     return token
 
 

@@ -65,6 +65,8 @@ class Watch:
         kopf.on.event(GROUP, VERSION, CLASSES, registry=registry)(on_class)
         settings = kopf.OperatorSettings()
         settings.posting.enabled = False
+        # It looks for kinds and namespaces to come, which takes cluster-wide rights; refused, it asks for a minute.
+        settings.scanning.disabled = True
         settings.watching.reconnect_backoff = RECONNECT_SECONDS
         await kopf.operator(
             registry=registry,

@@ -93,6 +93,10 @@ class Store:
         """The object of that name."""
         return self._endpoints.get(key)
 
+    def endpoints(self) -> list[tuple[ObjectKey, EphemeralEndpoint]]:
+        """All objects."""
+        return list(self._endpoints.items())
+
     def named_class(self, name: str) -> EphemeralEndpointClass | None:
         """The class of that name."""
         return self._classes.get(name)
@@ -100,12 +104,13 @@ class Store:
     def class_name_of(self, endpoint: EphemeralEndpoint) -> str | None:
         """The class that an object uses.
 
-        The one that it was taken in with, the one that it names, or the default one.
+        The one that it names, which cannot change; else the one that it was taken in with, or the default one. What was
+        noted is believed where nothing else tells only: whoever may write the object could have written it.
         """
         pinned = (
             endpoint.metadata.annotations.get(CLASS_ANNOTATION) if FINALIZER in endpoint.metadata.finalizers else None
         )
-        return pinned or endpoint.spec.class_name or self._default_class()
+        return endpoint.spec.class_name or pinned or self._default_class()
 
     def of_class(self, name: str) -> list[tuple[ObjectKey, EphemeralEndpoint]]:
         """The objects that use a class."""

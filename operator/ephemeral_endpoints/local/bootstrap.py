@@ -4,6 +4,7 @@ Every step is idempotent and brings an existing thing to the wanted state.
 """
 
 import json
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -16,6 +17,11 @@ from kubernetes import client, config
 from ephemeral_endpoints.api import API_VERSION, DEFAULT_CLASS_ANNOTATION, GROUP, VERSION
 from ephemeral_endpoints.api.admission import approval_binding, approval_policy, approver_role
 from ephemeral_endpoints.api.crds import endpoint_class_crd, endpoint_crd
+from ephemeral_endpoints.iam import trust
+from ephemeral_endpoints.iam.events import PATTERN, queue_policy
+from ephemeral_endpoints.iam.policies import Principal, merged, with_defaults
+from ephemeral_endpoints.iam.policies import of as policies_of
+from ephemeral_endpoints.iam.statement import filled
 from ephemeral_endpoints.local.processes import wait_until
 
 if TYPE_CHECKING:
@@ -53,39 +59,20 @@ def aws(session: boto3.Session, endpoint: str, *, account: str, region: str) -> 
     with suppress(ecr.exceptions.RepositoryAlreadyExistsException):
         ecr.create_repository(repositoryName=EXAMPLE_REPOSITORY)
     iam = session.client("iam", endpoint_url=endpoint)
-    here = f"{region}:{account}"
-    _build_project(session.client("codebuild", endpoint_url=endpoint), _build_role(iam, here))
+    # Whatever cluster id the operator has, and wherever its data is.
+    values = {
+        "Region": region,
+        "AccountId": account,
+        "ClusterId": "*",
+        "DataBucket": "*",
+        "BuildProject": BUILD_PROJECT,
+    }
+    roles = {principal: _role(iam, principal, values) for principal in trust.SERVICES}
+    _build_project(session.client("codebuild", endpoint_url=endpoint), roles[Principal.BUILD])
     return Roles(
-        execution=_role(
-            iam,
-            "execution",
-            "sagemaker.amazonaws.com",
-            [
-                _allow("*", "ecr:GetAuthorizationToken", "cloudwatch:DescribeAlarms", "cloudwatch:PutMetricData"),
-                _allow(f"arn:aws:ecr:{here}:repository/*", *_IMAGE_READS),
-                _allow(f"arn:aws:logs:{here}:log-group:/aws/sagemaker/Endpoints/*", *_LOG_WRITES),
-                _allow("arn:aws:s3:::*", "s3:GetObject", "s3:ListBucket", "s3:PutObject"),
-                _allow(f"arn:aws:sns:{here}:*", "sns:Publish"),
-            ],
-        ),
-        forwarder=_role(
-            iam,
-            "forwarder",
-            "lambda.amazonaws.com",
-            [
-                _allow(
-                    f"arn:aws:sagemaker:{here}:endpoint/*", "sagemaker:InvokeEndpoint", "sagemaker:InvokeEndpointAsync"
-                ),
-                _allow("arn:aws:s3:::*", "s3:GetObject", "s3:ListBucket", "s3:PutObject"),
-                _allow(f"arn:aws:logs:{here}:log-group:/aws/lambda/*", "logs:CreateLogStream", "logs:PutLogEvents"),
-            ],
-        ),
-        invoke=_role(
-            iam,
-            "invoke",
-            "apigateway.amazonaws.com",
-            [_allow(f"arn:aws:lambda:{here}:function:*", "lambda:InvokeFunction")],
-        ),
+        execution=roles[Principal.EXECUTION],
+        forwarder=roles[Principal.FORWARDER],
+        invoke=roles[Principal.INVOKE],
     )
 
 
@@ -130,20 +117,6 @@ def _guard_approvals(api: client.ApiClient) -> None:
         apply(manifest["metadata"]["name"], manifest, field_manager=_FIELD_MANAGER, force=True, _content_type=_APPLY)
 
 
-def _build_role(iam: "IAMClient", here: str) -> str:
-    """A role that can push to the repositories of classes, and to nothing else."""
-    return _role(
-        iam,
-        "build",
-        "codebuild.amazonaws.com",
-        [
-            _allow("*", "ecr:GetAuthorizationToken"),
-            _allow(f"arn:aws:ecr:{here}:repository/eep-*", *_IMAGE_READS, *_IMAGE_WRITES),
-            _allow(f"arn:aws:logs:{here}:log-group:/aws/codebuild/*", *_LOG_WRITES),
-        ],
-    )
-
-
 def _build_project(codebuild: "CodeBuildClient", role: str) -> None:
     with suppress(codebuild.exceptions.ResourceAlreadyExistsException):
         codebuild.create_project(
@@ -160,42 +133,27 @@ def _build_project(codebuild: "CodeBuildClient", role: str) -> None:
         )
 
 
-_IMAGE_READS = ("ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer")
-_IMAGE_WRITES = ("ecr:CompleteLayerUpload", "ecr:InitiateLayerUpload", "ecr:PutImage", "ecr:UploadLayerPart")
-_LOG_WRITES = ("logs:CreateLogGroup", "logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents")
-
-
 def event_queue(sqs: "SQSClient", events: "EventBridgeClient") -> None:
     """A queue that gets SageMaker's events of endpoints, and nothing from anyone else."""
     url = sqs.create_queue(QueueName=EVENT_QUEUE)["QueueUrl"]
     queue = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
-    pattern = {"source": ["aws.sagemaker"], "detail-type": ["SageMaker Endpoint State Change"]}
-    rule = events.put_rule(Name=EVENT_QUEUE, EventPattern=json.dumps(pattern))["RuleArn"]
-    sender = {"Principal": {"Service": "events.amazonaws.com"}, "Condition": {"ArnEquals": {"aws:SourceArn": rule}}}
-    policy = _policy([_allow(queue, "sqs:SendMessage") | sender])
+    rule = events.put_rule(Name=EVENT_QUEUE, EventPattern=json.dumps(PATTERN))["RuleArn"]
+    policy = queue_policy(queue, rule)
     sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": json.dumps(policy)})
     events.put_targets(Rule=EVENT_QUEUE, Targets=[{"Id": EVENT_QUEUE, "Arn": queue}])
 
 
-def _role(iam: "IAMClient", purpose: str, service: str, statements: list[dict[str, Any]]) -> str:
-    name = f"ephemeral-endpoints-{purpose}"
-    trust = json.dumps(_policy([_allow(None, "sts:AssumeRole") | {"Principal": {"Service": service}}]))
+def _role(iam: "IAMClient", principal: Principal, values: Mapping[str, str]) -> str:
+    """A role with the policies that are generated for it."""
+    name, policies = f"ephemeral-endpoints-{principal}", policies_of(principal)
+    trusted = json.dumps(filled(trust.of_service(principal), with_defaults(values)))
     try:
-        arn = iam.create_role(RoleName=name, AssumeRolePolicyDocument=trust)["Role"]["Arn"]
+        arn = iam.create_role(RoleName=name, AssumeRolePolicyDocument=trusted)["Role"]["Arn"]
     except iam.exceptions.EntityAlreadyExistsException:
-        iam.update_assume_role_policy(RoleName=name, PolicyDocument=trust)
+        iam.update_assume_role_policy(RoleName=name, PolicyDocument=trusted)
         arn = iam.get_role(RoleName=name)["Role"]["Arn"]
-    iam.put_role_policy(RoleName=name, PolicyName=purpose, PolicyDocument=json.dumps(_policy(statements)))
+    iam.put_role_policy(RoleName=name, PolicyName=str(principal), PolicyDocument=json.dumps(merged(policies, values)))
     return arn
-
-
-def _policy(statements: list[dict[str, Any]]) -> dict[str, Any]:
-    return {"Version": "2012-10-17", "Statement": statements}
-
-
-def _allow(resource: str | None, *actions: str) -> dict[str, Any]:
-    statement: dict[str, Any] = {"Effect": "Allow", "Action": list(actions)}
-    return statement if resource is None else statement | {"Resource": resource}
 
 
 def _configuration(kubeconfig: Path) -> client.Configuration:

@@ -45,7 +45,17 @@ async def leave(context: Context, run: Run) -> float | None:
         return None
     if _is_retained(endpoint):
         return await _retain(context, run)
+    return await _take_away(context, run)
+
+
+async def _take_away(context: Context, run: Run) -> float | None:
+    """Delete everything, and once it is seen to be gone let the object go."""
     await run.act(lambda: _view(context, run), context)
+    if run.is_gone(context.store):
+        # Somebody took the finalizer off. What was deleted since then no sweep finds, and tells the class of.
+        context.placements.forget(run.identity.owner)
+        context.wake_neighbours(run)
+        return None
     if _is_revived(context, run) or _is_retained(run.current(context.store).endpoint):
         return 0.0
     is_believed_gone = not run.own

@@ -8,6 +8,7 @@ from typing import Any
 import requests
 
 from ephemeral_endpoints.local.aws.faults import Fault, FiredFault
+from ephemeral_endpoints.local.aws.guard.record import Denial, Permissions, Use
 from ephemeral_endpoints.local.aws.ledger import Call, Outcome
 from ephemeral_endpoints.local.aws.limits import Limit
 from ephemeral_endpoints.local.errors import PlatformError
@@ -58,8 +59,28 @@ class ControlClient:
         """End all faults."""
         self._call("DELETE", "/_meter/faults")
 
+    def hold_to(self, name: str, policies: Sequence[Mapping[str, Any]]) -> None:
+        """Hold an access key, or a role by its ARN, to IAM policy documents; anew what it was held to before.
+
+        Forwarders sign with the account's id as their key.
+        """
+        self._call("PUT", "/_meter/policies", json={name: list(policies)})
+
+    def release(self, name: str | None = None) -> None:
+        """Let a key or role, or all of them, do everything again."""
+        self._call("DELETE", "/_meter/policies", params={} if name is None else {"name": [name]})
+
+    def permissions(self, name: str) -> Permissions:
+        """What a key or role used of its policies and was denied, since it was held to them or they were forgotten."""
+        told = self._call("GET", "/_meter/permissions", params={"name": [name]})
+        return Permissions({Use(**each) for each in told["used"]}, [Denial(**each) for each in told["denied"]])
+
+    def forget_permissions(self) -> None:
+        """Forget what was used and denied."""
+        self._call("DELETE", "/_meter/permissions")
+
     def reset_meter(self) -> None:
-        """Forget counts and log, lift all limits and faults."""
+        """Forget counts and log, lift all limits and faults; policies stay in force."""
         self._call("POST", "/_meter/reset")
 
     def sagemaker_settings(self) -> dict[str, Any]:
@@ -92,10 +113,11 @@ class ControlClient:
         return settings
 
     def reset(self) -> None:
-        """Empty the whole account and then the meter: as just started."""
+        """Empty the whole account, then the meter, and hold nobody to policies: as just started."""
         self._call("POST", "/_codebuild/reset")
         self._call("POST", "/_sagemaker/reset")
         self._call("POST", "/_ministack/reset")
+        self.release()
         self.reset_meter()
 
     def _call(

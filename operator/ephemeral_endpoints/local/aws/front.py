@@ -6,7 +6,8 @@ Control calls are routed by their signature's credential scope: SageMaker, its r
 endpoints to `--sagemaker`, CodeBuild to `--codebuild`, all others to `--upstream`, the emulator. Beside them it serves,
 unmetered, the image registry (`/v2/`) and the control interfaces of all four (`/_meter/`, `/_sagemaker/`,
 `/_codebuild/`, `/_ministack/`), and below `/_api/<id>` the HTTP APIs, counted as `execute-api`. Signatures are not
-checked and not renewed: the emulator does not ask for them.
+checked and not renewed: the emulator does not ask for them. Calls that are signed with a key that is held to policies
+are authorised before all else.
 """
 
 import argparse
@@ -15,12 +16,17 @@ import contextlib
 import logging
 import signal
 from collections.abc import AsyncIterator
+from functools import partial
 
 import aiohttp
 from aiohttp import web
 from microburst.core.context import RequestContext
 
 from ephemeral_endpoints.local.aws import control, httpapi
+from ephemeral_endpoints.local.aws.guard import control as guard_control
+from ephemeral_endpoints.local.aws.guard.guard import Guard
+from ephemeral_endpoints.local.aws.guard.lookups import Lookups
+from ephemeral_endpoints.local.aws.ledger import Outcome
 from ephemeral_endpoints.local.aws.meter import Meter
 from ephemeral_endpoints.local.aws.relay import (
     Passage,
@@ -50,6 +56,7 @@ class Front:
         self._sagemaker = sagemaker.rstrip("/")
         self._codebuild = codebuild.rstrip("/")
         self._meter = meter
+        self._guard = Guard(partial(Lookups, upstream=self._upstream, sagemaker=self._sagemaker))
         self._session: aiohttp.ClientSession
 
     def application(self) -> web.Application:
@@ -57,6 +64,7 @@ class Front:
         app = web.Application(client_max_size=0)
         app.cleanup_ctx.append(self._with_session)
         app.add_routes(control.routes(self._meter))
+        app.add_routes(guard_control.routes(self._guard, control.PREFIX))
         app.add_routes(
             [
                 web.route("*", r"/_sagemaker/{tail:.*}", self._to_sagemaker),
@@ -92,8 +100,12 @@ class Front:
         if is_registry(request.rel_url.raw_path) and "Credential=" not in request.headers.get("Authorization", ""):
             return await self._to_emulator(request)
         body = await _small_body(request)
-        ctx = identify(_head(request, body))
-        rewrite = httpapi.rewriter(ctx.service, ctx.operation, self._public_url)
+        head = _head(request, body)
+        ctx = identify(head)
+        if refusal := await self._guard.refusal(head, ctx):
+            self._meter.ledger.record(ctx.service, ctx.operation, ctx.resource, Outcome.DENIED, refusal.status)
+            return refusal
+        rewrite = httpapi.rewriter(ctx.service, ctx.operation, self._public_url) or self._guard.learner(head, ctx)
         passage = Passage(request.rel_url.raw_path_qs, body, rewrite)
         return await self._metered(request, ctx, self._base(ctx.service), passage)
 

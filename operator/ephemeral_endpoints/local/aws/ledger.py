@@ -18,6 +18,8 @@ class Outcome(StrEnum):
     """Refused for its rate; the service never saw it."""
     FAULTED = "faulted"
     """Failed on purpose before the service saw it."""
+    DENIED = "denied"
+    """Refused because the policies that the key is held to do not allow it; the service never saw it."""
     LOST = "lost"
     """Passed on and answered, but the answer was withheld: the caller saw its connection end."""
 

@@ -26,7 +26,7 @@ HTTP_API = "execute-api"
 
 _INVOCATIONS = re.compile(r"^/endpoints/[^/]+/(?:async-)?invocations(?:-response-stream)?$")
 _REGISTRY = re.compile(r"^/v2/?$|^/v2/_catalog$|^/v2/.+/(?:blobs|manifests)/|^/v2/.+/tags/list$")
-_LABEL = re.compile(r"\{[\w-]+\+?\}")
+LABEL = re.compile(r"\{[\w-]+\+?\}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,8 +130,8 @@ def _shape(service: str, operation: str) -> _Shape | None:
         return None
     model = get_service_model(service).operation_model(operation)
     method, uri = model.http.get("method", "POST"), model.http.get("requestUri", "/").partition("?")[0]
-    if _LABEL.search(uri):
-        return _Shape(method, _path_pattern(uri), ())
+    if LABEL.search(uri):
+        return _Shape(method, path_pattern(uri), ())
     shape = model.input_shape
     if shape is None:
         return _Shape(method, None, ())
@@ -141,9 +141,10 @@ def _shape(service: str, operation: str) -> _Shape | None:
     return _Shape(method, None, tuple(names))
 
 
-def _path_pattern(uri: str) -> re.Pattern[str]:
-    literals = (re.escape(literal) for literal in _LABEL.split(uri))
-    groups = ("(.+)" if label.group().endswith("+}") else "([^/]+)" for label in _LABEL.finditer(uri))
+def path_pattern(uri: str) -> re.Pattern[str]:
+    """What a path looks like that follows the URI of an operation; each label is a group, percent-encoded."""
+    literals = (re.escape(literal) for literal in LABEL.split(uri))
+    groups = ("(.+)" if label.group().endswith("+}") else "([^/]+)" for label in LABEL.finditer(uri))
     pattern = "".join(literal + group for literal, group in zip_longest(literals, groups, fillvalue=""))
     return re.compile(f"^{pattern}/?$")
 

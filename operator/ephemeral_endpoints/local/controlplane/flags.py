@@ -7,15 +7,21 @@ limited to about a hundred bytes) or on 127.0.0.1; secrets are named by file, ne
 from pathlib import Path
 
 ETCD_SOCKET = "etcd.sock"
+AUDIT_LOG = "audit.log"
+"""What service accounts asked of the API server: one JSON object (audit.k8s.io/v1 Event) a line."""
 
 _ISSUER = "https://kubernetes.default.svc.cluster.local"
 _UNREACHED = "http://localhost:1"  # etcd insists on an address to advertise; the only member tells it to nobody
+_AUDIT_POLICY = Path(__file__).with_name("audit-policy.yaml")
 _CONTROLLERS = (
     "clusterrole-aggregation-controller",
     "cronjob-controller",
+    "deployment-controller",
+    "disruption-controller",
     "garbage-collector-controller",
     "job-controller",
     "namespace-controller",
+    "replicaset-controller",
     "resourcequota-controller",
     "root-ca-certificate-publisher-controller",
     "serviceaccount-controller",
@@ -42,7 +48,8 @@ def etcd(data: Path) -> list[str]:
 def apiserver(port: int, *, certificates: Path, tokens: Path) -> list[str]:
     """Return the arguments of an API server that knows its users from the file `tokens`.
 
-    It makes its own certificate, whose key signs the service account tokens as well. The option about retry-after
+    It makes its own certificate, whose key signs the service account tokens as well. It logs what service accounts ask
+    of it, so that the rights that a program has can be compared with those that it uses. The option about retry-after
     makes it end within seconds while clients watch, rather than within the minute that a watch may take.
     """
     key = certificates / "apiserver.key"
@@ -59,6 +66,8 @@ def apiserver(port: int, *, certificates: Path, tokens: Path) -> list[str]:
         f"--service-account-key-file={key}",
         "--service-cluster-ip-range=10.0.0.0/24",
         "--endpoint-reconciler-type=none",
+        f"--audit-policy-file={_AUDIT_POLICY}",
+        f"--audit-log-path={AUDIT_LOG}",
         "--shutdown-send-retry-after",
         "--profiling=false",
     ]
@@ -67,7 +76,8 @@ def apiserver(port: int, *, certificates: Path, tokens: Path) -> list[str]:
 def controller_manager(kubeconfig: Path, *, certificates: Path) -> list[str]:
     """Return the arguments of a controller manager that runs what a cluster without nodes can make use of.
 
-    Each controller acts under its own service account, with the rights that it has in any cluster.
+    Deployments and disruption budgets are for `local.kubelet`, which runs Pods as processes. Each controller acts
+    under its own service account, with the rights that it has in any cluster.
     """
     return [
         f"--kubeconfig={kubeconfig}",

@@ -1,0 +1,110 @@
+variable "cluster_id" {
+  description = "Cluster id of the operator, EEP_CLUSTER_ID."
+  type        = string
+
+  validation {
+    condition     = can(regex("^[a-z0-9]{1,8}$", var.cluster_id))
+    error_message = "A cluster id is 1 to 8 characters of a-z and 0-9."
+  }
+}
+
+variable "trust" {
+  description = "How the operator's pods get credentials: IRSA or PodIdentity."
+  type        = string
+  default     = "PodIdentity"
+
+  validation {
+    condition     = contains(["IRSA", "PodIdentity"], var.trust)
+    error_message = "Give IRSA or PodIdentity."
+  }
+}
+
+variable "oidc_issuer" {
+  description = "For IRSA: issuer of the cluster, without https://."
+  type        = string
+  default     = ""
+}
+
+variable "namespace" {
+  description = "Namespace of the operator."
+  type        = string
+  default     = "ephemeral-endpoints"
+}
+
+variable "service_account" {
+  description = "ServiceAccount of the operator."
+  type        = string
+  default     = "ephemeral-endpoints"
+}
+
+variable "name_prefix" {
+  description = "What the names of roles and policies begin with."
+  type        = string
+  default     = "ephemeral-endpoints"
+}
+
+variable "data_bucket" {
+  description = "Bucket of model archives, captures and queued requests; empty: none."
+  type        = string
+  default     = ""
+}
+
+variable "build_secrets" {
+  description = "Names of secrets that builds may mount; empty: none."
+  type        = string
+  default     = ""
+}
+
+variable "assumed_role" {
+  description = "ARN of the role that the operator assumes for a class of another account; empty: none."
+  type        = string
+  default     = ""
+}
+
+variable "instance_types" {
+  description = "Instance types that may be used at all, as patterns."
+  type        = list(string)
+  default     = ["ml.*"]
+}
+
+variable "max_concurrency" {
+  description = "Largest concurrency of a serverless endpoint."
+  type        = number
+  default     = 200
+}
+
+variable "permissions_boundary" {
+  description = "ARN of a permissions boundary for all roles; null: none."
+  type        = string
+  default     = null
+}
+
+variable "tags" {
+  description = "Tags of everything that takes them."
+  type        = map(string)
+  default     = {}
+}
+
+variable "github_repository" {
+  description = "owner/name of a repository on GitHub whose workflows get a role; empty: none."
+  type        = string
+  default     = ""
+}
+
+variable "github_subject" {
+  description = "Rest of the subject of their tokens: pull_request, or ref:refs/heads/main."
+  type        = string
+  default     = "pull_request"
+}
+
+variable "image_repository" {
+  description = "Repository of ECR that those workflows push to."
+  type        = string
+  default     = "models/*"
+}
+
+variable "eks_cluster" {
+  description = "EKS cluster that those workflows apply objects in."
+  type        = string
+  default     = "previews"
+}

@@ -1,0 +1,73 @@
+"""What containers print, for `kubectl logs` and for Helm: a Node, and where the API server finds its logs."""
+
+import ssl
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+from kubernetes.client.exceptions import ApiException
+
+from ephemeral_endpoints.local.kubelet.api import MERGE_PATCH, Api
+from ephemeral_endpoints.local.kubelet.pods import LOOPBACK, NODE
+
+_NODES: Final = "/api/v1/nodes"
+_PARTS: Final = 4
+
+FindLog = Callable[[str, str, str], Path | None]
+"""Namespace, Pod and container to the file that it prints to; None: no such container runs here."""
+
+
+@contextmanager
+def served_logs(api: Api, find_log: FindLog, *, certificate: Path, key: Path) -> Iterator[None]:
+    """Serve logs from threads of this process while the context lasts, as a Node that is there meanwhile.
+
+    Always all of a log as it is: neither followed nor cut. The API server does not look whose certificate it is.
+    """
+    server = ThreadingHTTPServer((LOOPBACK, 0), _handler(find_log))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    thread = threading.Thread(target=server.serve_forever, name="logs", daemon=True)
+    thread.start()
+    try:
+        _register(api, server.server_port)
+        yield
+        api("DELETE", f"{_NODES}/{NODE}")
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def _register(api: Api, port: int) -> None:
+    with suppress(ApiException):  # of one that ended without its farewell
+        api("POST", _NODES, {"apiVersion": "v1", "kind": "Node", "metadata": {"name": NODE}})
+    status = {
+        "addresses": [{"type": "InternalIP", "address": LOOPBACK}],
+        "daemonEndpoints": {"kubeletEndpoint": {"Port": port}},
+    }
+    api("PATCH", f"{_NODES}/{NODE}/status", {"status": status}, content_type=MERGE_PATCH)
+
+
+def _handler(find_log: FindLog) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            parts = urlsplit(self.path).path.strip("/").split("/")
+            is_log = len(parts) == _PARTS and parts[0] == "containerLogs"
+            log = find_log(parts[1], parts[2], parts[3]) if is_log else None
+            content = log.read_bytes() if log and log.exists() else b""
+            self.send_response(HTTPStatus.OK if log else HTTPStatus.NOT_FOUND)
+            self.send_header("Content-Type", "text/plain")
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class names it so
+            """Nobody reads it."""
+
+    return Handler

@@ -1,0 +1,246 @@
+"""With exactly the generated policies the whole life of objects of all kinds goes well, and with none less."""
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.fixtures.operator import Bench, OperatorProcess
+from tests.integration.test_controls import give_up
+from tests.integration.test_serving import ask
+from tests.integration.test_sweep import SWEEPING, tear_off, wait_contents
+
+from ephemeral_endpoints.iam.policies import Policy, Principal, of
+from ephemeral_endpoints.local import bootstrap
+from ephemeral_endpoints.local.aws import ministack
+from ephemeral_endpoints.local.aws.faults import Fault
+from ephemeral_endpoints.local.processes import wait_until
+from ephemeral_endpoints.local.workbench import Object
+
+SECONDS = 60
+KEY = "operator"
+FORWARDERS = ministack.ACCOUNT
+"""The embedded Lambda has functions sign with the account's id."""
+
+ELSEWHERE = f"arn:aws:iam::{ministack.ACCOUNT}:role/ephemeral-endpoints-operator"
+BUCKET = "data"
+SETTINGS = {**SWEEPING, "AWS_ACCESS_KEY_ID": KEY}
+ECHO = Path(__file__).parent / "echo"
+
+SERVERLESS: Mapping[str, Any] = {"serverless": {"maxConcurrency": 2}}
+ON_INSTANCES: Mapping[str, Any] = {"instances": {"type": "ml.m5.large"}}
+SCALED: Mapping[str, Any] = {"minCount": 1, "maxCount": 2, "invocationsPerInstance": 100}
+
+FAILING = ("broken", "unbuildable")
+SLOW = b"FROM python:3.11-slim\nRUN sleep 30\n"
+
+NOT_IN_THE_STORY = {
+    ("ChangeRepositories", "ecr:DeleteRepository"),  # the default class stays
+    ("ChangeScaling", "application-autoscaling:DeleteScheduledAction"),  # what is scheduled goes with its target
+    ("ReadImages", "ecr:DescribeImageScanFindings"),  # the class minds no findings
+    ("ReadLogs", "logs:GetLogEvents"),  # the endpoint that fails has no container that could say why
+}
+"""Used all the same, in tests/iam/test_sufficient.py."""
+
+WRITTEN_BY_LAMBDA = {("WriteLogs", "logs:CreateLogStream"), ("WriteLogs", "logs:PutLogEvents")}
+"""The embedded Lambda writes the logs of functions without asking itself for permission."""
+
+
+def cluster_of(bench: Bench) -> str:
+    """The id that the operator derives for the cluster."""
+    system: Any = bench.core.read_namespace("kube-system")
+    return hashlib.sha256(system.metadata.uid.encode()).hexdigest()[:8]
+
+
+def values(bench: Bench) -> dict[str, str]:
+    return {
+        "Region": bench.platform.region,
+        "AccountId": bench.platform.account,
+        "ClusterId": cluster_of(bench),
+        "BuildProject": bootstrap.BUILD_PROJECT,
+        "EventQueue": bootstrap.EVENT_QUEUE,
+        "AssumedRole": ELSEWHERE,
+        "DataBucket": BUCKET,
+    }
+
+
+@pytest.fixture
+def held(bench: Bench, operator_process: OperatorProcess) -> Iterator[Bench]:
+    """A bench whose operator, and whose forwarders, may do what is generated and nothing else."""
+    given = values(bench)
+    operator = [each.document(given) for each in of(Principal.OPERATOR)]
+    bench.control.hold_to(KEY, operator)
+    bench.control.hold_to(ELSEWHERE, [each.document(given) for each in of(Principal.OPERATOR)])
+    bench.control.hold_to(FORWARDERS, [each.document(given) for each in of(Principal.FORWARDER)])
+    operator_process.stop()
+    for name in bench.contents().get("Repository", []):
+        # One that another test has left: what makes it would not be seen to be needed.
+        bench.aws("ecr").delete_repository(repositoryName=name, force=True)
+    operator_process.run(SETTINGS)
+    yield bench
+    bench.control.release()
+    give_up(bench)
+    operator_process.stop()
+    operator_process.run(SETTINGS)
+
+
+def commit(bench: Bench, dockerfile: bytes) -> dict[str, Any]:
+    """The source of a new commit with that Dockerfile."""
+    files = {"Dockerfile": dockerfile, "server.py": (ECHO / "server.py").read_bytes()}
+    revision = bench.platform.git.push("acme/echo", bench.namespace, files, message="Echo")
+    return {"repository": "acme/echo", "pullRequest": 8, "revision": revision}
+
+
+def objects(bench: Bench) -> dict[str, dict[str, Any]]:
+    """One of every kind."""
+    scaled = {"instances": {"type": "ml.m5.large", "autoscaling": SCALED}}
+    queue = {"s3Uri": f"s3://{BUCKET}/queue"}
+    return {
+        "plain": bench.spec(serving=SERVERLESS),
+        "scaled": bench.spec(serving=scaled, capture={"s3Uri": f"s3://{BUCKET}/captures"}),
+        "queued": bench.spec(serving={**ON_INSTANCES, "asynchronous": queue}),
+        "kept": bench.spec(serving=SERVERLESS, lifecycle={"deletionPolicy": "Retain"}),
+        "built": {"source": commit(bench, (ECHO / "Dockerfile").read_bytes()), "model": {"build": {}}},
+        "elsewhere": bench.spec(className=f"elsewhere-{bench.namespace}", serving=SERVERLESS),
+        "broken": bench.spec(),
+        "unbuildable": {"source": commit(bench, b"FROM scratch\nCOPY missing /\n"), "model": {"build": {}}},
+    }
+
+
+def all_ready(bench: Bench, names: Iterable[str]) -> dict[str, Object]:
+    return {name: bench.wait_ready(name) for name in names}
+
+
+def change(bench: Bench, specs: Mapping[str, dict[str, Any]]) -> None:
+    """Another model behind one URL; schedules in place of a metric, on other instances; another end for one."""
+    by_night = {
+        "minCount": 1,
+        "maxCount": 2,
+        "schedule": [{"name": "night", "schedule": "cron(0 20 ? * * *)", "minCount": 1, "maxCount": 1}],
+    }
+    other = {"model": bench.saying("other"), "lifecycle": {"ttl": "8h"}, "api": {"auth": {"type": "None"}}}
+    bench.apply("plain", specs["plain"] | other)
+    scaled = {"serving": {"instances": {"type": "ml.m5.large", "autoscaling": by_night}}, "lifecycle": {"ttl": "8h"}}
+    bench.apply("scaled", specs["scaled"] | scaled)
+    bench.apply("elsewhere", {**specs["elsewhere"], "lifecycle": {"ttl": "8h"}})
+
+
+def spoil(bench: Bench) -> None:
+    """What somebody does by hand, with the rights to, to what is of one object and its class."""
+    gateway, ecr = bench.aws("apigatewayv2"), bench.aws("ecr")
+    there = bench.contents()
+    [function] = (name for name in there["Function"] if "-built-" in name)
+    [api] = (each["ApiId"] for each in gateway.get_apis()["Items"])
+    [integration] = (
+        each["IntegrationId"]
+        for each in gateway.get_integrations(ApiId=api)["Items"]
+        if each["IntegrationUri"].endswith(function)
+    )
+    [route] = (
+        each["RouteId"] for each in gateway.get_routes(ApiId=api)["Items"] if each["RouteKey"].endswith("/built")
+    )
+    gateway.update_integration(ApiId=api, IntegrationId=integration, Description="by hand")
+    gateway.update_route(ApiId=api, RouteId=route, Target="integrations/elsewhere")
+    bench.aws("lambda").update_function_configuration(FunctionName=function, MemorySize=1024)
+    bench.aws("cloudwatch").delete_alarms(AlarmNames=[f"{function}:latency"])
+    bench.aws("logs").put_retention_policy(logGroupName=f"/aws/lambda/{function}", retentionInDays=365)
+    [repository] = there["Repository"]
+    ecr.put_image_tag_mutability(repositoryName=repository, imageTagMutability="MUTABLE")
+    ecr.put_image_scanning_configuration(repositoryName=repository, imageScanningConfiguration={"scanOnPush": False})
+
+
+def is_mended(bench: Bench) -> bool:
+    [repository] = bench.aws("ecr").describe_repositories(repositoryNames=bench.contents()["Repository"])[
+        "repositories"
+    ]
+    effects = bench.effects()
+    return (
+        repository["imageTagMutability"] != "MUTABLE"
+        and repository["imageScanningConfiguration"]["scanOnPush"]
+        and all(effects[each] >= 2 for each in ("UpdateIntegration", "UpdateRoute", "UpdateFunctionConfiguration"))
+    )
+
+
+def left_of(bench: Bench, *names: str) -> list[str]:
+    """What is in AWS that has one of these names in its own."""
+    bench.control.flush_sagemaker()
+    found = (thing for things in bench.left().values() for thing in things)
+    return [thing for thing in found if any(f"-{name}-" in thing or thing.endswith(f"/{name}") for name in names)]
+
+
+def begin(bench: Bench) -> dict[str, dict[str, Any]]:
+    """One object of every kind, of which two fail, and two calls of which the answers are lost; returns the others."""
+    lost = [("sagemaker", "CreateModel"), ("lambda", "CreateFunction")]
+    failing = {"*-broken-*": {"create_failure": "no capacity of this kind"}}
+    bench.control.patch_sagemaker_settings({"overrides": failing})
+    bench.control.add_faults(*(Fault(service=each[0], operation=each[1], answer_lost=True, times=1) for each in lost))
+    bench.aws("s3").create_bucket(Bucket=BUCKET)
+    bootstrap.event_queue(bench.aws("sqs"), bench.aws("events"))
+    bench.make_class(
+        f"elsewhere-{bench.namespace}", assumeRole={"roleArn": ELSEWHERE}, events={"queueName": bootstrap.EVENT_QUEUE}
+    )
+    specs = objects(bench)
+    for name, spec in specs.items():
+        bench.apply(name, spec)
+    return {name: spec for name, spec in specs.items() if name not in FAILING}
+
+
+def fail(bench: Bench) -> None:
+    """What fails says why, and is given up; so is a build that runs."""
+    bench.wait_condition("broken", "EndpointReady", reason="EndpointFailed", seconds=SECONDS)
+    bench.wait_condition("unbuildable", "ImageReady", reason="BuildFailed", seconds=SECONDS)
+    builds = bench.effects()["StartBuild"]
+    bench.apply("unbuildable", {**bench.spec(), "source": commit(bench, SLOW), "model": {"build": {}}})
+    wait_until(lambda: bench.effects()["StartBuild"] > builds, seconds=SECONDS, what="another build")
+    for name in FAILING:
+        bench.delete(name)
+    for name in FAILING:
+        bench.wait_gone(name)
+
+
+def live(bench: Bench, operator_process: OperatorProcess) -> None:
+    """The whole life: made, called, changed, spoiled and mended, forgotten, retained, deleted."""
+    specs = begin(bench)
+    ready = all_ready(bench, specs)
+    for name, obj in ready.items():
+        assert ask(bench, obj).status_code == (202 if name == "queued" else 200), name
+    fail(bench)
+    change(bench, specs)
+    all_ready(bench, specs)
+    for name in ("elsewhere", "kept"):
+        bench.delete(name)
+    for name in ("elsewhere", "kept"):
+        bench.wait_gone(name)
+    bench.delete_class(f"elsewhere-{bench.namespace}")
+    bench.wait_class_gone(f"elsewhere-{bench.namespace}")
+    give_up(bench)
+    operator_process.stop()
+    tear_off(bench, "scaled")
+    spoil(bench)
+    # A new process has proof of nothing: it asks for the tags of all that it changes.
+    operator_process.run(SETTINGS)
+    wait_until(lambda: is_mended(bench), seconds=SECONDS, what="all mended")
+    wait_until(lambda: not left_of(bench, "kept", "scaled"), seconds=SECONDS, what="orphans swept")
+    rest = specs.keys() - {"elsewhere", "kept", "scaled"}
+    for name in rest:
+        bench.delete(name)
+    for name in rest:
+        bench.wait_gone(name)
+    wait_contents(bench, {})
+
+
+def test_the_whole_life_of_objects_of_every_kind_needs_what_is_granted_and_nothing_more(
+    held: Bench, operator_process: OperatorProcess
+) -> None:
+    live(held, operator_process)
+    operator, assumed, forwarders = map(held.control.permissions, (KEY, ELSEWHERE, FORWARDERS))
+    assert operator.denied + assumed.denied + forwarders.denied == []
+    used = {(use.sid, use.action) for use in operator.used | assumed.used if use.needed}
+    assert {*granted(of(Principal.OPERATOR))} - used == NOT_IN_THE_STORY
+    of_forwarders = {(use.sid, use.action) for use in forwarders.used if use.needed}
+    assert {*granted(of(Principal.FORWARDER))} - of_forwarders == WRITTEN_BY_LAMBDA
+
+
+def granted(policies: Iterable[Policy]) -> Iterator[tuple[str, str]]:
+    return ((row.sid, action) for each in policies for row in each.statements for action in row.actions)
