@@ -19,6 +19,7 @@ from ephemeral_endpoints.core.desired import Subject
 from ephemeral_endpoints.core.errors import AwsError, Problem
 from ephemeral_endpoints.core.images import ImageReference, StoredImage
 from ephemeral_endpoints.core.repositories import repository_want
+from ephemeral_endpoints.core.status import recorded_images
 from ephemeral_endpoints.kube.store import Store
 from ephemeral_endpoints.reconcile.collection import has_models_of_nobody
 from ephemeral_endpoints.settings import Settings, SweepMode
@@ -96,8 +97,8 @@ class ImageSweep:
         subjects = [Subject(self._cluster_id, each, klass) for _, each in self._store.of_class(klass.metadata.name)]
         named = {ImageReference.parse(uri) for subject in subjects for uri in subject.images}
         statuses = (subject.endpoint.status for subject in subjects)
-        recorded = (each for status in statuses for each in (status.image, *(v.image for v in status.variants)))
-        return frozenset(named | {ImageReference.parse(each.uri) for each in recorded if each})
+        recorded = (each for status in statuses for each in recorded_images(status))
+        return frozenset(named | {ImageReference.parse(each.uri) for each in recorded})
 
     def _unused(self, stored: Iterable[StoredImage], named: frozenset[ImageReference]) -> list[str]:
         """The tags of ours that nobody names, of images that are old enough."""

@@ -260,17 +260,18 @@ def test_of_what_ends_nothing_is_wanted() -> None:
 
 
 WORDS = st.text("abcXYZ019._~-", min_size=1, max_size=20).filter(lambda word: word.strip("."))
+SEEN = st.characters(exclude_categories=["C", "Zl", "Zp"])
 SPECS = st.fixed_dictionaries(
     {
         "source": st.fixed_dictionaries(
             {"repository": st.just("acme/sentiment"), "revision": st.from_regex("[0-9a-f]{7,64}", fullmatch=True)},
-            optional={"pullRequest": st.integers(1, 2**31 - 1), "branch": st.text(min_size=1, max_size=255)},
+            optional={"pullRequest": st.integers(1, 2**31 - 1), "branch": st.text(SEEN, min_size=1, max_size=255)},
         ),
         "model": st.fixed_dictionaries(
             {
                 "image": st.sampled_from([f"{REGISTRY}/ml:{'t' * 128}", f"{REGISTRY}/a/b/c@{OTHER_DIGEST}"]),
                 "environment": st.dictionaries(
-                    st.from_regex("[A-Z_][A-Z0-9_]{0,9}", fullmatch=True), st.text(max_size=50), max_size=5
+                    st.from_regex("[A-Z_][A-Z0-9_]{0,9}", fullmatch=True), st.text(SEEN, max_size=50), max_size=5
                 ),
             },
             optional={"dataUrl": st.just("s3://bucket/model.tar.gz")},

@@ -6,11 +6,12 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from ephemeral_endpoints.api import API_VERSION
-from ephemeral_endpoints.api.base import TOLERANT, ApiModel, Conditions, ObjectMeta
+from ephemeral_endpoints.api.base import TOLERANT, ApiModel, Conditions, ObjectMeta, Readable
 from ephemeral_endpoints.api.model import Model
 from ephemeral_endpoints.api.rules import Rule
 from ephemeral_endpoints.api.serving import Serving
 from ephemeral_endpoints.api.types import (
+    BranchName,
     DnsLabel,
     Duration,
     Integer,
@@ -71,7 +72,7 @@ class Source(ApiModel):
     """Owner and name of the Git repository that the commit is in, where that is a fork. Whether a fork's commits are
     built the class says. Absent: the commit is in repository."""
 
-    branch: Annotated[str, Field(min_length=1, max_length=255)] | None = None
+    branch: BranchName | None = None
     """Name of the pull request's branch, at most 255 characters. For people to read; nothing is fetched from it."""
 
 
@@ -314,5 +315,5 @@ class EphemeralEndpoint(ApiModel):
     spec: EphemeralEndpointSpec
     """What is wanted."""
 
-    status: EphemeralEndpointStatus = EphemeralEndpointStatus()
+    status: Annotated[EphemeralEndpointStatus, Readable] = EphemeralEndpointStatus()
     """What was found at the last look. Written by the operator only."""

@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from ephemeral_endpoints.api import API_VERSION, DEFAULT_CLASS_ANNOTATION
-from ephemeral_endpoints.api.base import TOLERANT, ApiModel, Conditions, ObjectMeta
+from ephemeral_endpoints.api.base import TOLERANT, ApiModel, Conditions, ObjectMeta, Readable
 from ephemeral_endpoints.api.duration import FORM
 from ephemeral_endpoints.api.image_policy import PRICE, BuildPolicy, ImagePolicy
 from ephemeral_endpoints.api.rules import Rule, matches
@@ -243,7 +243,7 @@ class EphemeralEndpointClass(ApiModel):
     spec: EphemeralEndpointClassSpec
     """Where endpoints run and within what limits."""
 
-    status: EphemeralEndpointClassStatus = EphemeralEndpointClassStatus()
+    status: Annotated[EphemeralEndpointClassStatus, Readable] = EphemeralEndpointClassStatus()
     """What was found at the last look. Written by the operator only."""
 
     @property

@@ -98,8 +98,8 @@ class ImagePolicy(ApiModel):
     endpoint is updated. Absent: a tag is looked up once for every change of an object's spec."""
 
     allowed_sources: Annotated[tuple[ForeignImageGlob, ...], Field(max_length=100)] = ()
-    """Images of other registries that may be copied, at most 100, as patterns without a tag: public.ecr.aws/acme/*.
-    Copies are made by the class's builder. Default none."""
+    """Images of other registries that may be copied, at most 100, as patterns without a tag: public.ecr.aws/acme/*. A
+    registry that is an address has to be written out. Copies are made by the class's builder. Default none."""
 
     allowed_repositories: Annotated[tuple[ImageRepositoryGlob, ...], Field(max_length=100)] = ()
     """Repositories whose images may be served, at most 100, as patterns without a tag in which * stands for any
@@ -176,7 +176,8 @@ class BuildPolicy(ApiModel):
     """Where repositories are: below it is <source.repository>.git. Default https://github.com."""
 
     max_concurrent: Annotated[Integer, Field(ge=1, le=100)] = 5
-    """Most builds at the same time, 1 to 100; the others wait, the oldest object first. Default 5."""
+    """Most builds at the same time, 1 to 100; the others wait: namespaces take turns, and in each the oldest object is
+    first. Default 5."""
 
     timeout: BuildTimeout = timedelta(minutes=30)
     """A build that takes longer is ended, 5m to 8h. Default 30m."""

@@ -1,5 +1,6 @@
 """Reusable types of the API's fields, with their limits, rules and messages."""
 
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Literal
@@ -129,14 +130,33 @@ Revision = Annotated[
     ),
 ]
 
+# Anybody who may push can name a branch, and a terminal, a log or a page shows it.
+_UNSEEN = "\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff"
+
+BranchName = Annotated[
+    str,
+    Field(min_length=1, max_length=255),
+    Rule(
+        cel=r"self.matches('^[^\\x00-\\x1f\\x7f-\\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]+$')",
+        message="must not contain control characters, nor such that are invisible or change the direction of writing",
+        holds=lambda name: re.fullmatch(f"[^{_UNSEEN}]+", name) is not None,
+    ),
+]
+
+_NO_STEPS = Rule(
+    cel="!self.matches('/[.]{1,2}(/|$)')",
+    message="must not contain the segments '.' and '..': S3 takes them for names, people for steps",
+    holds=lambda url: not {".", ".."} & set(url.split("/")),
+)
 
 ModelDataUrl = Annotated[
     str,
     Field(max_length=1024),
     matches(
-        r"s3://[a-z0-9][a-z0-9.-]+[a-z0-9]/.+\.tar\.gz",
+        r"s3://[a-z0-9][a-z0-9.-]+[a-z0-9]/[^\x00-\x1f\x7f]+\.tar\.gz",
         "must be the S3 URL of a gzip-compressed tar archive: s3://<bucket>/<key>.tar.gz",
     ),
+    _NO_STEPS,
 ]
 
 Environment = Annotated[
@@ -152,6 +172,11 @@ Environment = Annotated[
         message=f"must not set {', '.join(_RESERVED_VARIABLES)}: SageMaker sets them itself, credentials by the "
         "execution role of the class",
         holds=lambda environment: environment.keys().isdisjoint(_RESERVED_VARIABLES),
+    ),
+    Rule(
+        cel=r"!self.exists(name, self[name].matches('\\x00'))",
+        message="must not have NUL characters in its values: no process can be given one",
+        holds=lambda environment: not any("\0" in value for value in environment.values()),
     ),
     Rule(
         cel=f"self.all(name, bytes(name).size() <= {_VARIABLE_BYTES} && bytes(self[name]).size() <= {_VARIABLE_BYTES})",
@@ -194,6 +219,7 @@ S3Prefix = Annotated[
         "s3://[a-z0-9][a-z0-9.-]+[a-z0-9](/[A-Za-z0-9!_.*'()-]+)*/?",
         "must be the S3 URL of a folder: s3://<bucket>/<prefix>, of letters, digits and !_.*'()-",
     ),
+    _NO_STEPS,
 ]
 
 TopicArn = Annotated[

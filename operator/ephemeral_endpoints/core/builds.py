@@ -5,6 +5,7 @@ a lost answer, a crash or a second operator finds the build or the image that th
 """
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -153,11 +154,12 @@ class Build:
 
 @dataclass(frozen=True, slots=True)
 class Demand:
-    """Who wants an image made: in the order of their creation they get it."""
+    """Who wants an image made: in the order of their creation they get it, and namespaces take turns."""
 
     created_at: datetime
     uid: str
     order: Order = field(compare=False)
+    namespace: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,7 +210,7 @@ def due_round(
     demands are known yet.
     """
     orders: dict[str, Order] = {}
-    for demand in sorted(demands, key=lambda each: (each.created_at, each.uid)):
+    for demand in _in_turn(demands):
         orders.setdefault(demand.order.image, demand.order)
     running = [build for each in builds.values() for build in each if build.is_running]
     stop = tuple(build for build in running if may_stop and build.image not in orders)
@@ -216,6 +218,16 @@ def due_round(
     # What is being stopped takes its room until it has stopped.
     room = max(0, most - len(running))
     return Round(tuple(ready[:room]), stop, tuple(order.image for order in ready[room:]))
+
+
+def _in_turn(demands: Iterable[Demand]) -> list[Demand]:
+    """The oldest of every namespace, then the second of each: however many one has, the others come to their turns."""
+    places: Counter[str] = Counter()
+    turns: list[tuple[int, Demand]] = []
+    for demand in sorted(demands, key=lambda each: (each.created_at, each.uid)):
+        turns.append((places[demand.namespace], demand))
+        places[demand.namespace] += 1
+    return [demand for _, demand in sorted(turns, key=lambda turn: turn[0])]
 
 
 def look_pause(builds: Iterable[Build], now: datetime, *, shortest: float) -> float:

@@ -14,6 +14,7 @@ _URI = re.compile(
     r"/(?P<repository>[^:@]+)(?::(?P<tag>[^@]+)|@(?P<digest>sha256:[0-9a-f]{64}))"
 )
 
+_DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}")
 
 # https://github.com/opencontainers/image-spec/blob/main/image-index.md
 _PLATFORM_PART: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,31}")
@@ -52,6 +53,16 @@ class ImageReference:
     def pinned(self, digest: str) -> str:
         """The URI of exactly one image."""
         return f"{self.registry}/{self.repository}@{digest}"
+
+
+def is_image(text: str) -> bool:
+    """Whether a text is the URI of an ECR image with a tag or a digest."""
+    return _URI.fullmatch(text) is not None
+
+
+def is_digest(text: str) -> bool:
+    """Whether a text is a digest as ECR gives it."""
+    return _DIGEST.fullmatch(text) is not None
 
 
 class ImageProblem(StrEnum):

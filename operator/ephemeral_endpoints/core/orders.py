@@ -17,6 +17,10 @@ from ephemeral_endpoints.core.repositories import repository_uri
 # https://docs.aws.amazon.com/ec2/latest/instancetypes/instance-type-names.html
 _GRAVITON: Final = re.compile(r"ml\.[a-z]+[0-9]+g[a-z]*\.")
 
+# No name ends in a label of digits, or that begins with one; decimal, octal and hexadecimal addresses do:
+# https://url.spec.whatwg.org/#ends-in-a-number-checker
+_ADDRESS: Final = re.compile(r"(.*\.)?[0-9][^.]*\.?|(.*\.)?localhost\.?")
+
 
 def platform_of(serving: Serving) -> Platform:
     """What an object's images must run on, as the type of its instances tells."""
@@ -96,10 +100,20 @@ def _refused_copy(endpoint: EphemeralEndpoint, klass: EphemeralEndpointClass) ->
         return None
     allowed = klass.spec.images.allowed_sources
     name = re.sub("(@.*|:[^:/@]*(@.*)?)$", "", asked.image)
-    if any(fnmatchcase(name, pattern) for pattern in allowed):
+    if any(_is_source(name, pattern) for pattern in allowed):
         return None
     told = f"the class allows {', '.join(allowed)}" if allowed else "the class allows no image to be copied"
     return ImageState(problem=ImageProblem.NOT_ALLOWED, message=f"{name} is not allowed: {told}")
+
+
+def _is_source(name: str, pattern: str) -> bool:
+    """Whether a pattern allows an image to be copied.
+
+    Wildcards stand for names of registries: an address, such as the metadata service's, has to be allowed as it is.
+    """
+    registry = name.partition("/")[0]
+    is_address = _ADDRESS.fullmatch(registry.partition(":")[0]) is not None
+    return fnmatchcase(name, pattern) and (not is_address or pattern.partition("/")[0] == registry)
 
 
 def _refused(message: str) -> ImageState:

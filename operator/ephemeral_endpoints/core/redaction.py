@@ -14,16 +14,30 @@ _CREDENTIALS: Final = re.compile(
     r"|-----BEGIN [A-Z ]*PRIVATE KEY-----[^-]*(?:-----END [A-Z ]*PRIVATE KEY-----)?"
 )
 _IN_URL: Final = re.compile(r"(?<=://)[^/\s:@]+:[^/\s@]+(?=@)")
+# What stands in front of the word need not be read, and what was read is not tried again in another way: a commit says
+# what its log says, and a log could otherwise keep the operator busy for hours.
 _NAMED: Final = re.compile(
-    r"(?i)(\b[A-Z0-9_.-]*(?:password|passwd|secret|token|api[_-]?key|credentials?)[A-Z0-9_]*[\"']?\s*[:=]\s*[\"']?)"
-    r"([^\s\"',;|]{4,})"
+    r"(?i)((?:password|passwd|secret|token|api[_-]?key|credentials?)[A-Z0-9_]*+[\"']?\s*+[:=]\s*+[\"']?)([^\s\"',;|]{4,})"
 )
-_BEARER: Final = re.compile(r"(?i)(\b(?:bearer|basic)\s+)[A-Za-z0-9._~+/=-]{8,}")
+_BEARER: Final = re.compile(r"(?i)(\b(?:bearer|basic)\s++)[A-Za-z0-9._~+/=-]{8,}")
+
+LONGEST: Final = 4096
+"""So many characters are read; what is told to people is shorter anyway."""
 
 
 def redacted(text: str) -> str:
-    """The text with everything masked that looks like a credential. Masks too much rather than too little."""
-    text = _CREDENTIALS.sub(MASK, text)
+    """The text with everything masked that looks like a credential. Masks too much rather than too little.
+
+    A long text is cut, between words where it has any, so that no credential is cut in two and then not recognised.
+    """
+    text = _CREDENTIALS.sub(MASK, _cut(text))
     text = _IN_URL.sub(MASK, text)
     text = _BEARER.sub(rf"\1{MASK}", text)
     return _NAMED.sub(rf"\1{MASK}", text)
+
+
+def _cut(text: str) -> str:
+    if len(text) <= LONGEST:
+        return text
+    beginning = text[:LONGEST]
+    return f"{' '.join(beginning.split(' ')[:-1]) or MASK} …"

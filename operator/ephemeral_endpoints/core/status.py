@@ -8,6 +8,7 @@ from ephemeral_endpoints.api.base import Condition
 from ephemeral_endpoints.api.endpoint import Cost, EphemeralEndpointStatus, ResolvedImage, Resource, ServedVariant
 from ephemeral_endpoints.core.conditions import Verdict
 from ephemeral_endpoints.core.cost import Bill
+from ephemeral_endpoints.core.images import is_digest, is_image
 from ephemeral_endpoints.core.resources import Haves, Kind
 from ephemeral_endpoints.core.serving import Served
 
@@ -49,6 +50,12 @@ def resolved_image(uri: str, digests: Mapping[str, str]) -> ResolvedImage | None
     """The pin, once there is one; ``digests`` are by image."""
     digest = digests.get(uri)
     return ResolvedImage(uri=uri, digest=digest) if digest else None
+
+
+def recorded_images(status: EphemeralEndpointStatus) -> list[ResolvedImage]:
+    """The pins that a status records, without what no operator has written: others may have rights to it too."""
+    recorded = [status.image, *(variant.image for variant in status.variants)]
+    return [image for image in recorded if image and is_image(image.uri) and is_digest(image.digest)]
 
 
 def served_variants(variants: tuple[Served, ...], digests: Mapping[str, str]) -> tuple[ServedVariant, ...]:

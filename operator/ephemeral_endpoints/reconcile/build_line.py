@@ -26,6 +26,7 @@ from ephemeral_endpoints.core.builds import (
 )
 from ephemeral_endpoints.core.errors import Problem
 from ephemeral_endpoints.core.images import ImageState
+from ephemeral_endpoints.core.redaction import redacted
 from ephemeral_endpoints.kube.store import ObjectKey
 from ephemeral_endpoints.reconcile.memory import Retries
 
@@ -212,10 +213,12 @@ class Line:
         if not self._has_unread_log(builds) or builds[0].id in self._standing():
             return
         try:
-            self.last_lines[builds[0].id] = await self.builder.last_lines(builds[0], count=LAST_LINES)
+            lines = await self.builder.last_lines(builds[0], count=LAST_LINES)
         except Problem as problem:
             self.retries.note(builds[0].id, problem, self.around.clock())
         else:
+            # A line of a log may have a megabyte, and is kept as long as its build is known.
+            self.last_lines[builds[0].id] = tuple(map(redacted, lines))
             self.retries.clear(builds[0].id)
 
     def _has_unread_log(self, builds: Sequence[Build]) -> bool:

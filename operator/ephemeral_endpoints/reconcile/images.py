@@ -3,7 +3,6 @@
 import asyncio
 from typing import Final
 
-from ephemeral_endpoints.api.endpoint import EphemeralEndpointStatus, ResolvedImage
 from ephemeral_endpoints.core import orders
 from ephemeral_endpoints.core.backoff import poll_delay
 from ephemeral_endpoints.core.builds import Demand, Order
@@ -12,6 +11,7 @@ from ephemeral_endpoints.core.errors import Problem, Unauthenticated
 from ephemeral_endpoints.core.image_checks import judged, unfit
 from ephemeral_endpoints.core.images import ImageProblem, ImageReference, ImageState, refusal
 from ephemeral_endpoints.core.repositories import repository_want
+from ephemeral_endpoints.core.status import recorded_images
 from ephemeral_endpoints.kube.store import ObjectKey
 from ephemeral_endpoints.reconcile.memory import Images
 from ephemeral_endpoints.reconcile.run import IMAGE, Context, Run
@@ -66,7 +66,13 @@ def _remembered(context: Context, run: Run) -> Images:
     if memory.images.revision != revision:
         memory.images = Images(revision, states=_recorded(subject), looked_at=context.clock())
     known = memory.images
-    known.states = {uri: state for uri, state in known.states.items() if uri in wanted}
+    refused = {uri for uri in _pushed(subject) if _refusal(run, ImageReference.parse(uri))}
+    known.states = {
+        uri: state
+        for uri, state in known.states.items()
+        # What a status records is no permission: whoever could write it could have anything served.
+        if uri in wanted and not (uri in refused and known.is_pinned(uri))
+    }
     known.replaced = {uri for uri in replaced if uri not in wanted}
     return known
 
@@ -126,16 +132,19 @@ async def _resolved(context: Context, run: Run, uri: str) -> ImageState:
     subject, account = run.subject, run.account
     order, reference = subject.order, ImageReference.parse(uri)
     is_made = order is not None and uri == order.image
-    allowed, scope = subject.klass.spec.images.allowed_repositories, account.scope
-    if not is_made and (
-        refused := refusal(reference, region=scope.region, account=scope.account_id, allowed=tuple(allowed))
-    ):
+    if not is_made and (refused := _refusal(run, reference)):
         return refused
     calls = account.calls.on_behalf_of(subject.names.owner, account.calls.lane)
     state = await account.images.resolve(calls, reference)
     if order and is_made and state.problem is ImageProblem.NOT_FOUND:
         return _ordered(context, run, order)
     return state if state.problem else await _checked(run, reference, state)
+
+
+def _refusal(run: Run, reference: ImageReference) -> ImageState | None:
+    """Why the class does not take an image that somebody pushes; None if it does."""
+    scope, policy = run.account.scope, run.subject.klass.spec.images
+    return refusal(reference, region=scope.region, account=scope.account_id, allowed=tuple(policy.allowed_repositories))
 
 
 def _ordered(context: Context, run: Run, order: Order) -> ImageState:
@@ -145,7 +154,7 @@ def _ordered(context: Context, run: Run, order: Order) -> ImageState:
         context.wake(ObjectKey(None, subject.klass.metadata.name))
         message = f"waits for the repository {want.key.name}, which is made for the class"
         return ImageState(problem=ImageProblem.QUEUED, message=message)
-    demand = Demand(subject.created_at, subject.endpoint.metadata.uid, order)
+    demand = Demand(subject.created_at, subject.endpoint.metadata.uid, order, run.key.namespace or "")
     return context.builds.demand(run.key, subject.klass, run.account, demand)
 
 
@@ -175,14 +184,9 @@ def _recorded(subject: Subject) -> dict[str, ImageState]:
     known = subject.endpoint.status
     if known.revision != subject.endpoint.spec.source.revision:
         return {}
-    return {image.uri: ImageState(digest=image.digest) for image in _known_images(known)}
+    return {image.uri: ImageState(digest=image.digest) for image in recorded_images(known)}
 
 
 def _served(subject: Subject) -> set[str]:
     """The images that the object served last, as its status tells."""
-    return {image.uri for image in _known_images(subject.endpoint.status)}
-
-
-def _known_images(status: EphemeralEndpointStatus) -> list[ResolvedImage]:
-    recorded = [status.image, *(variant.image for variant in status.variants)]
-    return [image for image in recorded if image]
+    return {image.uri for image in recorded_images(subject.endpoint.status)}

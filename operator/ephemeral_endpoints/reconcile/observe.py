@@ -11,6 +11,7 @@ from ephemeral_endpoints.core import conditions
 from ephemeral_endpoints.core.backoff import poll_delay
 from ephemeral_endpoints.core.desired import Subject
 from ephemeral_endpoints.core.names import endpoint_logs
+from ephemeral_endpoints.core.redaction import redacted
 from ephemeral_endpoints.core.resources import Have
 from ephemeral_endpoints.kube.client import Kube
 from ephemeral_endpoints.reconcile.memory import Memory
@@ -63,9 +64,8 @@ class Observer:
         if memory.last_lines_due is None or self._clock() < memory.last_lines_due:
             return
         calls = account.calls.on_behalf_of(subject.names.owner, account.calls.lane)
-        memory.last_lines = await last_lines(
-            calls, account.clients.logs, endpoint_logs(endpoint.key.name), count=LAST_LINES
-        )
+        lines = await last_lines(calls, account.clients.logs, endpoint_logs(endpoint.key.name), count=LAST_LINES)
+        memory.last_lines = tuple(map(redacted, lines))
         memory.last_lines_looks += 1
         first, longest = LINES_POLL_SECONDS
         delay = poll_delay(memory.last_lines_looks, first=first, longest=longest)
