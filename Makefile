@@ -16,7 +16,9 @@ PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3.14 pyth
 	$$python -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
 	&& command -v $$python && break; done)
 
-CRDS := $(BIN)/python -m ephemeral_endpoints.api.crds --reference docs/reference.md crds
+CRDS := $(BIN)/python -m ephemeral_endpoints.api.crds --reference docs/reference.md --chart charts/ephemeral-endpoints crds
+PAGES := $(BIN)/python -m ephemeral_endpoints.cli.pages docs
+IAM := $(BIN)/python -m ephemeral_endpoints.iam.generate examples/aws
 # Passed on to uv when locking, for example UPGRADE=--upgrade or UPGRADE='--upgrade-package kopf'.
 UPGRADE ?=
 # Passed on to the benchmark, for example BENCH=--full or BENCH='--sizes 1,30'.
@@ -63,6 +65,8 @@ lint: $(READY) ## Check style, types, layers, and that the generated files are c
 	$(BIN)/mypy --explicit-package-bases tests
 	$(BIN)/lint-imports
 	$(CRDS) --check
+	$(IAM) --check
+	$(PAGES) --check
 
 .PHONY: fmt
 fmt: $(READY) ## Format the code and mend what can be mended without thought
@@ -70,8 +74,10 @@ fmt: $(READY) ## Format the code and mend what can be mended without thought
 	$(BIN)/ruff format .
 
 .PHONY: generate
-generate: $(READY) ## Write the CRDs and the field reference from the models
+generate: $(READY) ## Write the CRDs, the chart's copies, the IAM policies and the generated pages
 	$(CRDS)
+	$(IAM)
+	$(PAGES)
 
 .PHONY: lock
 lock: $(READY) ## Resolve the dependencies of pyproject.toml anew into the lock files

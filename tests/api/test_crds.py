@@ -47,7 +47,8 @@ SPECS = st.fixed_dictionaries({}, optional=PLAUSIBLE) | st.sampled_from(sorted(P
 
 
 def test_the_generated_files_are_those_of_the_models() -> None:
-    assert main(["--check", "--reference", str(ROOT / "docs/reference.md"), str(ROOT / "crds")]) == 0
+    chart, reference = str(ROOT / "charts/ephemeral-endpoints"), str(ROOT / "docs/reference.md")
+    assert main(["--check", "--reference", reference, "--chart", chart, str(ROOT / "crds")]) == 0
 
 
 def test_checking_finds_a_stale_file_and_leaves_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -72,6 +73,16 @@ def test_what_is_written_is_the_crd(tmp_path: Path) -> None:
         for path in sorted((tmp_path / "new").glob("*.ephemeral-endpoints.io.yaml"))
     ]
     assert written == [endpoint_class_crd(), endpoint_crd()]
+
+
+def test_the_chart_gets_the_same_manifests(tmp_path: Path) -> None:
+    assert main([str(tmp_path / "crds"), "--chart", str(tmp_path / "chart")]) == 0
+    written = {path.name: path.read_text(encoding="utf-8") for path in (tmp_path / "crds").iterdir()}
+    files = tmp_path / "chart/files"
+    copied = {path.name: path.read_text(encoding="utf-8") for path in (files / "crds").iterdir()}
+    assert written == copied | {"approval.yaml": (files / "approval.yaml").read_text(encoding="utf-8")}
+    (files / "approval.yaml").unlink()
+    assert main(["--check", str(tmp_path / "crds"), "--chart", str(tmp_path / "chart")]) == 1
 
 
 @pytest.mark.parametrize("crd", [endpoint_crd(), endpoint_class_crd()], ids=lambda crd: crd["spec"]["names"]["kind"])

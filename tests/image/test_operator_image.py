@@ -15,6 +15,7 @@ import requests
 from botocore.client import BaseClient
 from tests.fixtures.buildah import Buildah, UnusableError, download
 from tests.image import debian
+from tests.kube.conftest import ROLE
 
 from ephemeral_endpoints import __version__
 from ephemeral_endpoints.aws.clients import Sessions
@@ -29,7 +30,6 @@ ROOT: Final = Path(__file__).parents[2]
 NAME: Final = "ephemeral-endpoints"
 REVISION: Final = "0123456789abcdef0123456789abcdef01234567"
 MOST_BYTES: Final = 150_000_000
-ROLE: Final = f"arn:aws:iam::{ministack.ACCOUNT}:role/any"
 
 pytestmark = pytest.mark.timeout(600)
 

@@ -1,0 +1,67 @@
+{{- /* What the operator asks of the API server, by where it asks. Nothing here is wider than its requests. */ -}}
+
+{{- /* Classes are in no namespace. */ -}}
+{{- define "ephemeral-endpoints.clusterRules" -}}
+- apiGroups: [ephemeral-endpoints.io]
+  resources: [ephemeralendpointclasses]
+  verbs: [list, watch, patch]
+- apiGroups: [ephemeral-endpoints.io]
+  resources: [ephemeralendpointclasses/status]
+  verbs: [patch]
+{{- if not .Values.clusterId }}
+# The cluster's id is derived from the UID of this namespace, unless clusterId says it.
+- apiGroups: [""]
+  resources: [namespaces]
+  resourceNames: [kube-system]
+  verbs: [get]
+{{- end }}
+{{- end -}}
+
+{{- define "ephemeral-endpoints.objectRules" -}}
+- apiGroups: [ephemeral-endpoints.io]
+  resources: [ephemeralendpoints]
+  verbs: [list, watch, patch, delete]
+- apiGroups: [ephemeral-endpoints.io]
+  resources: [ephemeralendpoints/status]
+  verbs: [patch]
+# The token of each object, in a Secret that is got by its name: they are neither listed nor watched.
+- apiGroups: [""]
+  resources: [secrets]
+  verbs: [get, create, delete]
+- apiGroups: [""]
+  resources: [events]
+  verbs: [create]
+{{- end -}}
+
+{{- define "ephemeral-endpoints.leaseRules" -}}
+- apiGroups: [coordination.k8s.io]
+  resources: [leases]
+  verbs: [create]
+- apiGroups: [coordination.k8s.io]
+  resources: [leases]
+  resourceNames:
+    {{- range $index := until (int .Values.shards) }}
+    - {{ include "ephemeral-endpoints.leaseName" (list $ $index) }}
+    {{- end }}
+  verbs: [get, patch]
+{{- end -}}
+
+{{- /* As the operator names it: kube/lease.py. */ -}}
+{{- define "ephemeral-endpoints.leaseName" -}}
+{{- $values := (index . 0).Values -}}
+ephemeral-endpoints
+{{- if gt (int $values.shards) 1 }}-shard-{{ index . 1 }}{{ end }}
+{{- with $values.namespaces }}-{{ . | uniq | sortAlpha | join "," | sha256sum | trunc 8 }}{{ end }}
+{{- end -}}
+
+{{- define "ephemeral-endpoints.buildRules" -}}
+- apiGroups: [batch]
+  resources: [jobs]
+  verbs: [get, list, create, delete]
+- apiGroups: [""]
+  resources: [pods]
+  verbs: [list]
+- apiGroups: [""]
+  resources: [pods/log]
+  verbs: [get]
+{{- end -}}

@@ -1,0 +1,305 @@
+"""What the chart makes of its values, held against what the operator expects."""
+
+import os
+import re
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from tests.chart.rendering import (
+    CHART,
+    CLASS_KIND,
+    NAMESPACE,
+    RELEASE,
+    RENEW,
+    SETS,
+    Chart,
+    Refused,
+    kinds,
+    only,
+    option,
+    pods,
+)
+
+import ephemeral_endpoints.settings as settings_module
+from ephemeral_endpoints.api import DEFAULT_CLASS_ANNOTATION
+from ephemeral_endpoints.core.sharding import Shard
+from ephemeral_endpoints.kube.jobs import RULES
+from ephemeral_endpoints.kube.lease import lease_name
+from ephemeral_endpoints.operate import GRACE_SECONDS
+from ephemeral_endpoints.settings import Settings, SweepMode
+
+GOLDEN = Path(__file__).parent / "golden"
+CLUSTER_WIDE = {"ephemeralendpointclasses", "ephemeralendpointclasses/status", "namespaces"}
+OBJECTS = {
+    ("ephemeralendpoints", "list"),
+    ("ephemeralendpoints", "watch"),
+    ("ephemeralendpoints", "patch"),
+    ("ephemeralendpoints", "delete"),
+    ("ephemeralendpoints/status", "patch"),
+    ("secrets", "get"),
+    ("secrets", "create"),
+    ("secrets", "delete"),
+    ("events", "create"),
+}
+
+Body = dict[str, Any]
+
+
+def environment(deployment: Any) -> dict[str, str]:  # noqa: ANN401 - a manifest
+    (container,) = deployment["spec"]["template"]["spec"]["containers"]
+    return {each["name"]: each.get("value", NAMESPACE) for each in container["env"]}
+
+
+def rights(rules: list[Body]) -> set[tuple[str, str]]:
+    return {pair for rule in rules for pair in product(rule["resources"], rule["verbs"])}
+
+
+@pytest.mark.parametrize("values", ["default", "namespaced"])
+def test_a_reviewer_sees_what_changes_in_what_is_installed(chart: Chart, values: str) -> None:
+    """With the variable of `RENEW` set to anything the files are written anew."""
+    parts = chart.text(option(values)).split("\n---\n")
+    shown = "\n---\n".join(part for part in parts if "\nkind: CustomResourceDefinition\n" not in part)
+    file = GOLDEN / f"{values}.yaml"
+    if RENEW in os.environ:
+        file.write_text(shown, encoding="utf-8")
+    assert shown == file.read_text(encoding="utf-8"), f"if that is meant: {RENEW}=1 pytest {__file__}"
+
+
+@pytest.mark.parametrize("values", SETS)
+def test_the_operator_takes_the_settings_of_every_deployment(chart: Chart, values: str) -> None:
+    deployments = kinds(chart.of(values), "Deployment")
+    made = [Settings.from_environment(environment(each)) for each in deployments]
+    assert [each.shard for each in made] == [Shard(index, len(made)) for index in range(len(made))]
+    assert all(each.leader_election and each.lease_namespace == NAMESPACE for each in made)
+    assert {each.http_port for each in made} == {
+        port["containerPort"] for each in pods(deployments) for port in each["spec"]["containers"][0]["ports"]
+    }
+
+
+def test_values_reach_the_settings(chart: Chart) -> None:
+    made = Settings.from_environment(environment(only(chart.of("full"), "Deployment")))
+    assert (made.cluster_id, made.poll_seconds, made.snapshot_seconds) == ("blue1", 2.5, 120)
+    assert (made.sweep, made.sweep_min_age_seconds, made.sweep_most_deletions) == (SweepMode.DRY_RUN, 1800, 100_000)
+    assert (made.aws_connections, made.log_level) == (8, "DEBUG")
+    namespaced = Settings.from_environment(environment(only(chart.of("namespaced"), "Deployment")))
+    assert namespaced.namespaces == ("team-a", "team-b")
+
+
+def test_without_values_the_settings_are_the_operators_own_defaults(chart: Chart) -> None:
+    made = environment(only(chart.of("default"), "Deployment"))
+    ours = {"EEP_HTTP_HOST", "EEP_LEASE_NAMESPACE", "EEP_LEADER_ELECTION"}
+    own = Settings.from_environment({name: made[name] for name in ours})
+    assert Settings.from_environment(made) == own
+
+
+def test_every_setting_can_be_set_by_a_value(chart: Chart) -> None:
+    source = Path(settings_module.__file__).read_text(encoding="utf-8")
+    variables = set(re.findall(r"EEP_[A-Z_]*[A-Z]", source))
+    shown = {name for values in SETS for each in kinds(chart.of(values), "Deployment") for name in environment(each)}
+    assert variables - shown == set()
+
+
+def test_an_operator_is_given_the_time_that_it_takes_to_end(chart: Chart) -> None:
+    (pod,) = pods(kinds(chart.of("default"), "Deployment"))
+    assert pod["spec"]["terminationGracePeriodSeconds"] > GRACE_SECONDS
+    with pytest.raises(Refused, match="terminationGracePeriodSeconds"):
+        chart.of("default", f"--set=terminationGracePeriodSeconds={GRACE_SECONDS:.0f}")
+
+
+def test_a_digest_wins_over_a_tag(chart: Chart) -> None:
+    def image(*arguments: str) -> str:
+        (pod,) = pods(chart.of("default", "--show-only=templates/deployment.yaml", *arguments))
+        return str(pod["spec"]["containers"][0]["image"])
+
+    version = yaml.safe_load((CHART / "Chart.yaml").read_text())["appVersion"]
+    assert image() == f"ephemeral-endpoints:{version}"
+    assert image("--set=image.tag=v9") == "ephemeral-endpoints:v9"
+    digest = f"sha256:{'0' * 64}"
+    assert image("--set=image.tag=v9", f"--set=image.digest={digest}") == f"ephemeral-endpoints@{digest}"
+
+
+@pytest.mark.parametrize("values", SETS)
+def test_selectors_find_the_pods_of_their_deployment_and_no_others(chart: Chart, values: str) -> None:
+    found = chart.of(values)
+    labels = {
+        each["metadata"]["name"]: each["spec"]["template"]["metadata"]["labels"] for each in kinds(found, "Deployment")
+    }
+
+    def selected(selector: Body) -> list[str]:
+        return [name for name, given in labels.items() if selector.items() <= given.items()]
+
+    for each in kinds(found, "Deployment"):
+        assert selected(each["spec"]["selector"]["matchLabels"]) == [each["metadata"]["name"]]
+        for spread in each["spec"]["template"]["spec"].get("topologySpreadConstraints", []):
+            assert selected(spread["labelSelector"]["matchLabels"]) == [each["metadata"]["name"]]
+    budgets = [selected(each["spec"]["selector"]["matchLabels"]) for each in kinds(found, "PodDisruptionBudget")]
+    assert budgets == ([] if values == "minimal" else [[name] for name in labels])
+    assert selected(only(found, "Service")["spec"]["selector"]) == list(labels)
+    jobs = [each["spec"]["template"]["metadata"]["labels"] for each in kinds(found, "Job")]
+    assert not any(only(found, "Service")["spec"]["selector"].items() <= each.items() for each in jobs)
+    for each in kinds(found, "NetworkPolicy"):
+        selector = each["spec"]["podSelector"]["matchLabels"]
+        assert selected(selector) == list(labels)
+        assert all(selector.items() <= job.items() for job in jobs)
+
+
+@pytest.mark.parametrize("values", SETS)
+def test_no_two_objects_have_one_name_and_none_is_too_long_for_a_label(chart: Chart, values: str) -> None:
+    names = [(each["kind"], each["metadata"].get("namespace"), each["metadata"]["name"]) for each in chart.of(values)]
+    assert len(names) == len(set(names))
+    assert [name for kind, _, name in names if kind in {"Deployment", "Job", "Service"} and len(name) > 63] == []
+
+
+@pytest.mark.parametrize(
+    ("values", "namespaces", "shards"),
+    [("default", (), 1), ("namespaced", ("team-a", "team-b"), 1), ("sharded", ("team-a", "team-b"), 3)],
+)
+def test_the_right_to_leases_is_to_those_that_the_operator_asks_for(
+    chart: Chart, values: str, namespaces: tuple[str, ...], shards: int
+) -> None:
+    (role,) = [each for each in kinds(chart.of(values), "Role") if each["metadata"]["name"].endswith("-lease")]
+    assert role["metadata"]["namespace"] == NAMESPACE
+    create, rest = role["rules"]
+    assert (create["resources"], create["verbs"]) == (["leases"], ["create"])
+    assert rest["verbs"] == ["get", "patch"]
+    assert rest["resourceNames"] == [lease_name(namespaces, Shard(index, shards)) for index in range(shards)]
+
+
+def test_the_operator_may_do_everywhere_what_it_does_to_objects(chart: Chart) -> None:
+    role = next(each for each in kinds(chart.of("default"), "ClusterRole") if RELEASE in each["metadata"]["name"])
+    assert {pair for pair in rights(role["rules"]) if pair[0] not in CLUSTER_WIDE} == OBJECTS
+
+
+def test_a_namespaced_operator_may_do_nothing_to_objects_elsewhere(chart: Chart) -> None:
+    found = chart.of("namespaced")
+    role = next(each for each in kinds(found, "ClusterRole") if RELEASE in each["metadata"]["name"])
+    assert {resource for rule in role["rules"] for resource in rule["resources"]} == CLUSTER_WIDE
+    granted = {
+        each["metadata"]["namespace"]: rights(each["rules"])
+        for each in kinds(found, "Role")
+        if not each["metadata"]["name"].endswith("-lease")
+    }
+    assert granted == {"team-a": OBJECTS, "team-b": OBJECTS}
+
+
+def test_a_confined_installation_has_nothing_that_is_cluster_wide(chart: Chart) -> None:
+    found = chart.of("confined")
+    assert {each["metadata"].get("namespace") for each in found} == {NAMESPACE, "team-a"}
+
+
+def test_the_rights_to_jobs_are_those_that_the_builder_says_it_needs(chart: Chart) -> None:
+    (role,) = [each for each in kinds(chart.of("full"), "Role") if each["metadata"]["namespace"] == "eep-builds"]
+    assert role["rules"] == [dict(rule) for rule in RULES]
+
+
+@pytest.mark.parametrize("values", SETS)
+def test_every_role_is_bound_to_the_service_account_and_to_nobody_else(chart: Chart, values: str) -> None:
+    found = chart.of(values)
+    roles = {
+        (each["kind"], each["metadata"].get("namespace"), each["metadata"]["name"])
+        for each in found
+        if each["kind"] in {"Role", "ClusterRole"} and RELEASE in each["metadata"]["name"]
+    }
+    bindings = [each for each in found if each["kind"] in {"RoleBinding", "ClusterRoleBinding"}]
+    bound = {(each["roleRef"]["kind"], each["metadata"].get("namespace"), each["roleRef"]["name"]) for each in bindings}
+    assert bound == roles
+    accounts = {(each["kind"], each["name"], each["namespace"]) for binding in bindings for each in binding["subjects"]}
+    used = {("ServiceAccount", each["spec"]["serviceAccountName"], NAMESPACE) for each in pods(found)}
+    assert len(used) == 1
+    assert accounts == (set() if values == "minimal" else used)
+
+
+def test_irsa_is_an_annotation_beside_others(chart: Chart) -> None:
+    assert only(chart.of("full"), "ServiceAccount")["metadata"]["annotations"] == {
+        "eks.amazonaws.com/role-arn": "arn:aws:iam::111122223333:role/ephemeral-endpoints-operator",
+        "example.org/owner": "ml-platform",
+    }
+
+
+def test_crds_stay_unless_that_is_not_wanted(chart: Chart) -> None:
+    for values, expected in (("default", "keep"), ("full", None)):
+        crds = kinds(chart.of(values), "CustomResourceDefinition")
+        kept = {each["metadata"].get("annotations", {}).get("helm.sh/resource-policy") for each in crds}
+        assert (len(crds), kept) == (2, {expected})
+
+
+def test_crds_arrive_as_they_are_written(chart: Chart) -> None:
+    written = [yaml.safe_load(path.read_text(encoding="utf-8")) for path in sorted(CHART.glob("files/crds/*.yaml"))]
+    assert kinds(chart.of("full"), "CustomResourceDefinition") == written
+
+
+def test_classes_are_hooks_while_their_kind_is_unknown_and_then_objects_of_the_release(chart: Chart) -> None:
+    before = kinds(chart.of("full"), "EphemeralEndpointClass")
+    after = kinds(chart.of("full", f"--api-versions={CLASS_KIND}"), "EphemeralEndpointClass")
+    assert [each["metadata"]["name"] for each in before] == ["gpu", "previews"]
+    assert [each["spec"] for each in before] == [each["spec"] for each in after]
+    for each in before:
+        notes = each["metadata"]["annotations"]
+        assert notes["helm.sh/hook"] == "post-install,post-upgrade"
+        assert "before-hook-creation" not in notes["helm.sh/hook-delete-policy"], "its objects would be in the way"
+        owner = {"release-name": RELEASE, "release-namespace": NAMESPACE}
+        assert {f"meta.helm.sh/{name}": value for name, value in owner.items()}.items() <= notes.items()
+        assert each["metadata"]["labels"]["app.kubernetes.io/managed-by"] == "Helm"
+    for each in after:
+        assert "helm.sh/hook" not in each["metadata"]["annotations"]
+        assert each["metadata"]["annotations"]["helm.sh/resource-policy"] == "keep"
+    assert [each["metadata"]["annotations"].get(DEFAULT_CLASS_ANNOTATION) for each in after] == [None, "true"]
+
+
+def test_a_job_waits_for_the_kind_of_classes_where_it_is_unknown(chart: Chart) -> None:
+    def waiting(*arguments: str) -> list[Any]:
+        return [each for each in kinds(chart.of("full", *arguments), "Job") if "await" in each["metadata"]["name"]]
+
+    assert waiting(f"--api-versions={CLASS_KIND}") == []
+    (job,) = waiting()
+    (program, option, script) = job["spec"]["template"]["spec"]["containers"][0]["command"]
+    assert (program, option) == ("python", "-c")
+    assert script.strip() == (CHART / "files/await_kinds.py").read_text(encoding="utf-8").strip()
+    weights = {each["kind"]: each["metadata"]["annotations"].get("helm.sh/hook-weight") for each in [job]}
+    (klass, *_) = kinds(chart.of("full"), "EphemeralEndpointClass")
+    assert int(weights["Job"]) < int(klass["metadata"]["annotations"]["helm.sh/hook-weight"])
+
+
+def test_two_default_classes_are_refused(chart: Chart) -> None:
+    with pytest.raises(Refused, match="only one can be the default, not gpu and previews"):
+        chart.of("full", "--set=classes.gpu.default=true")
+
+
+@pytest.mark.parametrize(
+    ("values", "arguments"),
+    [
+        ("default", ["uninstall", "--policy", "Refuse", "--timeout", "270"]),
+        ("full", ["uninstall", "--policy", "Delete", "--timeout", "1800"]),
+        ("namespaced", ["uninstall", "--policy", "Refuse", "--timeout", "270", "--namespaces", "team-b,team-a"]),
+        ("minimal", None),
+    ],
+)
+def test_uninstallation_asks_the_operators_image_first(chart: Chart, values: str, arguments: list[str] | None) -> None:
+    jobs = [
+        each
+        for each in kinds(chart.of(values), "Job")
+        if each["metadata"]["annotations"]["helm.sh/hook"] == "pre-delete"
+    ]
+    assert [each["spec"]["template"]["spec"]["containers"][0].get("args") for each in jobs] == (
+        [arguments] if arguments else []
+    )
+    operator = only(chart.of(values), "Deployment")["spec"]["template"]["spec"]
+    for each in jobs:
+        spec = each["spec"]["template"]["spec"]
+        assert spec["containers"][0]["image"] == operator["containers"][0]["image"]
+        assert spec["serviceAccountName"] == operator["serviceAccountName"]
+        assert each["spec"]["activeDeadlineSeconds"] > int(spec["containers"][0]["args"][4])
+
+
+def test_the_right_to_delete_classes_lasts_as_long_as_the_uninstallation(chart: Chart) -> None:
+    def deleting(values: str) -> list[Any]:
+        roles = kinds(chart.of(values), "ClusterRole")
+        return [each for each in roles if ("ephemeralendpointclasses", "delete") in rights(each["rules"])]
+
+    assert deleting("default") == deleting("sharded") == []
+    (role,) = deleting("full")
+    assert role["metadata"]["annotations"]["helm.sh/hook"] == "pre-delete"
+    assert "hook-succeeded" in role["metadata"]["annotations"]["helm.sh/hook-delete-policy"]
