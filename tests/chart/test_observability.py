@@ -15,6 +15,7 @@ from ephemeral_endpoints.telemetry import Metrics
 
 ALERTS = yaml.safe_load((CHART / "files/alerts.yaml").read_text(encoding="utf-8"))
 DASHBOARD = json.loads((CHART / "files/dashboard.json").read_text(encoding="utf-8"))
+OLD = "metrics.prometheusRule.thresholds.EphemeralEndpointsInventoryOld"
 RULES_ONLY = ("--set=metrics.prometheusRule.enabled=true", "--show-only=templates/prometheusrule.yaml")
 
 
@@ -37,6 +38,22 @@ def test_alerts_can_be_changed_by_values(chart: Chart) -> None:
     assert costly["labels"] == {"severity": "warning", "team": "ml-platform"}
     assert costly["annotations"]["runbook_url"] == "https://docs.example.org/runbooks#ephemeralendpointscostly"
     assert after["EphemeralEndpointsAbsent"]["expr"] == before["EphemeralEndpointsAbsent"]["expr"]
+
+
+@pytest.mark.parametrize(
+    ("values", "seconds", "reason"),
+    [
+        ((), 810, "as the file has it"),
+        (("operator.snapshotSeconds=600",), 1800, "three snapshots, however long they take"),
+        (("operator.snapshotSeconds=600", f"{OLD}=42"), 42, "what somebody sets wins"),
+    ],
+)
+def test_an_operator_is_blind_when_snapshots_have_failed(
+    chart: Chart, values: tuple[str, ...], seconds: int, reason: str
+) -> None:
+    (rule,) = chart.of("default", *RULES_ONLY, *(f"--set={each}" for each in values))
+    expression = alerts(rule["spec"]["groups"])["EphemeralEndpointsInventoryOld"]["expr"]
+    assert expression.endswith(f" > {seconds}"), reason
 
 
 @pytest.mark.parametrize("value", ["disabled={Costly}", "thresholds.Costly=1", "severities.Costly=info"])

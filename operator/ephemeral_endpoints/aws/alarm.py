@@ -80,7 +80,7 @@ class AlarmComponent:
             Tags=tag_list(spec.tags),
         )
         scope = self._scope
-        arn = f"arn:aws:cloudwatch:{scope.region}:{scope.account_id}:alarm:{want.key.name}"
+        arn = f"arn:{scope.partition}:cloudwatch:{scope.region}:{scope.account_id}:alarm:{want.key.name}"
         return Have(want.key, Phase.READY, spec=spec, arn=arn, owner=owner_of(scope.cluster_id, want.key.name))
 
     async def delete(self, calls: Calls, have: Have, known: Haves) -> None:

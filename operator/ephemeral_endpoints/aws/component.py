@@ -5,7 +5,7 @@ Adding a kind is adding one module with a ``Component`` and one line in ``aws.co
 
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol, TypeVar
+from typing import Any, ClassVar, Final, Protocol, TypeVar
 
 from ephemeral_endpoints.aws.calls import Calls
 from ephemeral_endpoints.core.names import prefix
@@ -13,6 +13,9 @@ from ephemeral_endpoints.core.resources import Have, Haves, Key, Kind, Spec, Wan
 from ephemeral_endpoints.core.tags import Tags
 
 S = TypeVar("S")
+
+_PARTITIONS: Final = {"cn-": "aws-cn", "us-gov-": "aws-us-gov"}
+"""Partitions by what the names of their regions begin with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +30,14 @@ class Scope:
     def prefix(self) -> str:
         """What the names of all our things begin with."""
         return prefix(self.cluster_id)
+
+    @property
+    def partition(self) -> str:
+        """What ARNs there begin with, after ``arn:``.
+
+        Rule: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference-arns.html
+        """
+        return next((name for start, name in _PARTITIONS.items() if self.region.startswith(start)), "aws")
 
 
 class Component(Protocol):

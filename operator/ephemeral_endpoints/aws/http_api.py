@@ -97,7 +97,7 @@ class HttpApiComponent:
             Phase.READY,
             spec=HttpApiSpec(staged=staged),
             id=item["ApiId"],
-            arn=f"arn:aws:apigateway:{self._scope.region}::/apis/{item['ApiId']}",
+            arn=f"arn:{self._scope.partition}:apigateway:{self._scope.region}::/apis/{item['ApiId']}",
             owner=owner_of(self._scope.cluster_id, item["Name"]),
             url=item["ApiEndpoint"],
         )

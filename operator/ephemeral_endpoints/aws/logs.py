@@ -108,7 +108,7 @@ class LogGroupComponent:
             Key(self.kind, name),
             Phase.READY,
             spec=LogGroupSpec(retention_days),
-            arn=f"arn:aws:logs:{scope.region}:{scope.account_id}:log-group:{name}",
+            arn=f"arn:{scope.partition}:logs:{scope.region}:{scope.account_id}:log-group:{name}",
             owner=owner_of(scope.cluster_id, name),
         )
 
