@@ -4,7 +4,6 @@ import json
 import os
 import shutil
 import signal
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -13,7 +12,8 @@ from typing import Any, Final
 import pytest
 import requests
 from botocore.client import BaseClient
-from tests.fixtures.buildah import Buildah, UnusableError, download
+from tests.fixtures import buildah
+from tests.fixtures.buildah import UnusableError, download
 from tests.image import debian
 from tests.kube.conftest import ROLE
 
@@ -51,19 +51,16 @@ class Image:
 
 @pytest.fixture(scope="module")
 def image() -> Iterator[Image]:
-    """Built as `docker build .` builds it; its storage is far too large to be kept until later sessions."""
-    folder = Path(tempfile.mkdtemp(prefix="buildah-"))
-    try:
-        engine = Buildah(folder)
-        engine.make_base(debian.base())
-        wheels = folder / "wheels"
+    """Built as `docker build .` builds it."""
+    with buildah.engine() as engine:
+        try:
+            engine.make_base(debian.base())
+        except (UnusableError, debian.UnusableError) as error:
+            pytest.skip(str(error))
+        wheels = engine.folder / "wheels"
         download(ROOT / "requirements-runtime.lock", wheels)
         engine.build(ROOT, NAME, {"VERSION": __version__, "REVISION": REVISION}, wheels)
         yield Image(json.loads(engine.run("inspect", "--type", "image", NAME))["OCIv1"]["config"], engine.unpack(NAME))
-    except (UnusableError, debian.UnusableError) as error:
-        pytest.skip(str(error))
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def test_it_is_small(image: Image) -> None:

@@ -1,13 +1,13 @@
 """The image of the example model, by the builder that needs no engine and by a real engine."""
 
 import json
-import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.fixtures import buildah
 from tests.fixtures.buildah import Buildah, UnusableError, download
 from tests.fixtures.containers import MODEL, REVISION
 from tests.fixtures.platform import Aws
@@ -39,25 +39,22 @@ def test_the_image_is_small(model_image: BuiltImage) -> None:
 
 
 @pytest.fixture
-def buildah() -> Iterator[Buildah]:
-    """A buildah with its base image; its storage is far too large to be kept until later sessions."""
-    folder = Path(tempfile.mkdtemp(prefix="buildah-"))
-    try:
-        made = Buildah(folder)
-        made.make_base()
+def engine() -> Iterator[Buildah]:
+    """A buildah with its base image."""
+    with buildah.engine() as made:
+        try:
+            made.make_base()
+        except UnusableError as error:
+            pytest.skip(str(error))
         yield made
-    except UnusableError as error:
-        pytest.skip(str(error))
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
-def test_an_engine_builds_it_and_sagemaker_serves_it(buildah: Buildah, fresh_aws: Aws) -> None:
-    packages = buildah.folder / "wheels"
+def test_an_engine_builds_it_and_sagemaker_serves_it(engine: Buildah, fresh_aws: Aws) -> None:
+    packages = engine.folder / "wheels"
     download(MODEL / "requirements.lock", packages)
-    buildah.build(MODEL, NAME, {"MODEL_REVISION": REVISION}, packages)
+    engine.build(MODEL, NAME, {"MODEL_REVISION": REVISION}, packages)
     fresh_aws.client("ecr").create_repository(repositoryName=NAME)
-    digest = buildah.push(NAME, f"{fresh_aws.endpoint.removeprefix('http://')}/{NAME}:{REVISION}")
+    digest = engine.push(NAME, f"{fresh_aws.endpoint.removeprefix('http://')}/{NAME}:{REVISION}")
     repository = f"{ministack.ACCOUNT}.dkr.ecr.{ministack.REGION}.amazonaws.com/{NAME}"
     answer = served(fresh_aws, f"{repository}@{digest}", (MODEL / "samples" / "valid" / "named.json").read_bytes())
     assert answer["revision"] == REVISION
