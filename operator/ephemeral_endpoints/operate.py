@@ -3,10 +3,13 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any, Final
+
+import aiohttp
+from kubernetes.aio.client.exceptions import ApiException
 
 from ephemeral_endpoints.api.endpoint_class import EphemeralEndpointClass
 from ephemeral_endpoints.aws.account import Account
@@ -28,6 +31,7 @@ from ephemeral_endpoints.kube.client import KubeClient
 from ephemeral_endpoints.kube.handlers import Watch
 from ephemeral_endpoints.kube.jobs import JobBuilder
 from ephemeral_endpoints.kube.queue import Queue
+from ephemeral_endpoints.kube.rest import Gone, Raw
 from ephemeral_endpoints.kube.store import ObjectKey, Store
 from ephemeral_endpoints.reconcile.build_line import Builder, Surroundings
 from ephemeral_endpoints.reconcile.builds import Builds
@@ -46,6 +50,10 @@ from ephemeral_endpoints.telemetry import Metrics
 logger = logging.getLogger(__name__)
 
 GRACE_SECONDS: Final = 20.0
+UNREACHABLE: Final = (Gone, ApiException, aiohttp.ClientError, TimeoutError)
+"""What a list of objects fails with that passes by itself."""
+
+_ERROR_LENGTH: Final = 300
 
 
 def now() -> datetime:
@@ -161,8 +169,37 @@ class Operator:
         return [
             poll(accounts, settings.poll_seconds, time.monotonic, is_woken=self._wakeups.is_heard),
             take_snapshots(accounts, settings.snapshot_seconds, time.monotonic),
-            *self._sweeps(),
+            *(tuple(self._sweeps()) or (self._take_roll_regularly(),)),
         ]
+
+    async def _take_roll_regularly(self) -> None:
+        """Where no sweep lists the objects, have it done all the same."""
+        while True:
+            await asyncio.sleep(self._settings.snapshot_seconds)
+            try:
+                async for _ in self._take_roll():
+                    pass
+            except UNREACHABLE as error:
+                logger.warning("the objects cannot be listed", extra={"error": str(error)[:_ERROR_LENGTH]})
+
+    async def _take_roll(self) -> AsyncIterator[Raw]:
+        """List all objects, and forget those that are known and do not exist any more.
+
+        Nothing tells of what goes between a list and the watch that follows it, at the start and whenever the
+        connection is lost: an object whose finalizer somebody takes off just then would be kept up for ever.
+        """
+        known = self._store.uids()
+        async for raw in self._kube.objects(self._settings.namespaces):
+            metadata = raw["metadata"]
+            key = ObjectKey(metadata.get("namespace"), metadata["name"])
+            if known.get(key) == metadata["uid"]:
+                del known[key]
+            yield raw
+        for key, uid in known.items():
+            if self._store.uids().get(key) == uid:
+                logger.warning("an object is gone of which nobody told", extra={"object": str(key), "uid": uid})
+                self._store.remove(key, uid)
+                self._wake(key)
 
     def _sweeps(self) -> Iterator[Coroutine[Any, Any, None]]:
         settings, accounts, observer = self._settings, self._accounts, self._metrics
@@ -171,7 +208,7 @@ class Operator:
         sweep = Sweep(
             settings,
             accounts,
-            lambda: self._kube.objects(settings.namespaces),
+            self._take_roll,
             observer=observer,
             wake=self._wake_owner,
             clock=time.monotonic,

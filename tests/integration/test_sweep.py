@@ -163,6 +163,21 @@ def test_what_an_interrupted_deletion_left_is_swept_by_the_running_operator(
     wait_contents(bench, {})
 
 
+def test_an_object_that_is_torn_off_while_a_new_operator_begins_to_watch_is_not_kept_up(
+    bench: Bench, operator_process: OperatorProcess
+) -> None:
+    operator_process.run(SWEEPING)
+    bench.apply("torn", bench.spec(serving={"instances": {"type": "ml.m5.large"}}))
+    bench.apply("stays", bench.spec())
+    bench.wait_ready("torn")
+    bench.wait_ready("stays")
+    operator_process.restart()
+    tear_off(bench, "torn")
+    bench.delete("stays")
+    bench.wait_gone("stays")
+    wait_contents(bench, {})
+
+
 def tear_off_again(bench: Bench, name: str) -> None:
     """Take the finalizer off an object that is being deleted already."""
     try:

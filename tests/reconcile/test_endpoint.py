@@ -52,3 +52,22 @@ async def test_by_a_role_of_the_same_account_an_object_lives_and_goes(desk: Desk
     await desk.snapshot()
     left = [account.inventory.all for account in desk.operator._accounts.connected]
     assert [sum(key.kind is Kind.FUNCTION for key in each) for each in left] == [1, 1], "the other's, as both see it"
+
+
+async def test_an_object_that_went_while_nobody_watched_is_not_kept_up(desk: Desk, fresh_aws: Aws) -> None:
+    key, other = desk.make("torn"), desk.make("stays")
+    await desk.ready(key)
+    await desk.ready(other)
+    del desk.api.kept[key]
+    async for _ in desk.operator._take_roll():
+        pass
+    await desk.rest()
+    assert desk.operator._store.endpoint(key) is None
+    assert desk.operator._store.endpoint(other) is not None
+    cloudwatch = fresh_aws.client("cloudwatch")
+    alarms = [each["AlarmName"] for each in cloudwatch.describe_alarms(AlarmNamePrefix="eep-")["MetricAlarms"]]
+    cloudwatch.delete_alarms(AlarmNames=alarms)
+    await desk.snapshot()
+    left = [each["AlarmName"] for each in cloudwatch.describe_alarms(AlarmNamePrefix="eep-")["MetricAlarms"]]
+    assert left, "what is the other's is repaired"
+    assert not [name for name in left if "torn" in name]

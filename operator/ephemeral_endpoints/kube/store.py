@@ -93,6 +93,10 @@ class Store:
         """The object of that name."""
         return self._endpoints.get(key)
 
+    def uids(self) -> dict[ObjectKey, str]:
+        """The UIDs of all objects and classes."""
+        return {key: raw["metadata"]["uid"] for key, raw in self._bare.items()}
+
     def endpoints(self) -> list[tuple[ObjectKey, EphemeralEndpoint]]:
         """All objects."""
         return list(self._endpoints.items())
