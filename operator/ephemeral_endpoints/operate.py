@@ -50,7 +50,7 @@ from ephemeral_endpoints.telemetry import Metrics
 logger = logging.getLogger(__name__)
 
 GRACE_SECONDS: Final = 20.0
-UNREACHABLE: Final = (Gone, ApiException, aiohttp.ClientError, TimeoutError)
+_UNREACHABLE: Final = (Gone, ApiException, aiohttp.ClientError, TimeoutError)
 """What a list of objects fails with that passes by itself."""
 
 _ERROR_LENGTH: Final = 300
@@ -179,7 +179,7 @@ class Operator:
             try:
                 async for _ in self._take_roll():
                     pass
-            except UNREACHABLE as error:
+            except _UNREACHABLE as error:
                 logger.warning("the objects cannot be listed", extra={"error": str(error)[:_ERROR_LENGTH]})
 
     async def _take_roll(self) -> AsyncIterator[Raw]:
@@ -195,11 +195,10 @@ class Operator:
             if known.get(key) == metadata["uid"]:
                 del known[key]
             yield raw
-        for key, uid in known.items():
-            if self._store.uids().get(key) == uid:
-                logger.warning("an object is gone of which nobody told", extra={"object": str(key), "uid": uid})
-                self._store.remove(key, uid)
-                self._wake(key)
+        for key, uid in known.items() & self._store.uids().items():
+            logger.warning("an object is gone of which nobody told", extra={"object": str(key), "uid": uid})
+            self._store.remove(key, uid)
+            self._wake(key)
 
     def _sweeps(self) -> Iterator[Coroutine[Any, Any, None]]:
         settings, accounts, observer = self._settings, self._accounts, self._metrics
