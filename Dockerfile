@@ -2,7 +2,7 @@
 #   docker build --build-arg REVISION=$(git rev-parse HEAD) -t ephemeral-endpoints .
 # Any base will do that has glibc, Python 3.11 or newer, and pip; of its files only the interpreter and its libraries are
 # kept. For both platforms: docker buildx build --platform linux/amd64,linux/arm64 .
-# With SOURCE_DATE_EPOCH (--timestamp for buildah) the same commit gives the same layers.
+# What is assembled depends on nothing but the commit, the lock and the base.
 ARG PYTHON_IMAGE=python:3.11-slim
 
 FROM ${PYTHON_IMAGE} AS build

@@ -12,20 +12,16 @@ from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
-from urllib.parse import urlencode
 
 import aiohttp
 from kubernetes.aio.client import ApiClient
 from kubernetes.aio.client.exceptions import ApiException
 
-from ephemeral_endpoints.api import GROUP, VERSION
 from ephemeral_endpoints.core import conditions
-from ephemeral_endpoints.kube.client import CLASSES, ENDPOINTS
+from ephemeral_endpoints.kube.client import CLASSES, ENDPOINTS, exactly, listed, path_of
 from ephemeral_endpoints.kube.rest import Conflict, Gone, Raw, Rest
 from ephemeral_endpoints.kube.store import FINALIZER
 
-_GROUP_PATH: Final = f"/apis/{GROUP}/{VERSION}"
-_PAGE: Final = 100
 _LOOK_SECONDS: Final = 1.0
 _TOLD: Final = 5
 """So many objects are named: Kubernetes keeps 2048 bytes of what a failed container said last."""
@@ -76,24 +72,13 @@ class Uninstallation:
         """Begin to delete the objects and, when there are none, the classes; what is being deleted is left to it."""
         for each in left.endpoints or left.classes:
             if "deletionTimestamp" not in each["metadata"]:
-                options = {"preconditions": {"uid": each["metadata"]["uid"]}}
-                body = {"apiVersion": "v1", "kind": "DeleteOptions", **options}
                 with suppress(Gone, Conflict):  # somebody else was faster
-                    await self._rest("DELETE", _path(each), body)
+                    await self._rest("DELETE", path_of(each), exactly(each))
 
     async def _list(self, folder: str) -> list[Raw]:
-        items: list[Raw] = []
-        following = ""
-        while True:
-            query = {"limit": _PAGE, **({"continue": following} if following else {})}
-            try:
-                page = await self._rest("GET", f"{_GROUP_PATH}{folder}?{urlencode(query)}")
-            except Gone:
-                return items
-            items += page["items"]
-            following = page["metadata"].get("continue", "")
-            if not following:
-                return items
+        with suppress(Gone):
+            return [item async for item in listed(self._rest, folder)]
+        return []
 
 
 async def settle(work: Uninstallation, policy: Policy, *, timeout_seconds: float, say: Callable[[str], None]) -> bool:
@@ -189,13 +174,6 @@ def _hindrance(raw: Raw) -> str:
     told: list[dict[str, Any]] = raw.get("status", {}).get("conditions", [])
     ready = next((each for each in told if each["type"] == conditions.Type.READY), None)
     return f"{ready['reason']}: {ready['message']}"[:_TOLD_LENGTH] if ready else "the operator has not said anything"
-
-
-def _path(raw: Raw) -> str:
-    metadata = raw["metadata"]
-    if "namespace" not in metadata:
-        return f"{_GROUP_PATH}/{CLASSES}/{metadata['name']}"
-    return f"{_GROUP_PATH}/namespaces/{metadata['namespace']}/{ENDPOINTS}/{metadata['name']}"
 
 
 def main(arguments: Sequence[str], load_config: Callable[[], Awaitable[None]]) -> int:

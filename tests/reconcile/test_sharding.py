@@ -14,6 +14,7 @@ from ephemeral_endpoints.aws.clients import Clients
 from ephemeral_endpoints.core.sharding import Shard
 from ephemeral_endpoints.kube.store import ObjectKey
 from ephemeral_endpoints.local.aws.contents import contents
+from ephemeral_endpoints.local.aws.faults import Fault, FaultError
 from ephemeral_endpoints.local.chaos.points import is_mutating
 
 KLASS = ObjectKey(None, "default")
@@ -109,6 +110,17 @@ async def test_the_younger_of_two_gets_the_path_when_the_older_of_another_shard_
     await shards.second.reason(younger, "PathConflict", "RouteReady")
     shards.api.remove(older)
     await shards.second.ready(younger)
+
+
+async def test_a_shard_leaves_an_api_of_another_alone_that_nothing_uses_yet(shards: Shards, fresh_aws: Aws) -> None:
+    denied = FaultError(code="AccessDeniedException", message="not yet", status=403)
+    fresh_aws.control.add_faults(Fault(service="apigatewayv2", operation="CreateIntegration", error=denied))
+    shards.first.make(namespace=FIRSTS)
+    await shards.first.until(lambda: fresh_aws.control.faults()[0].fired > 0, "an API without an integration")
+    await shards.second.snapshot()
+    await shards.second.look(KLASS)
+    assert len(apis(fresh_aws)) == 1
+    assert "DeleteApi" not in {call.operation for call in fresh_aws.control.log()}
 
 
 async def test_what_was_made_before_the_work_was_shared_stays_as_it_is(

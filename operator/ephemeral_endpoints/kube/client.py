@@ -104,27 +104,22 @@ class KubeClient:
         Raises what the other methods raise, also in the midst of it: what came before is not all.
         """
         within = [f"/namespaces/{namespace}" for namespace in namespaces] or [""]
-        for path in (f"{_GROUP_PATH}/{CLASSES}", *(f"{_GROUP_PATH}{each}/{ENDPOINTS}" for each in within)):
-            following: str | None = ""
-            while following is not None:
-                query = urlencode({"limit": _PAGE, "continue": following} if following else {"limit": _PAGE})
-                page = await self._rest("GET", f"{path}?{query}")
-                for item in page["items"]:
-                    yield item
-                following = page["metadata"].get("continue") or None
+        for path in (f"/{CLASSES}", *(f"{each}/{ENDPOINTS}" for each in within)):
+            async for item in listed(self._rest, path):
+                yield item
 
     async def adopt(self, raw: Raw, class_name: str | None) -> Raw:
         """See ``Kube``."""
         metadata: dict[str, Any] = {"finalizers": [*raw["metadata"].get("finalizers", []), FINALIZER]}
         if class_name:
             metadata["annotations"] = {CLASS_ANNOTATION: class_name}
-        return await self._patch(_path(raw), {"metadata": _locked(raw, metadata)})
+        return await self._patch(path_of(raw), {"metadata": _locked(raw, metadata)})
 
     async def release(self, raw: Raw) -> Raw | None:
         """See ``Kube``."""
         remaining = [each for each in raw["metadata"].get("finalizers", []) if each != FINALIZER]
         try:
-            left = await self._patch(_path(raw), {"metadata": _locked(raw, {"finalizers": remaining})})
+            left = await self._patch(path_of(raw), {"metadata": _locked(raw, {"finalizers": remaining})})
         except Gone:
             return None
         return left if remaining else None
@@ -132,11 +127,11 @@ class KubeClient:
     async def write_status(self, raw: Raw, patch: Mapping[str, Any]) -> Raw:
         """See ``Kube``."""
         # The API server ignores a UID that is sent to /status: the version alone tells an object from its successor.
-        return await self._patch(f"{_path(raw)}/status", {"metadata": _locked(raw, {}), "status": patch})
+        return await self._patch(f"{path_of(raw)}/status", {"metadata": _locked(raw, {}), "status": patch})
 
     async def delete(self, raw: Raw) -> Raw:
         """See ``Kube``."""
-        return await self._rest("DELETE", _path(raw), _exactly(raw))
+        return await self._rest("DELETE", path_of(raw), exactly(raw))
 
     async def token(self, raw: Raw) -> str:
         """See ``Kube``."""
@@ -147,7 +142,7 @@ class KubeClient:
                 secret = await self._rest("GET", f"{path}/{name}")
                 if not _is_predecessors(secret, raw):
                     return _token_of(secret, raw)
-                await self._rest("DELETE", f"{path}/{name}", _exactly(secret))
+                await self._rest("DELETE", f"{path}/{name}", exactly(secret))
             with contextlib.suppress(Conflict):
                 await self._rest("POST", path, _new_secret(name, raw))
         raise SecretTaken(f"the Secret {name} comes and goes")
@@ -175,7 +170,19 @@ class KubeClient:
         return await self._rest("PATCH", path, body, content_type=MERGE_PATCH)
 
 
-def _path(raw: Raw) -> str:
+async def listed(rest: Rest, folder: str) -> AsyncIterator[Raw]:
+    """All objects in a folder of our API group, page by page. Raises what ``Rest`` raises, also in the midst of it."""
+    following: str | None = ""
+    while following is not None:
+        query = urlencode({"limit": _PAGE, "continue": following} if following else {"limit": _PAGE})
+        page = await rest("GET", f"{_GROUP_PATH}{folder}?{query}")
+        for item in page["items"]:
+            yield item
+        following = page["metadata"].get("continue") or None
+
+
+def path_of(raw: Raw) -> str:
+    """Where the API server has an object of ours."""
     metadata = raw["metadata"]
     if "namespace" not in metadata:
         return f"{_GROUP_PATH}/{CLASSES}/{metadata['name']}"
@@ -186,7 +193,7 @@ def _locked(raw: Raw, metadata: Raw) -> Raw:
     return {"uid": raw["metadata"]["uid"], "resourceVersion": raw["metadata"]["resourceVersion"], **metadata}
 
 
-def _exactly(raw: Raw) -> Raw:
+def exactly(raw: Raw) -> Raw:
     """Options that let a deletion reach this very object only."""
     return {"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": {"uid": raw["metadata"]["uid"]}}
 
