@@ -2,14 +2,15 @@
 #   docker build --build-arg REVISION=$(git rev-parse HEAD) -t ephemeral-endpoints .
 # Any base will do that has glibc, Python 3.11 or newer, and pip; of its files only the interpreter and its libraries are
 # kept. For both platforms: docker buildx build --platform linux/amd64,linux/arm64 .
-# What is assembled depends on nothing but the commit, the lock and the base.
-ARG PYTHON_IMAGE=python:3.11-slim
+# `make pins` adds the digest of the base. What is assembled depends on nothing but the commit, the lock and the base.
+ARG PYTHON_IMAGE=docker.io/library/python:3.11-slim
 
 FROM ${PYTHON_IMAGE} AS build
 COPY requirements-runtime.lock /
-RUN pip install --no-cache-dir --no-compile --only-binary :all: --require-hashes --target /packages -r /requirements-runtime.lock
-COPY operator/ephemeral_endpoints /operator/ephemeral_endpoints/
-RUN PYTHONPATH=/operator PYTHONDONTWRITEBYTECODE=1 python3 -m ephemeral_endpoints.local.containers.operator_image /packages /operator/ephemeral_endpoints /image
+RUN pip install --no-cache-dir --no-compile --only-binary :all: --require-hashes --target /image/packages/opt/packages -r /requirements-runtime.lock
+COPY operator/ephemeral_endpoints /image/program/opt/operator/ephemeral_endpoints/
+COPY image/assemble.py /
+RUN python3 -I /assemble.py /image
 
 FROM scratch
 COPY --from=build /image/base /

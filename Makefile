@@ -4,10 +4,14 @@ SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-builtin-rules --warn-undefined-variables
+# Hundreds of processes are started here: without bytecode each of them compiles everything anew, for a second or two.
+unexport PYTHONDONTWRITEBYTECODE
 
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+# The embedded platform: a distribution of its own, beside the operator's.
+PLATFORM := operator/eep_platform
 UV := VIRTUAL_ENV=$(VENV) $(BIN)/uv
 UV_VERSION := 0.13.9
 
@@ -16,16 +20,16 @@ PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3.14 pyth
 	$$python -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
 	&& command -v $$python && break; done)
 
-CRDS := $(BIN)/python -m ephemeral_endpoints.api.crds --reference docs/reference.md --chart charts/ephemeral-endpoints crds
-PAGES := $(BIN)/python -m ephemeral_endpoints.cli.pages docs
-IAM := $(BIN)/python -m ephemeral_endpoints.iam.generate examples/aws
+CRDS := $(BIN)/python -m ephemeral_endpoints.api.schema.crds --reference docs/reference.md --chart charts/ephemeral-endpoints crds
+PAGES := $(BIN)/python -m ephemeral_endpoints.deploy.pages docs
+IAM := $(BIN)/python -m ephemeral_endpoints.deploy.generate examples/aws
 # Passed on to uv when locking, for example UPGRADE=--upgrade or UPGRADE='--upgrade-package kopf'.
 UPGRADE ?=
 # Passed on to the benchmark, for example BENCH=--full or BENCH='--sizes 1,30'.
 BENCH ?=
 # Passed on to the faults, for example CHAOS=--covering or CHAOS='--lanes 12'.
 CHAOS ?=
-LOCK = $(UV) pip compile --quiet --universal --generate-hashes --no-emit-index-url --python-version 3.11 \
+LOCK = $(UV) pip compile --quiet --universal --generate-hashes --no-emit-index-url --python-version 3.11.4 \
 	--custom-compile-command 'make lock' $(UPGRADE)
 
 .PHONY: help
@@ -55,7 +59,7 @@ bench: $(READY) ## Measure the operator, and write docs/benchmarks.md
 
 .PHONY: chaos
 chaos: $(READY) ## Have every AWS call go wrong in every way, and write docs/reliability.md
-	$(BIN)/python -m ephemeral_endpoints.local.chaos --page docs/reliability.md $(CHAOS)
+	$(BIN)/python -m eep_platform.chaos --page docs/reliability.md $(CHAOS)
 
 .PHONY: lint
 lint: $(READY) ## Check style, types, layers, and that the generated files are current
@@ -81,10 +85,16 @@ generate: $(READY) ## Write the CRDs, the chart's copies, the IAM policies and t
 
 .PHONY: lock
 lock: $(READY) ## Resolve the dependencies of pyproject.toml anew into the lock files
-	$(LOCK) --extra local --extra model --extra dev --constraint model/requirements.lock pyproject.toml --output-file requirements.lock
+	$(LOCK) --extra model --extra dev --no-emit-package ephemeral-endpoints --constraint model/requirements.lock \
+		pyproject.toml $(PLATFORM)/pyproject.toml --output-file requirements.lock
 	$(LOCK) --constraint requirements.lock pyproject.toml --output-file requirements-runtime.lock
 	echo 'uv==$(UV_VERSION)' | $(LOCK) - --output-file requirements-bootstrap.lock
 	$(LOCK) model/requirements.in --output-file model/requirements.lock
+
+.PHONY: pins
+pins: $(READY) ## Pin the images that build images to the digests that their registries have now
+	$(BIN)/python -m eep_platform.tools.pins
+	$(CRDS)
 
 .PHONY: setup
 setup: $(READY) ## Make the virtual environment; everything else does so by itself
@@ -94,11 +104,11 @@ clean: ## Remove what was made here, but not the state of a running platform
 	rm -rf $(VENV) dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find operator tests model -name __pycache__ -type d -prune -exec rm -rf {} +
 
-$(READY): requirements.lock requirements-bootstrap.lock pyproject.toml
+$(READY): requirements.lock requirements-bootstrap.lock pyproject.toml $(PLATFORM)/pyproject.toml
 	@test -n '$(PYTHON)' || { echo 'No Python 3.11 or newer with its venv module was found. Install one (on Debian:' \
 	'apt-get install python3.11-venv), or name one: make PYTHON=/path/to/python3.11' >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-bootstrap.lock
 	$(UV) pip sync --quiet --require-hashes requirements.lock
-	$(UV) pip install --quiet --no-deps --no-build-isolation --editable .
+	$(UV) pip install --quiet --no-deps --no-build-isolation --editable . --editable $(PLATFORM)
 	@touch $@

@@ -4,11 +4,12 @@ GET /ping and POST /invocations on port 8080, or on SAGEMAKER_BIND_TO_PORT
 (https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-inference-code.html).
 """
 
+import argparse
 import logging
 import os
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -108,8 +109,10 @@ def _log(response: Response, rows: int, seconds: float) -> None:
     logger.info("invocation", extra={"fields": fields})
 
 
-def main() -> int:
+def main(argv: Sequence[str] | None = None) -> int:
     """Serves until SIGTERM, then answers what is in flight; 1 if the settings or the artefact are unfit."""
+    # Everything is set by variables, for SageMaker gives no other argument than the command.
+    argparse.ArgumentParser(description=__doc__).parse_args(argv)
     logs.configure("INFO")
     started = time.perf_counter()
     try:

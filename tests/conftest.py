@@ -6,7 +6,11 @@ settings.load_profile("repeatable")
 pytest_plugins = [
     "tests.fixtures.containers",
     "tests.fixtures.controlplane",
-    "tests.fixtures.operator",
+    "tests.fixtures.gateway",
     "tests.fixtures.platform",
+    "tests.fixtures.operator",
     "tests.fixtures.tools",
+    "tests.fixtures.aws",
+    "tests.fixtures.kubernetes",
+    "tests.fixtures.controllers",
 ]

@@ -8,9 +8,9 @@ import fastjsonschema
 import pytest
 import yaml
 
-from ephemeral_endpoints.api.endpoint import EphemeralEndpoint
-from ephemeral_endpoints.api.endpoint_class import EphemeralEndpointClass
-from ephemeral_endpoints.cli import pages
+from ephemeral_endpoints.api import GROUP
+from ephemeral_endpoints.api.kinds import BY_NAME
+from ephemeral_endpoints.deploy import pages
 from ephemeral_endpoints.settings import Settings
 
 ROOT = Path(__file__).parent.parent
@@ -59,17 +59,17 @@ def test_each_alert_has_its_runbook_and_each_runbook_its_alert() -> None:
 
 
 @pytest.mark.parametrize("alert", sorted(alerts()))
-def test_a_runbook_tells_impact_diagnosis_and_remedy(alert: str) -> None:
+def test_a_runbook_has_impact_diagnosis_and_remedy(alert: str) -> None:
     section = read(DOCS / "runbooks.md").split(f"\n## {alert}\n")[1].split("\n## ")[0]
     assert re.match(r"\n(Critical|Warning|Info): ", section)
     assert all(re.search(rf"\*\*[^*]*{word}[^*]*\*\*", section, re.IGNORECASE) for word in ("impact", "diag", "remedy"))
 
 
-def test_a_runbook_tells_the_severity_of_its_alert() -> None:
+def test_a_runbook_names_the_severity_of_its_alert() -> None:
     groups = yaml.safe_load(read(CHART / "files/alerts.yaml"))["groups"]
     known = {rule["alert"]: rule["labels"]["severity"] for group in groups for rule in group["rules"]}
-    told = dict(re.findall(r"^## (\S+)\n\n(\w+):", read(DOCS / "runbooks.md"), re.MULTILINE))
-    assert {alert: severity.lower() for alert, severity in told.items()} == known
+    reported = dict(re.findall(r"^## (\S+)\n\n(\w+):", read(DOCS / "runbooks.md"), re.MULTILINE))
+    assert {alert: severity.lower() for alert, severity in reported.items()} == known
 
 
 def variables() -> dict[str, str]:
@@ -83,7 +83,7 @@ def test_every_variable_that_the_settings_read_is_explained_and_no_other() -> No
 
 
 @pytest.mark.parametrize(("name", "default"), [(name, text) for name, text in variables().items() if " " not in text])
-def test_the_defaults_that_are_told_are_those_that_hold(name: str, default: str) -> None:
+def test_documented_defaults_are_the_real_ones(name: str, default: str) -> None:
     value = "" if default in {"all", "the pod's"} else default.strip("`")
     assert Settings.from_environment({name: value}) == Settings.from_environment({})
 
@@ -108,8 +108,8 @@ def test_no_value_is_explained_that_the_chart_does_not_have() -> None:
     values = yaml.safe_load(read(CHART / "values.yaml"))
     known = {path for leaf in leaves(values) for path in (leaf, *_above(leaf))}
     rows = re.findall(r"^\| (`[^|]+`) \|", read(DOCS / "configure.md").split("## Variables")[0], re.MULTILINE)
-    told = {name for row in rows for name in re.findall(r"`([\w.]+)`", row)}
-    assert told - known == set()
+    reported = {name for row in rows for name in re.findall(r"`([\w.]+)`", row)}
+    assert reported - known == set()
 
 
 def _above(path: str) -> list[str]:
@@ -141,25 +141,27 @@ def blocks(path: Path) -> Iterator[dict[str, Any]]:
         yield from yaml.safe_load_all("".join(texts))
 
 
-MODELS = {"EphemeralEndpoint": EphemeralEndpoint, "EphemeralEndpointClass": EphemeralEndpointClass}
-
-
 @pytest.mark.parametrize("path", OURS, ids=lambda path: path.stem)
 def test_objects_and_values_that_are_shown_are_accepted(path: Path) -> None:
     accept_values = fastjsonschema.compile(json.loads(read(CHART / "values.schema.json")))
     for block in blocks(path):
         if kind := block.get("kind"):
-            MODELS[kind].model_validate(block)
+            BY_NAME[kind].model.model_validate(block)
         else:
             accept_values(block)
+
+
+def test_the_way_to_take_the_kinds_away_names_them_all() -> None:
+    (command,) = re.findall(r"kubectl delete crd ([a-z0-9. -]+)", read(DOCS / "install.md"))
+    assert set(command.split()) == {f"{kind.plural}.{GROUP}" for kind in BY_NAME.values()}
 
 
 def test_the_generated_tables_are_current(capsys: pytest.CaptureFixture[str]) -> None:
     assert pages.main(["--check", str(DOCS)]) == 0, capsys.readouterr().err
 
 
-def test_a_stale_table_is_told_and_mended(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    for name in ("troubleshoot.md", "operate.md"):
+def test_a_stale_table_is_reported_and_repaired(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in {file for file, _ in pages.TABLES.values()}:
         (tmp_path / name).write_text(read(DOCS / name).replace("`EndpointFailed`", "`Broken`"), encoding="utf-8")
     assert pages.main(["--check", str(tmp_path)]) == 1
     assert "troubleshoot.md is stale" in capsys.readouterr().err
@@ -169,6 +171,6 @@ def test_a_stale_table_is_told_and_mended(tmp_path: Path, capsys: pytest.Capture
     assert table == read(DOCS / "troubleshoot.md").split("## Reasons")[1]
 
 
-def test_a_page_without_marks_is_refused() -> None:
+def test_a_page_without_markers_is_refused() -> None:
     with pytest.raises(ValueError, match="has no <!-- reasons"):
         pages.filled("# A page", "reasons", "| a | table |")

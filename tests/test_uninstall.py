@@ -11,15 +11,17 @@ import pytest
 from kubernetes.aio.client import ApiClient as AsyncApiClient
 from kubernetes.aio.config import new_client_from_config
 from kubernetes.client import ApiClient, V1Namespace, V1ObjectMeta
-from tests.kube.conftest import ROLE, Cluster
+from tests.fixtures.kubernetes import ROLE, Cluster
 
+from eep_platform import bootstrap
+from eep_platform.bootstrap import Roles
+from eep_platform.controlplane import ControlPlane
+from ephemeral_endpoints.api.kinds import ENDPOINT_CLASS
+from ephemeral_endpoints.kube.cache import FINALIZER, ObjectKey, class_key, endpoint_key
 from ephemeral_endpoints.kube.client import KubeClient
-from ephemeral_endpoints.kube.rest import MERGE_PATCH, Gone, Raw, Rest
-from ephemeral_endpoints.kube.store import FINALIZER
-from ephemeral_endpoints.local import bootstrap
-from ephemeral_endpoints.local.bootstrap import Roles
-from ephemeral_endpoints.local.controlplane import ControlPlane
-from ephemeral_endpoints.uninstall import Left, Policy, Uninstallation, delay, refusal, settle
+from ephemeral_endpoints.kube.errors import Gone
+from ephemeral_endpoints.kube.rest import MERGE_PATCH, Raw, Rest
+from ephemeral_endpoints.uninstall import Left, Policy, Uninstallation, delay, prepare, refusal
 
 
 @pytest.fixture(scope="module")
@@ -48,24 +50,20 @@ def teams(rest: Rest, kubernetes_client: ApiClient) -> Iterator[tuple[Cluster, C
         each.core.delete_namespace(each.namespace)
 
 
+async def take_finalizers(rest: Rest, raw: Raw) -> None:
+    body = {"metadata": {"finalizers": None}}
+    await rest("PATCH", ObjectKey.of(raw).api_path, body, content_type=MERGE_PATCH)
+
+
 async def let_all_go(api: AsyncApiClient) -> None:
     """Take away what other tests left on this API server: an installation is the only one of its cluster."""
     rest = Rest(api)
     async for raw in KubeClient(api, lambda: pytest.fail("no time is needed")).objects(()):
         with suppress(Gone):
             if raw["metadata"].get("finalizers"):
-                await rest("PATCH", path(raw), {"metadata": {"finalizers": None}}, content_type=MERGE_PATCH)
+                await take_finalizers(rest, raw)
             if "namespace" in raw["metadata"]:
-                await rest("DELETE", path(raw))
-
-
-def path(raw: Raw) -> str:
-    metadata = raw["metadata"]
-    kind = {"EphemeralEndpoint": "ephemeralendpoints", "EphemeralEndpointClass": "ephemeralendpointclasses"}[
-        raw["kind"]
-    ]
-    within = f"/namespaces/{metadata['namespace']}" if "namespace" in metadata else ""
-    return f"/apis/{raw['apiVersion']}{within}/{kind}/{metadata['name']}"
+                await rest("DELETE", ObjectKey.of(raw).api_path)
 
 
 async def release(rest: Rest, *namespaces: str) -> None:
@@ -73,24 +71,24 @@ async def release(rest: Rest, *namespaces: str) -> None:
     work = Uninstallation(rest, namespaces)
     while True:
         left = await work.look()
-        for raw in [*left.endpoints, *left.classes]:
+        for raw in left.objects:
             if "deletionTimestamp" in raw["metadata"]:
                 with suppress(Gone):
-                    await rest("PATCH", path(raw), {"metadata": {"finalizers": None}}, content_type=MERGE_PATCH)
+                    await take_finalizers(rest, raw)
         await asyncio.sleep(0.1)
 
 
 async def test_nothing_stands_in_the_way_where_nothing_is(rest: Rest) -> None:
     said: list[str] = []
-    assert await settle(Uninstallation(rest, ()), Policy.REFUSE, timeout_seconds=1, say=said.append)
-    assert said == ["nothing in AWS needs the operator any more"]
+    assert await prepare(Uninstallation(rest, ()), Policy.REFUSE, timeout_seconds=1, say=said.append)
+    assert said == ["No EphemeralEndpoint or EphemeralEndpointClass needs the operator any more."]
 
 
 async def test_a_refusal_says_what_is_there_and_deletes_nothing(rest: Rest, teams: tuple[Cluster, Cluster]) -> None:
     teams[0].create("pr-1", finalizers=[FINALIZER])
     said: list[str] = []
-    assert not await settle(Uninstallation(rest, ()), Policy.REFUSE, timeout_seconds=1, say=said.append)
-    assert "1 EphemeralEndpoint would stay in AWS" in said[0]
+    assert not await prepare(Uninstallation(rest, ()), Policy.REFUSE, timeout_seconds=1, say=said.append)
+    assert "The operator is still needed for 1 EphemeralEndpoint: without it" in said[0]
     assert f"{teams[0].namespace}/pr-1" in said[0]
     assert "uninstall.policy=Delete" in said[0]
     assert "deletionTimestamp" not in teams[0].read("pr-1")["metadata"]
@@ -107,11 +105,11 @@ async def test_everything_is_deleted_and_the_classes_after_their_objects(
     teams[0].patch_class(name, {"metadata": {"finalizers": [FINALIZER]}})
     work = Uninstallation(rest, ())
     await work.delete(await work.look())
-    (held,) = (await work.look()).classes
+    (held,) = (await work.look()).by_kind()[ENDPOINT_CLASS]
     assert "deletionTimestamp" not in held["metadata"], "its objects need it yet"
     releasing = asyncio.create_task(release(rest))
     try:
-        assert await settle(work, Policy.DELETE, timeout_seconds=30, say=lambda _: None)
+        assert await prepare(work, Policy.DELETE, timeout_seconds=120, say=lambda _: None)
     finally:
         releasing.cancel()
     assert not await work.look()
@@ -120,7 +118,7 @@ async def test_everything_is_deleted_and_the_classes_after_their_objects(
 async def test_a_class_that_holds_nothing_stays(rest: Rest, teams: tuple[Cluster, Cluster]) -> None:
     name = f"idle-{uuid4().hex[:8]}"
     teams[0].create_class(name)
-    assert await settle(Uninstallation(rest, ()), Policy.DELETE, timeout_seconds=1, say=lambda _: None)
+    assert await prepare(Uninstallation(rest, ()), Policy.DELETE, timeout_seconds=1, say=lambda _: None)
     teams[0].delete_class(name)
 
 
@@ -136,27 +134,30 @@ async def test_an_installation_for_some_namespaces_touches_no_other_and_no_class
     work = Uninstallation(rest, (mine.namespace,))
     releasing = asyncio.create_task(release(rest, mine.namespace))
     try:
-        assert await settle(work, Policy.DELETE, timeout_seconds=30, say=lambda _: None)
+        assert await prepare(work, Policy.DELETE, timeout_seconds=120, say=lambda _: None)
     finally:
         releasing.cancel()
     assert "deletionTimestamp" not in others.read("pr-1")["metadata"]
-    assert [each["metadata"]["name"] for each in (await Uninstallation(rest, ()).look()).classes] == [name]
+    assert [each["metadata"]["name"] for each in (await Uninstallation(rest, ()).look()).by_kind()[ENDPOINT_CLASS]] == [
+        name
+    ]
     mine.patch_class(name, {"metadata": {"finalizers": None}})
     mine.delete_class(name)
 
 
-async def test_what_nobody_lets_go_is_told_when_time_is_up(rest: Rest, teams: tuple[Cluster, Cluster]) -> None:
+async def test_objects_that_remain_at_the_timeout_are_reported(rest: Rest, teams: tuple[Cluster, Cluster]) -> None:
     teams[0].create("pr-1", finalizers=[FINALIZER])
+    teams[0].delete("pr-1")
     said: list[str] = []
-    assert not await settle(Uninstallation(rest, ()), Policy.DELETE, timeout_seconds=1.5, say=said.append)
-    assert "After 1.5 s there are still 1 EphemeralEndpoint" in said[0]
-    assert "the operator has not said anything" in said[0]
+    assert not await prepare(Uninstallation(rest, ()), Policy.DELETE, timeout_seconds=1.5, say=said.append)
+    assert "After 1.5 s, the cluster still has 1 EphemeralEndpoint" in said[0]
+    assert "the operator has not reported a status" in said[0]
 
 
 async def test_more_objects_than_fit_on_a_page_are_all_found(rest: Rest, teams: tuple[Cluster, Cluster]) -> None:
     for number in range(101):
         teams[0].create(f"pr-{number}")
-    assert len((await Uninstallation(rest, (teams[0].namespace,)).look()).endpoints) == 101
+    assert len((await Uninstallation(rest, (teams[0].namespace,)).look()).objects) == 101
 
 
 @pytest.mark.usefixtures("rest")
@@ -179,24 +180,27 @@ def test_the_program_ends_as_its_job_must(teams: tuple[Cluster, Cluster], contro
     teams[0].create("pr-1")
     refused = run("--policy", "Refuse")
     assert (refused.returncode, f"{namespace}/pr-1" in refused.stderr) == (1, True)
-    assert run("--policy", "Delete", "--timeout", "20").returncode == 0
+    assert run("--policy", "Delete", "--timeout", "50").returncode == 0
 
 
-def raw(name: str, *conditions: dict[str, str], **metadata: str) -> Raw:
-    return {"metadata": {"name": name, **metadata}, "status": {"conditions": list(conditions)}}
+def raw(key: ObjectKey, *conditions: dict[str, str], **metadata: str) -> Raw:
+    metadata |= {"name": key.name, **({"namespace": key.namespace} if key.namespace else {})}
+    return {"kind": key.kind, "metadata": metadata, "status": {"conditions": list(conditions)}}
 
 
 def test_a_refusal_fits_into_what_kubernetes_keeps_of_it() -> None:
-    many = [raw("p" * 63, namespace="n" * 63) for _ in range(1000)]
-    classes = [raw("c" * 63) for _ in range(1000)]
-    told = refusal(Left(many, classes))
-    assert "1000 EphemeralEndpoints and 1000 EphemeralEndpointClasses" in told
-    assert len(told.encode()) < 2048
-    assert len(delay(Left(many, classes), 600).encode()) < 2048
+    keys = endpoint_key("n" * 63, "p" * 63), class_key("c" * 63)
+    left = Left([raw(key) for key in keys for _ in range(1000)])
+    reported = refusal(left)
+    assert "1000 EphemeralEndpoints and 1000 EphemeralEndpointClasses" in reported
+    assert len(reported.encode()) < 2048
+    assert len(delay(left, 600).encode()) < 2048
 
 
 def test_a_delay_is_explained_by_what_the_operator_says() -> None:
     ready = {"type": "Ready", "reason": "Deleting", "message": "waiting for the endpoint"}
-    told = delay(Left([raw("pr-1", ready, namespace="a", deletionTimestamp="now")], [raw("default")]), 600)
-    assert "a/pr-1: Deleting: waiting for the endpoint" in told
-    assert "class default: goes after the objects" in told
+    reported = delay(
+        Left([raw(endpoint_key("a", "pr-1"), ready, deletionTimestamp="now"), raw(class_key("default"))]), 600
+    )
+    assert "EphemeralEndpoint a/pr-1: Deleting: waiting for the endpoint" in reported
+    assert "EphemeralEndpointClass default: waits for its objects" in reported

@@ -8,8 +8,8 @@ import os
 import signal
 import socket
 import sys
-import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import Final, NoReturn, TypeVar
 from uuid import uuid4
 
@@ -17,18 +17,18 @@ import aiohttp
 from aiohttp import web
 from kubernetes.aio import client as kubernetes_client
 from kubernetes.aio import config as kubernetes_config
-from kubernetes.aio.client.exceptions import ApiException
 
 from ephemeral_endpoints import uninstall
+from ephemeral_endpoints.engine.clocks import Clocks, Source
+from ephemeral_endpoints.features.routing.probe import HttpProbe
 from ephemeral_endpoints.kube.client import KubeClient
 from ephemeral_endpoints.kube.connection import configuration
 from ephemeral_endpoints.kube.elector import Elector, LeaseLost, leadership
+from ephemeral_endpoints.kube.errors import KubernetesError
 from ephemeral_endpoints.kube.lease import Lease, lease_name, own_namespace
-from ephemeral_endpoints.kube.rest import Gone
-from ephemeral_endpoints.operate import Operator, now
-from ephemeral_endpoints.reconcile.probe import HttpProbe
 from ephemeral_endpoints.settings import Settings, SettingsError
-from ephemeral_endpoints.telemetry import Metrics, configure_logging, http_app
+from ephemeral_endpoints.telemetry.metrics import Inspect, Metrics, configure_logging, http_app
+from ephemeral_endpoints.wiring import Operator, elapsed, now
 
 logger = logging.getLogger("ephemeral_endpoints")
 
@@ -41,7 +41,6 @@ More often than that it takes a seventh of a start's processor time.
 _USAGE: Final = 2
 _LEASE_LOST: Final = 3
 _RETRY_SECONDS: Final = 1.0
-_ERROR_LENGTH: Final = 300
 
 T = TypeVar("T")
 
@@ -49,14 +48,14 @@ T = TypeVar("T")
 async def run(settings: Settings) -> None:
     """Run the operator until SIGTERM or SIGINT, then finish the calls in hand.
 
-    With leader election it stands by until it leads, and ends the process at once when it does not any more.
+    With leader election it waits until it leads, and ends the process at once when it does not any more.
     """
     stop = asyncio.Event()
     for each in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(each, stop.set)
     await _load_kubernetes_config()
     metrics, health = Metrics(settings.shard), _Health()
-    runner = await _serve(settings, http_app(metrics, health.is_ready))
+    runner = await _serve(settings, http_app(metrics, health.is_ready, health.inspect))
     try:
         if settings.leader_election:
             await _compete(settings, stop, metrics, health)
@@ -67,21 +66,26 @@ async def run(settings: Settings) -> None:
 
 
 class _Health:
-    """What /readyz tells. A replica that stands by is ready once it knows the Lease: else no rollout would end."""
+    """The answer of /readyz. A waiting replica is ready once it knows the Lease: else no rollout would end."""
 
     def __init__(self) -> None:
-        self.tell: Callable[[], bool] = lambda: False
+        self.readiness: Callable[[], bool] = lambda: False
+        self.inspector: Inspect = lambda *_: None
 
     def is_ready(self) -> bool:
-        return self.tell()
+        return self.readiness()
+
+    def inspect(self, namespace: str, name: str) -> Mapping[str, object] | None:
+        return self.inspector(namespace, name)
 
 
 async def _compete(settings: Settings, stop: asyncio.Event, metrics: Metrics, health: _Health) -> None:
-    async with kubernetes_client.ApiClient() as api:
+    # A connection of its own: no other request delays a renewal.
+    async with kubernetes_client.ApiClient(configuration(lambda: None, connections=1)) as api:
         lease = Lease(api, settings.lease_namespace or own_namespace(), lease_name(settings.namespaces, settings.shard))
-        elector = Elector(lease, f"{socket.gethostname()}_{uuid4()}", clock=time.monotonic, now=now)
+        elector = Elector(lease, f"{socket.gethostname()}_{uuid4()}", clock=elapsed, now=now)
         metrics.leads(elector.is_leading)
-        health.tell = lambda: elector.is_informed
+        health.readiness = lambda: elector.is_informed
 
         def check() -> None:
             if not elector.is_leading():
@@ -93,8 +97,8 @@ async def _compete(settings: Settings, stop: asyncio.Event, metrics: Metrics, he
 
 
 def _give_up(lost: LeaseLost) -> NoReturn:
-    """End the process without finishing anything: whatever it did from here on, another one may be doing."""
-    logger.critical("another replica may lead: exiting", extra={"error": str(lost)})
+    """End the process without finishing anything: another replica may already do the same work."""
+    logger.critical("this replica lost the lease, so another may lead: exiting", extra={"error": str(lost)})
     os._exit(_LEASE_LOST)
 
 
@@ -102,14 +106,24 @@ async def _operate(
     settings: Settings, stop: asyncio.Event, metrics: Metrics, health: _Health, check: Callable[[], None]
 ) -> None:
     """Do the operator's work until ``stop``. ``check`` is called before each request that could change something."""
-    async with kubernetes_client.ApiClient(configuration(check)) as api, aiohttp.ClientSession() as session:
-        kube = KubeClient(api, now)
+    clocks = Clocks(now, elapsed)
+    connection = configuration(check, note_date=partial(clocks.note, Source.API_SERVER))
+    async with kubernetes_client.ApiClient(connection) as api, aiohttp.ClientSession() as session:
+        kube = KubeClient(api, clocks.now)
         cluster_id = settings.cluster_id
         if cluster_id is None:
             cluster_id = await _persistently(kube.cluster_id, stop)
-        operator = Operator(settings, cluster_id, kube=kube, probe=HttpProbe(session), metrics=metrics, check=check)
-        await _persistently(operator.learn, stop)
-        health.tell = operator.is_ready
+        operator = Operator(
+            settings,
+            cluster_id,
+            kube=kube,
+            probe=HttpProbe(session),
+            metrics=metrics,
+            check=check,
+            clocks=clocks,
+        )
+        await _persistently(operator.initial_list, stop)
+        health.readiness, health.inspector = operator.is_ready, operator.inspection
         logger.info("watching", extra={"cluster_id": cluster_id, "namespaces": ",".join(settings.namespaces) or "all"})
         await operator.run(stop)
 
@@ -122,16 +136,16 @@ async def _load_kubernetes_config() -> None:
         await kubernetes_config.load_kube_config()  # type: ignore[no-untyped-call]
 
 
-async def _persistently(ask: Callable[[], Awaitable[T]], stop: asyncio.Event) -> T:
-    """Ask the API server until it answers: it may start, restart, or get its CRDs, later than we do.
+async def _persistently(call: Callable[[], Awaitable[T]], stop: asyncio.Event) -> T:
+    """Call the API server until it answers: it may start, restart, or get its CRDs, later than we do.
 
     Raises CancelledError if ``stop`` is set meanwhile.
     """
     while not stop.is_set():
         try:
-            return await ask()
-        except (Gone, ApiException, aiohttp.ClientError, TimeoutError) as error:
-            logger.warning("the API server does not answer yet", extra={"error": str(error)[:_ERROR_LENGTH]})
+            return await call()
+        except KubernetesError as error:
+            logger.warning("the API server does not answer yet; the operator tries again", extra={"error": str(error)})
             await asyncio.sleep(_RETRY_SECONDS)
     raise asyncio.CancelledError
 
@@ -144,7 +158,7 @@ async def _serve(settings: Settings, app: web.Application) -> web.AppRunner:
 
 
 def main() -> int:
-    """Run the operator with settings from the environment, or what prepares its end; returns the exit code."""
+    """Run the operator with settings from the environment, or its uninstallation; returns the exit code."""
     if sys.argv[1:2] == ["uninstall"]:
         return uninstall.main(sys.argv[2:], _load_kubernetes_config)
     try:
@@ -154,6 +168,8 @@ def main() -> int:
         return _USAGE
     configure_logging(settings.log_level)
     gc.set_threshold(*GARBAGE)
+    # What has been imported stays, and need not be looked through again.
+    gc.freeze()
     with contextlib.suppress(asyncio.CancelledError):
         asyncio.run(run(settings))
     return 0

@@ -1,4 +1,4 @@
-"""Settings of the operator: the environment, read once, checked, and frozen."""
+"""Settings of the operator, read from the environment, validated and frozen."""
 
 import re
 from collections.abc import Mapping
@@ -7,21 +7,21 @@ from enum import StrEnum
 from math import inf
 from typing import Self
 
-from ephemeral_endpoints.core.names import CLUSTER_ID_PATTERN
-from ephemeral_endpoints.core.sharding import WHOLE, Shard
+from ephemeral_endpoints.engine.names import CLUSTER_ID_PATTERN
+from ephemeral_endpoints.engine.sharding import WHOLE, Shard
 
 MOST_SHARDS = 64
-"""Each shard holds every object in memory and lists every account."""
+"""The maximum: each shard holds every object in memory and lists every account."""
 
 _NAMESPACE = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 
 
 class SettingsError(ValueError):
-    """A variable has a value that cannot be used; the message names it and says what is expected."""
+    """A variable has an invalid value; the message names the variable and says what is expected."""
 
 
 class SweepMode(StrEnum):
-    """What is done about orphans in AWS."""
+    """How the sweep handles orphans in AWS."""
 
     OFF = "off"
     DRY_RUN = "dry-run"
@@ -30,7 +30,7 @@ class SweepMode(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What can be set, in seconds where it is a time."""
+    """The settings; times are in seconds."""
 
     cluster_id: str | None
     """Part of every name in AWS. None: derived from the UID of the kube-system namespace."""
@@ -39,47 +39,51 @@ class Settings:
     """The namespaces to watch; empty: all."""
 
     shard: Shard
-    """Which part of them is this operator's work."""
+    """The part of the namespaces that this operator handles."""
 
     poll_seconds: float
-    """Between two lists of endpoints while any of them is changing."""
+    """Interval between lists of endpoints while one of them is changing."""
 
     snapshot_seconds: float
-    """Between two full snapshots of AWS, which is how soon drift is noticed."""
+    """Interval between complete snapshots of AWS, which is how soon drift is noticed."""
 
     sweep: SweepMode
-    """Whether orphans in AWS are deleted, only told of, or not looked for."""
+    """Whether the sweep deletes orphans, only logs them, or does not run."""
 
     sweep_min_age_seconds: float
-    """For how long something must have been an orphan before it counts as one."""
+    """Minimum time for which a resource must have been an orphan."""
 
-    sweep_most_deletions: int
-    """With more orphans than that at once none is deleted."""
+    sweep_most_owners: int
+    """If more objects of a namespace than this are gone at once, or objects of more namespaces, their resources stay
+    until they expire."""
+
+    expiry_most_share: float
+    """The share of all objects that may expire within a quarter of an hour; 1: all."""
 
     aws_connections: int
-    """How many AWS calls may be under way at once in each account and region, and by each role there."""
+    """Concurrent AWS calls per account, region and role."""
 
     http_port: int
-    """For /healthz, /readyz and /metrics; 0 chooses a free one."""
+    """Port of /healthz, /readyz and /metrics; 0 chooses a free one."""
 
     http_host: str
-    """The address that the port is opened on."""
+    """The address to listen on."""
 
     leader_election: bool
-    """Whether one of several replicas acts and the others stand by."""
+    """Whether one of several replicas leads and the others wait."""
 
     lease_namespace: str | None
-    """Where the replicas compete for a Lease. None: the namespace of the pod."""
+    """Namespace of the Lease. None: the namespace of the pod."""
 
     log_level: str
     """DEBUG, INFO, WARNING or ERROR."""
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Self:
-        """Read EEP_* variables; every one has a default, which an empty one means too. Raises SettingsError.
+        """Read the EEP_* variables. An empty or missing one means its default. Raises SettingsError.
 
-        Leader election is on by default in a cluster, which KUBERNETES_SERVICE_HOST tells, and off elsewhere: a single
-        process on a developer's machine should neither need the right to a Lease nor end when the API server restarts.
+        Leader election is on by default in a cluster (if KUBERNETES_SERVICE_HOST is set) and off elsewhere: a process
+        on a developer's machine should neither need the right to a Lease nor exit when the API server restarts.
         """
         return cls(
             cluster_id=_cluster_id(environment.get("EEP_CLUSTER_ID", "")),
@@ -89,7 +93,8 @@ class Settings:
             snapshot_seconds=_number(environment, "EEP_SNAPSHOT_SECONDS", 270.0, least=1.0),
             sweep=_sweep(environment.get("EEP_SWEEP") or SweepMode.ON),
             sweep_min_age_seconds=_number(environment, "EEP_SWEEP_MIN_AGE_SECONDS", 600.0, least=1.0),
-            sweep_most_deletions=_integer(environment, "EEP_SWEEP_MOST_DELETIONS", 50, least=1, most=100_000),
+            sweep_most_owners=_integer(environment, "EEP_SWEEP_MOST_OWNERS", 3, least=1, most=100_000),
+            expiry_most_share=_number(environment, "EEP_EXPIRY_MOST_SHARE", 0.25, least=0.01),
             aws_connections=_integer(environment, "EEP_AWS_CONNECTIONS", 32, least=1, most=1024),
             http_port=_integer(environment, "EEP_HTTP_PORT", 8080, least=0, most=65535),
             http_host=environment.get("EEP_HTTP_HOST") or "127.0.0.1",
@@ -103,7 +108,7 @@ class Settings:
 
 def _cluster_id(text: str) -> str | None:
     if text and not CLUSTER_ID_PATTERN.fullmatch(text):
-        raise SettingsError(f"EEP_CLUSTER_ID={text!r}: 1 to 8 characters of a-z and 0-9 are expected")
+        raise SettingsError(f"EEP_CLUSTER_ID={text!r}: must be 1 to 8 characters of a-z and 0-9")
     return text or None
 
 
@@ -111,7 +116,7 @@ def _namespaces(text: str) -> tuple[str, ...]:
     names = tuple(sorted({name.strip() for name in text.split(",") if name.strip()}))
     for name in names:
         if not _NAMESPACE.fullmatch(name):
-            raise SettingsError(f"EEP_NAMESPACES: {name!r} is not the name of a namespace")
+            raise SettingsError(f"EEP_NAMESPACES: {name!r} is not a valid name of a namespace")
     return names
 
 
@@ -121,22 +126,22 @@ def _shard(text: str) -> Shard:
     found = re.fullmatch("([0-9]{1,2})/([0-9]{1,2})", text)
     if not found or not int(found[1]) < int(found[2]) <= MOST_SHARDS:
         raise SettingsError(
-            f"EEP_SHARD={text!r}: INDEX/COUNT is expected, such as 0/4, with an index from 0 to below the count,"
-            f" which is at most {MOST_SHARDS}"
+            f"EEP_SHARD={text!r}: must be INDEX/COUNT, such as 0/4, with an index from 0 to COUNT-1"
+            f" and a COUNT of at most {MOST_SHARDS}"
         )
     return Shard(int(found[1]), int(found[2]))
 
 
 def _namespace(text: str) -> str | None:
     if text and not _NAMESPACE.fullmatch(text):
-        raise SettingsError(f"EEP_LEASE_NAMESPACE={text!r}: the name of a namespace is expected")
+        raise SettingsError(f"EEP_LEASE_NAMESPACE={text!r}: must be the name of a namespace")
     return text or None
 
 
 def _switch(environment: Mapping[str, str], name: str, *, default: bool) -> bool:
     text = environment.get(name, "").lower()
     if text not in {"", "on", "off"}:
-        raise SettingsError(f"{name}={text!r}: on or off is expected")
+        raise SettingsError(f"{name}={text!r}: must be on or off")
     return text == "on" if text else default
 
 
@@ -147,9 +152,9 @@ def _number(environment: Mapping[str, str], name: str, default: float, *, least:
     try:
         value = float(text)
     except ValueError:
-        raise SettingsError(f"{name}={text!r}: a number is expected") from None
+        raise SettingsError(f"{name}={text!r}: must be a number") from None
     if not least <= value < inf:
-        raise SettingsError(f"{name}={text!r}: at least {least:g} is expected")
+        raise SettingsError(f"{name}={text!r}: must be at least {least:g}")
     return value
 
 
@@ -158,7 +163,7 @@ def _integer(environment: Mapping[str, str], name: str, default: int, *, least: 
     if not text:
         return default
     if not re.fullmatch("[0-9]{1,9}", text) or not least <= int(text) <= most:
-        raise SettingsError(f"{name}={text!r}: a whole number from {least} to {most} is expected")
+        raise SettingsError(f"{name}={text!r}: must be an integer between {least} and {most}")
     return int(text)
 
 
@@ -166,11 +171,11 @@ def _sweep(text: str) -> SweepMode:
     try:
         return SweepMode(text)
     except ValueError:
-        raise SettingsError(f"EEP_SWEEP={text!r}: {', '.join(SweepMode)} are possible") from None
+        raise SettingsError(f"EEP_SWEEP={text!r}: must be one of {', '.join(SweepMode)}") from None
 
 
 def _level(text: str) -> str:
     level = text.upper()
     if level not in {"DEBUG", "INFO", "WARNING", "ERROR"}:
-        raise SettingsError(f"EEP_LOG_LEVEL={text!r}: DEBUG, INFO, WARNING or ERROR is expected")
+        raise SettingsError(f"EEP_LOG_LEVEL={text!r}: must be DEBUG, INFO, WARNING or ERROR")
     return level

@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from ephemeral_endpoints.api.crds import endpoint_class_crd, endpoint_crd
 from ephemeral_endpoints.api.rules import VALIDATIONS
-from ephemeral_endpoints.core.redaction import LONGEST, MASK, redacted
+from ephemeral_endpoints.api.schema.crds import crds
+from ephemeral_endpoints.engine.redaction import LONGEST, MASK, redacted
 
 Body = dict[str, Any]
 
-CRDS = [endpoint_crd(), endpoint_class_crd()]
+CRDS = crds()
 MOST_SECONDS = 1.0
 """Far more than anything here takes, and far less than what backtracks."""
 
@@ -73,6 +73,8 @@ def _expressions() -> set[tuple[str, int]]:
         longest = max(schema.get("maxLength", 0), schema.get("additionalProperties", {}).get("maxLength", 0))
         for rule in schema.get(VALIDATIONS, []):
             for expression in re.findall(r"matches\('((?:[^'\\]|\\.)*)'\)", rule["rule"]):
+                if r"\\p{" in expression:
+                    continue  # a class of Unicode, which Python's expressions do not have and its code looks up
                 found.add((expression.replace("\\\\", "\\").replace("\\'", "'"), longest or 1024))
     return found
 
@@ -100,15 +102,15 @@ def test_no_log_of_a_build_keeps_the_operator_busy() -> None:
 @pytest.mark.parametrize("before", ["", "word " * 900, "x" * (LONGEST - 10) + " ", "x" * LONGEST])
 def test_a_credential_is_not_saved_by_where_a_long_text_is_cut(before: str) -> None:
     secret = "AKIAIOSFODNN7EXAMPLE"  # noqa: S105 - the one of AWS's documentation
-    told = redacted(f"{before}{secret} {'y ' * LONGEST}")
-    assert len(told) <= LONGEST + len(MASK) + 2
-    assert not any(secret[:length] in told for length in range(4, len(secret) + 1))
+    reported = redacted(f"{before}{secret} {'y ' * LONGEST}")
+    assert len(reported) <= LONGEST + len(MASK) + 2
+    assert not any(secret[:length] in reported for length in range(4, len(secret) + 1))
 
 
 def _seconds(what: Callable[[str], object], text: str) -> float:
-    started = time.perf_counter()
+    started = time.thread_time()
     what(text)
-    return time.perf_counter() - started
+    return time.thread_time() - started
 
 
 def test_an_object_of_a_megabyte_is_refused(endpoint: Body, create: Callable[..., Body]) -> None:
@@ -126,8 +128,10 @@ def test_the_largest_object_that_is_legal_is_accepted(endpoint: Body, create: Ca
     endpoint["spec"]["model"] = {"image": image, **model}
     variants = [{"name": f"v{number}", "weight": 1, "model": {"image": image, **model}} for number in range(5)]
     endpoint["spec"]["serving"] = {"variants": variants}
+    samples = [{"name": f"s{number}", "request": "x" * 6553, "contentType": f"a/{'b' * 126}"} for number in range(10)]
+    endpoint["spec"]["api"] = {"samples": samples, "readiness": {"sample": "s9"}}
     endpoint["spec"]["source"]["branch"] = "\U0001f600" * 255
-    assert len(str(create(endpoint))) > 190_000
+    assert len(str(create(endpoint))) > 255_000
 
 
 @pytest.mark.parametrize(

@@ -4,14 +4,16 @@ import hmac
 from typing import Any
 
 import pytest
-from tests.forwarder.deployed import TOKEN, TOKEN_SHA256
+from tests.features.routing.forwarder.deployed import TOKEN, TOKEN_SHA256
 
-from ephemeral_endpoints.forwarder import messages
-from ephemeral_endpoints.forwarder.messages import Problem
+from ephemeral_endpoints.features.routing.forwarder import messages
+from ephemeral_endpoints.features.routing.forwarder.messages import Problem
 
 
 @pytest.mark.parametrize("guess", ["", "c", TOKEN[:-1], TOKEN, f"{TOKEN}x", "x" * 8000])
-def test_how_much_of_a_token_is_right_is_told_by_no_time(guess: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_response_time_does_not_reveal_how_much_of_a_token_is_right(
+    guess: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """What is compared is of one length, in constant time, and changes wholly with every letter of the guess."""
     compared: list[tuple[Any, Any]] = []
 

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from ephemeral_endpoints.api.endpoint import EphemeralEndpoint
-from ephemeral_endpoints.api.endpoint_class import EphemeralEndpointClass
+from ephemeral_endpoints.api.v1alpha1.endpoint import EphemeralEndpoint
+from ephemeral_endpoints.api.v1alpha1.endpoint_class import EphemeralEndpointClass
 
 Body = dict[str, Any]
 
@@ -97,6 +97,8 @@ BENIGN = {
 HARMLESS = {
     ("path", "the folder above"): "it makes /a../a of it, whose dots are part of a name",
     ("folder of queued requests", "the end of another string"): "S3 takes an apostrophe, and no shell or JSON sees it",
+    ("folder of queued requests", "an option"): "it stands within the URL",
+    ("folder of queued requests", "a user before the host"): "it stands behind the bucket",
 }
 """What a field takes all the same, and why that does no harm."""
 
@@ -175,9 +177,9 @@ def test_no_hostile_word_passes(field: str, endpoint: Body, create: Callable[...
 def test_a_branch_has_only_what_people_can_see(name: str, endpoint: Body, create: Callable[..., Body]) -> None:
     """Whoever may open a pull request names its branch."""
     endpoint["spec"]["source"]["branch"] = name
-    with pytest.raises(ValueError, match=r"spec\.source\.branch.*must not contain control characters"):
+    with pytest.raises(ValueError, match=r"spec\.source\.branch.*must not contain control or invisible characters"):
         create(endpoint)
-    with pytest.raises(ValueError, match="must not contain control characters"):
+    with pytest.raises(ValueError, match="must not contain control or invisible characters"):
         EphemeralEndpoint.model_validate(endpoint)
 
 
@@ -189,7 +191,9 @@ def test_a_branch_may_be_in_any_script(endpoint: Body, create: Callable[..., Bod
 @pytest.mark.parametrize(
     ("path", "value", "message"),
     [
-        pytest.param("environment", {"A": "b\0c"}, "must not have NUL characters", id="no process can be given it"),
+        pytest.param(
+            "environment", {"A": "b\0c"}, "values must not contain NUL characters", id="no process can be given it"
+        ),
         pytest.param("dataUrl", "s3://acme/a\x1b[31m.tar.gz", "must be the S3 URL", id="a colour in a key"),
         pytest.param("dataUrl", "s3://acme/a/../b/c.tar.gz", "the segments '.' and '..'", id="out of a team's folder"),
         pytest.param("dataUrl", "s3://acme/a/./c.tar.gz", "the segments '.' and '..'", id="another name of a folder"),
@@ -229,9 +233,9 @@ def test_where_commits_come_from_is_one_host_and_https(
 ) -> None:
     """It is the class that says where, and only the repository comes from the object."""
     endpoint_class["spec"]["builds"] = {"codeBuild": {"project": "builds"}, "gitUrl": url}
-    with pytest.raises(ValueError, match="must be the URL below which repositories are"):
+    with pytest.raises(ValueError, match="must be the base URL of the repositories"):
         create(endpoint_class)
-    with pytest.raises(ValueError, match="must be the URL below which repositories are"):
+    with pytest.raises(ValueError, match="must be the base URL of the repositories"):
         EphemeralEndpointClass.model_validate(endpoint_class)
 
 

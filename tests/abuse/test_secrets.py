@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 from kubernetes.client import V1ObjectMeta, V1OwnerReference, V1Secret
-from tests.kube.conftest import Cluster
+from tests.fixtures.kubernetes import Cluster
 
-from ephemeral_endpoints.core.errors import SecretTaken
+from ephemeral_endpoints.engine.errors import SecretTaken
 from ephemeral_endpoints.kube.client import KubeClient, secret_name
 
 NAME = secret_name("pr-42")
@@ -33,7 +33,7 @@ def _put(cluster: Cluster, token: bytes, *owners: V1OwnerReference) -> V1Secret:
         pytest.param(b"0123456789abcdef\n", id="a line break, as a file ends"),
         pytest.param(b"0123456789abcdef\0", id="a NUL"),
         pytest.param(b"0123456789abcdef\x1b[31m", id="a colour"),
-        pytest.param(b"0123456789 abcdef", id="two words: a header tells one"),
+        pytest.param(b"0123456789 abcdef", id="two words: a header has one"),
         pytest.param("пароль-пароль-пароль".encode(), id="not ASCII"),
         pytest.param(b"admin", id="soon guessed"),
         pytest.param(b"a" * 1025, id="longer than a header should be"),
@@ -44,12 +44,12 @@ async def test_a_forged_token_that_no_header_can_carry_or_that_is_soon_guessed_o
 ) -> None:
     raw = cluster.create()
     _put(cluster, token, _owner(raw))
-    with pytest.raises(SecretTaken, match="holds no token: delete it") as taken:
+    with pytest.raises(SecretTaken, match="holds no valid token: delete it") as taken:
         await kube.token(raw)
     assert token.decode() not in str(taken.value)
 
 
-async def test_who_may_write_secrets_may_choose_the_token(cluster: Cluster, kube: KubeClient) -> None:
+async def test_a_user_who_may_write_secrets_may_choose_the_token(cluster: Cluster, kube: KubeClient) -> None:
     """They could read it too: it is no more than what they have."""
     raw = cluster.create()
     _put(cluster, b"correct-horse-battery-staple", _owner(raw))
@@ -64,7 +64,7 @@ async def test_a_secret_of_another_owner_is_neither_read_nor_deleted(
     other = _owner(cluster.create("pr-43"), name="pr-43")
     owner = other if is_neighbour else _owner(raw, apiVersion="evil.example/v1", uid="another")
     _put(cluster, b"correct-horse-battery-staple", owner)
-    with pytest.raises(SecretTaken, match="belongs to something else"):
+    with pytest.raises(SecretTaken, match="does not belong to this object"):
         await kube.token(raw)
     kept = cluster.core.read_namespaced_secret(NAME, cluster.namespace)
     assert kept.data == {"token": base64.b64encode(b"correct-horse-battery-staple").decode()}

@@ -4,10 +4,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from tests.core import objects
+from tests.engine import objects
 
-from ephemeral_endpoints.core.images import ImageProblem
-from ephemeral_endpoints.core.orders import refusal
+from ephemeral_endpoints.features.images.policy import refusal
+from ephemeral_endpoints.features.images.reasons import ImageProblem
 
 Body = dict[str, Any]
 
@@ -29,8 +29,11 @@ ADDRESSES = [
 
 def _refusal(image: str, *allowed: str) -> ImageProblem | None:
     endpoint = objects.endpoint({"spec": {"model": {"image": None, "copy": {"image": image}}}})
-    policy = {"builds": {"codeBuild": {"project": "builds"}}, "images": {"allowedSources": list(allowed)}}
-    state = refusal(endpoint, objects.endpoint_class({"spec": policy}))
+    policy = {
+        "builds": {"codeBuild": {"project": "builds"}, "allowTags": True},
+        "images": {"allowedSources": list(allowed)},
+    }
+    state = refusal(endpoint, objects.make_class({"spec": policy}))
     return state.problem if state else None
 
 

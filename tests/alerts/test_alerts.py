@@ -1,6 +1,7 @@
 import re
 import subprocess
 from collections.abc import Iterator, Mapping
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -8,12 +9,14 @@ import pytest
 import yaml
 from prometheus_client import Metric
 
-from ephemeral_endpoints.core.census import Census
-from ephemeral_endpoints.core.images import ImageProblem
-from ephemeral_endpoints.core.reasons import CATALOGUE, Concern
-from ephemeral_endpoints.local import tools
-from ephemeral_endpoints.local.gobuild import required_version
-from ephemeral_endpoints.telemetry import Metrics
+from eep_platform import tools
+from eep_platform.gobuild import required_version
+from ephemeral_endpoints.controllers.reasons import CATALOGUE
+from ephemeral_endpoints.engine.clocks import Source
+from ephemeral_endpoints.engine.reasons import CLASS_READY, EVENTS, PROGRESS, Audience
+from ephemeral_endpoints.features.images.reasons import ImageProblem
+from ephemeral_endpoints.telemetry.metrics import Metrics
+from ephemeral_endpoints.telemetry.summary import Summary
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
@@ -57,11 +60,13 @@ def test_alerts_fire_when_they_should_and_only_then(promtool: Path, path: Path) 
 
 def test_a_unit_test_fails_where_its_alert_does_not_fire(promtool: Path, tmp_path: Path) -> None:
     weaker = tmp_path / "alerts.yaml"
-    weaker.write_text(FILE.read_text(encoding="utf-8").replace("(eep_sweep_held) > 0", "(eep_sweep_held) > 1"))
+    weaker.write_text(
+        FILE.read_text(encoding="utf-8").replace("(eep_orphan_sweep_blocked) > 0", "(eep_orphan_sweep_blocked) > 1")
+    )
     document = read(HERE / "sweep.yaml") | {"rule_files": [str(weaker)]}
     (tmp_path / "tests.yaml").write_text(yaml.safe_dump(document))
     status, output = run(promtool, "test", "rules", tmp_path / "tests.yaml")
-    assert (status, "EphemeralEndpointsSweepHeld" in output) == (1, True), output
+    assert (status, "EphemeralEndpointsOrphanSweepBlocked" in output) == (1, True), output
 
 
 def expected() -> Iterator[str]:
@@ -102,8 +107,9 @@ def exported() -> dict[str, Metric]:
     """The operator's metrics, by the names of their samples."""
     metrics = Metrics()
     metrics.watch_ages(lambda: {("1", "us-east-1", ""): 1.0})
-    metrics.take_census(lambda: Census({"Stuck": 1}, 1.0, {"default": 1.0}, {"default": True}))
-    metrics.count_objects(lambda: 1, lambda: 1, lambda: 1)
+    metrics.watch_clocks(lambda: {Source.AWS: timedelta()}, lambda: {"share": 1, "clock": 1})
+    metrics.watch_summary(lambda: Summary({"Stuck": 1}, 1.0, {"default": 1.0}, {"default": True}))
+    metrics.count_objects(lambda _: 1, lambda: 1)
     metrics.aws_call("sagemaker", "CreateModel", "ok", 1.0)
     metrics.reconciled("EphemeralEndpoint", "done")
     metrics.swept("Model", "deleted")
@@ -130,12 +136,16 @@ def reasons_in(alert: str) -> set[str]:
 
 
 def test_what_only_a_platform_engineer_can_mend_is_alerted_on() -> None:
-    of_platform = {told.reason for told in CATALOGUE if told.concern is Concern.PLATFORM and told.of_ready}
-    assert reasons_in("EphemeralEndpointsObjectsBlocked") == of_platform - {"QuotaExceeded"}
+    of_platform = {
+        reported.name
+        for reported in CATALOGUE
+        if reported.audience is Audience.PLATFORM and not {CLASS_READY, EVENTS, PROGRESS}.issuperset(reported.scopes)
+    }
+    assert reasons_in("EphemeralEndpointsBlocked") == of_platform - {"QuotaExceeded"}
 
 
 def test_what_is_not_ready_by_somebodys_decision_is_not_alerted_on() -> None:
-    catalogued = {told.reason for told in CATALOGUE}
+    catalogued = {reported.name for reported in CATALOGUE}
     silent = reasons_in("EphemeralEndpointsManyNotReady")
     assert silent <= catalogued
-    assert ImageProblem.UNAPPROVED in silent
+    assert ImageProblem.UNAPPROVED.reason.name in silent

@@ -11,8 +11,9 @@ import pytest
 import yaml
 from kubernetes import client
 
+from eep_platform.controlplane import ControlPlane
 from ephemeral_endpoints.api import GROUP, VERSION
-from ephemeral_endpoints.local.controlplane import ControlPlane
+from ephemeral_endpoints.api.kinds import BY_NAME
 
 Body = dict[str, Any]
 
@@ -52,7 +53,7 @@ def custom_objects(kubernetes_client: client.ApiClient, kubectl: Callable[..., s
     """Return the client of an API server that serves the generated CRDs."""
     kubectl("apply", "--server-side", "--force-conflicts", "-f", str(_ROOT / "crds"))
     kinds = [argument for path in sorted((_ROOT / "crds").glob(f"*.{GROUP}.yaml")) for argument in ("-f", str(path))]
-    kubectl("wait", "--for=condition=Established", "--timeout=30s", *kinds)
+    kubectl("wait", "--for=condition=Established", "--timeout=120s", *kinds)
     if f"namespace/{_NAMESPACE}" not in kubectl("get", "namespaces", "--output=name").split():
         kubectl("create", "namespace", _NAMESPACE)
     return client.CustomObjectsApi(kubernetes_client)
@@ -98,10 +99,8 @@ def stored(create: Callable[..., Body], custom_objects: client.CustomObjectsApi)
 
 def _call(custom_objects: client.CustomObjectsApi, verb: str, body: Body, *arguments: object, **options: str) -> Body:
     """Call the client's method for objects of the body's kind."""
-    if body["kind"] == "EphemeralEndpointClass":
-        scope, place = "cluster", ["ephemeralendpointclasses"]
-    else:
-        scope, place = "namespaced", [_NAMESPACE, "ephemeralendpoints"]
+    kind = BY_NAME[body["kind"]]
+    scope, place = ("namespaced", [_NAMESPACE, kind.plural]) if kind.is_namespaced else ("cluster", [kind.plural])
     method = getattr(custom_objects, f"{verb}_{scope}_custom_object")
     try:
         answer = method(GROUP, VERSION, *place, *arguments, **options)

@@ -8,27 +8,32 @@ from typing import Any
 
 import pytest
 
-from ephemeral_endpoints.api.endpoint import EphemeralEndpoint
-from ephemeral_endpoints.api.endpoint_class import EphemeralEndpointClass
+from ephemeral_endpoints.api.v1alpha1.endpoint import EphemeralEndpoint
+from ephemeral_endpoints.api.v1alpha1.endpoint_class import EphemeralEndpointClass
 
 Body = dict[str, Any]
 
-REGISTRY = "123456789012.dkr.ecr.us-east-1.amazonaws.com"
+ACCOUNT = "123456789012"
+REGISTRY = f"{ACCOUNT}.dkr.ecr.us-east-1.amazonaws.com"
 ROLE = "arn:aws:iam::123456789012:role/"
 DIGEST = "sha256:" + "0" * 64
-DURATION = "must be a duration longer than 0s and at most 8760h (a year) in hours, minutes and seconds, such as 72h"
+DURATION = "must be a duration longer than 0s and at most 365d (8760h) in weeks, days, hours, minutes and seconds"
 NOT_ECR = "must be an image in Amazon ECR: <account>.dkr.ecr.<region>.amazonaws.com/<repository>"
-NO_TAG = "must end with a tag (such as :1f0c2a9) or a digest (@sha256: and 64 hexadecimal digits), one of them"
+NO_TAG = "must end with a tag (such as :1f0c2a9) or a digest (@sha256: and 64 hexadecimal digits), not both"
 NOT_ARCHIVE = "must be the S3 URL of a gzip-compressed tar archive: s3://<bucket>/<key>.tar.gz"
-BAD_NAMES = "must have names of letters, digits and '_' that do not begin with a digit"
-BAD_PRICE = "must give instance types a price in USD an hour, in quotes"
-BAD_PATH = "must be a path such as /pr-42 or /nlp/sentiment"
+BAD_NAMES = "names must be letters, digits and '_', and must not begin with a digit"
+BAD_PRICE = "must map instance types to a price in USD per hour, in quotes"
+BAD_PATH = "must be a path such as /nlp/sentiment/v2"
 NOT_A_LABEL = "must be a DNS label: at most 63 lowercase letters, digits and '-', with a letter or digit at both ends"
 NOT_A_COMMIT = "must be the SHA of a Git commit: 7 to 64 lowercase hexadecimal digits"
-NOT_A_QUEUE = "must be the name of a standard queue of Amazon SQS, such as eep-events"
-NOT_A_REPOSITORY = "must be a repository of Amazon ECR without tag, in which * stands for any characters and ? for one"
-NOT_AN_INSTANCE_TYPE = "must be an instance type of SageMaker in which * stands for any characters and ? for one"
-NOT_OWNER_AND_NAME = "must be the repository's owner and name, such as acme/sentiment"
+NOT_A_QUEUE = "must be the name of a standard SQS queue, such as eep-events, not its URL or ARN"
+NOT_A_REPOSITORY = "must be an ECR repository without a tag, in which * matches any characters and ? one"
+NOT_AN_INSTANCE_TYPE = "must be a SageMaker instance type in which * matches any characters and ? one"
+NOT_A_MEDIA_TYPE = "must be a media type, such as application/json or text/csv; charset=utf-8"
+NO_SUCH_SAMPLE = "readiness.sample must be the name of one of the samples"
+TOO_LARGE_SAMPLES = "the requests of all samples together must be at most 64 KiB"
+SAMPLE = {"name": "a", "request": '{"text":"good"}'}
+NOT_A_PATH = "must be the path of the repository: its owner or groups, and its name"
 
 
 @dataclass(frozen=True)
@@ -64,9 +69,12 @@ ENDPOINT_REFUSED = [
     Case("className", "-default", "begins with '-'", NOT_A_LABEL),
     Case("className", "", "empty", NOT_A_LABEL),
     Case("className", "x" * 64, "longer than a label"),
-    Case("source.repository", "sentiment", "no owner", NOT_OWNER_AND_NAME),
-    Case("source.repository", "https://github.com/acme/sentiment", "a URL", NOT_OWNER_AND_NAME),
-    Case("source.repository", "a/" + "b" * 199, "too long"),
+    Case("source.repository", "sentiment", "no owner", NOT_A_PATH),
+    Case("source.repository", "acme//sentiment", "a group without a name", NOT_A_PATH),
+    Case("source.repository", "/acme/sentiment", "a '/' in front", NOT_A_PATH),
+    Case("source.repository", "acme/..", "climbs up", "must not contain the segments '.' and '..'"),
+    Case("source.repository", "https://github.com/acme/sentiment", "a URL", NOT_A_PATH),
+    Case("source.repository", "a/" + "b" * 511, "too long"),
     Case("source.revision", "main", "a branch", NOT_A_COMMIT),
     Case("source.revision", "1f0c2a", "too short to be unique", NOT_A_COMMIT),
     Case("source.revision", "1F0C2A9", "uppercase, which Git never prints", NOT_A_COMMIT),
@@ -78,11 +86,12 @@ ENDPOINT_REFUSED = [
     Case("source.pullRequest", value=True, reason="no number"),
     Case("source.pullRequest", "42", "a string"),
     Case("source.branch", "", "empty"),
-    Case("source.branch", "ä" * 256, "too long"),
+    Case("source.branch", "ä" * 257, "too long"),
     Case("model.image", "python:3.11", "an image of Docker Hub", NOT_ECR),
     Case("model.image", f"{REGISTRY}/Models:1", "ECR's repositories are lowercase", NOT_ECR),
     Case("model.image", f"x.{REGISTRY}/models:1", "a host that only ends like ECR's", NOT_ECR),
     Case("model.image", f"{REGISTRY}.evil.example/models:1", "a host that only begins like ECR's", NOT_ECR),
+    Case("model.image", f"{ACCOUNT}.dkr.ecr.us-east-1.on.aws/models:1", "a mixture of two names", NOT_ECR),
     Case("model.image", f"{REGISTRY}/models", "neither tag nor digest", NO_TAG),
     Case("model.image", f"{REGISTRY}/models:", "empty tag", NO_TAG),
     Case("model.image", f"{REGISTRY}/models:1@{DIGEST}", "tag and digest, which SageMaker does not take", NO_TAG),
@@ -98,7 +107,7 @@ ENDPOINT_REFUSED = [
         "model.image",
         f"{REGISTRY}/m:1",
         "ECR makes no repository with a shorter name",
-        "must name a repository of at least 2 characters: ECR has no shorter ones",
+        "the repository name must have at least 2 characters: ECR requires it",
     ),
     Case("model.dataUrl", "s3://models/sentiment", "no archive", NOT_ARCHIVE),
     Case("model.dataUrl", "https://models.s3.amazonaws.com/model.tar.gz", "no S3 URL", NOT_ARCHIVE),
@@ -112,14 +121,14 @@ ENDPOINT_REFUSED = [
     Case(
         "model.environment", {"SAGEMAKER_BIND_TO_PORT": "1"}, "SageMaker's own", "must not set SAGEMAKER_BIND_TO_PORT"
     ),
-    Case("model.environment", {"N" * 1025: ""}, "a name too long", "must have names and values of at most 1024 bytes"),
-    Case("model.environment", {"N": "ä" * 513}, "1026 bytes", "must have names and values of at most 1024 bytes"),
+    Case("model.environment", {"N" * 1025: ""}, "a name too long", "names and values must be at most 1024 bytes"),
+    Case("model.environment", {"N": "ä" * 513}, "1026 bytes", "names and values must be at most 1024 bytes"),
     Case("model.environment", {f"N{i}": "" for i in range(101)}, "too many"),
     Case(
         "model.environment",
         {f"N{i:02}": "x" * 1022 for i in range(32)},
         "32,800 bytes",
-        "must be at most 32 KiB in all, names and values together",
+        "names and values together must be at most 32 KiB",
     ),
     Case(
         "serving.serverless.memorySizeMB",
@@ -144,6 +153,16 @@ ENDPOINT_REFUSED = [
     Case("api.auth.type", "Basic", "unknown"),
     Case("api.maxBodyBytes", 6291457, "more than a function takes"),
     Case("api.maxBodyBytes", 0, "nothing could be sent"),
+    Case("api.samples", [{"name": "a"}], "no request"),
+    Case("api.samples", [{"name": "A", "request": ""}], "no name", NOT_A_LABEL),
+    Case("api.samples", [{"name": f"s{i}", "request": ""} for i in range(11)], "too many"),
+    Case("api.samples", [{"name": "a", "request": "x" * 65537}], "too large"),
+    Case("api.samples", [{"name": each, "request": "ä" * 16385} for each in "ab"], "65540 bytes", TOO_LARGE_SAMPLES),
+    Case("api.samples", [SAMPLE | {"contentType": "json"}], "no subtype", NOT_A_MEDIA_TYPE),
+    Case("api.samples", [SAMPLE | {"contentType": "a/b\r\nx: y"}], "would add a header", NOT_A_MEDIA_TYPE),
+    Case("api.samples", [SAMPLE | {"description": "two\nlines"}], "two lines", "must not contain control"),
+    Case("api", {"readiness": {"sample": "a"}}, "no samples", NO_SUCH_SAMPLE),
+    Case("api", {"samples": [SAMPLE], "readiness": {"sample": "b"}}, "another sample", NO_SUCH_SAMPLE),
     Case("monitoring.logRetentionDays", 8, "CloudWatch does not know it"),
     Case("monitoring.alarms.latencyMs", 0, "always alarm"),
     Case("monitoring.alarms.latencyMs", 60001, "never alarm: SageMaker gives up before"),
@@ -151,8 +170,10 @@ ENDPOINT_REFUSED = [
     Case("monitoring.alarms.errorRatePercent", 101, "never alarm"),
     Case("lifecycle.ttl", "0s", "gone at once", DURATION),
     Case("lifecycle.ttl", "0h0m0s", "gone at once", DURATION),
+    Case("lifecycle.ttl", "0w0d", "gone at once", DURATION),
     Case("lifecycle.ttl", "8761h", "longer than a year", DURATION),
-    Case("lifecycle.ttl", "999999h999999m999999s", "the longest that the syntax can say", DURATION),
+    Case("lifecycle.ttl", "52w1d1s", "longer than a year", DURATION),
+    Case("lifecycle.ttl", "999999w999999d999999h999999m999999s", "the longest that the syntax can say", DURATION),
     Case("lifecycle.onExpiry", "Keep", "unknown"),
 ]
 MALFORMED_TTL = [
@@ -161,25 +182,42 @@ MALFORMED_TTL = [
     Case("lifecycle.ttl", "72", "no unit"),
     Case("lifecycle.ttl", "1.5h", "a fraction"),
     Case("lifecycle.ttl", "-1h", "negative"),
-    Case("lifecycle.ttl", "3d", "days, which Go does not know"),
+    Case("lifecycle.ttl", "1y", "years, which are not of one length"),
+    Case("lifecycle.ttl", "1d1w", "days before weeks"),
+    Case("lifecycle.ttl", "9" * 20 + "d", "more than CEL's integers hold"),
     Case("lifecycle.ttl", "30m1h", "units out of order"),
     Case("lifecycle.ttl", "1h\n", "a line break at the end"),
 ]
 ENDPOINT_ACCEPTED = [
     Case("className", "a" * 63, "the longest label"),
-    Case("source.repository", "Acme-Inc/senti.ment_2", "all characters"),
+    Case("source.repository", "Acme-Inc/senti.ment_2~x", "all characters"),
+    Case("source.repository", "group/sub/project", "a subgroup of GitLab"),
+    Case("source.repository", "acme/.github", "a name with a dot in front"),
     Case("source.revision", "0" * 64, "SHA-256"),
-    Case("source.branch", "feature/ünïcode-🙂" + "x" * 238, "any characters, 255 of them"),
+    Case("source.branch", "feature/ünïcode-🙂" + "x" * 239, "any characters, 256 of them"),
     Case("model.image", f"{REGISTRY}/a/b_c/d.e-f@{DIGEST}", "digest"),
     Case("model.image", f"{REGISTRY}.cn/{'m' * 135}:{'t' * 67}", "China; the longest name and all that then fits"),
+    Case("model.image", f"{ACCOUNT}.dkr.ecr.eusc-de-east-1.amazonaws.eu/models:1", "the European Sovereign Cloud"),
+    Case("model.image", f"{ACCOUNT}.dkr.ecr.us-iso-east-1.c2s.ic.gov/models:1", "an isolated partition"),
+    Case("model.image", f"{ACCOUNT}.dkr.ecr-fips.us-east-1.amazonaws.com/models:1", "by FIPS"),
+    Case("model.image", f"{ACCOUNT}.dkr-ecr.us-east-1.on.aws/models:1", "by IPv6"),
     Case("model.dataUrl", "s3://my.models/a b/ü.tar.gz", "keys take any character"),
     Case("model.environment", {"SAGEMAKER_PROGRAM": "inference.py", "_x1": "any\ntext"}, "AWS's own images want it"),
     Case("model.environment", {f"N{i}": "" for i in range(100)}, "as many as SageMaker takes"),
     Case("model.environment", {f"N{i:02}": "x" * 1021 for i in range(32)}, "32 KiB"),
     Case("api.path", "/a.b/~c/_d/..e", "all characters; dots in a name"),
     Case("api.path", "/v1/ping", "reserved at the root only"),
+    Case(
+        "api.samples", [{"name": f"s{i}", "request": "x" * 6553} for i in range(10)], "as many and as large as can be"
+    ),
+    Case("api.samples", [SAMPLE | {"description": "ü", "contentType": "text/csv; charset=utf-8"}], "all members"),
+    Case("api", {"samples": [SAMPLE], "readiness": {"sample": "a"}}, "a sample of the list"),
     Case("lifecycle.ttl", "1s", "the shortest"),
     Case("lifecycle.ttl", "8760h", "the longest"),
+    Case("lifecycle.ttl", "3d", "days"),
+    Case("lifecycle.ttl", "1w", "a week"),
+    Case("lifecycle.ttl", "1w2d3h4m5s", "all units"),
+    Case("lifecycle.ttl", "52w1d", "the longest, in weeks and days"),
     Case("lifecycle.ttl", "1h30m", "two units"),
     Case("lifecycle.ttl", "0h90m", "a part that is zero"),
 ]
@@ -197,6 +235,13 @@ CLASS_REFUSED = [
     Case("images.allowedRepositories", ["models/*"], "no registry", NOT_A_REPOSITORY),
     Case("images.allowedRepositories", [f"{REGISTRY}/models:1"], "with a tag", NOT_A_REPOSITORY),
     Case("images.allowedRepositories", [f"{REGISTRY}/m"] * 101, "too many"),
+    Case(
+        "lifecycle",
+        {"defaultTtl": "8d", "maxTtl": "1w"},
+        "8 days are more than a week",
+        "defaultTtl must not be longer",
+    ),
+    Case("lifecycle.maxTtl", "2d", "shorter than the default of 72h", "defaultTtl must not be longer than maxTtl"),
     Case("lifecycle.maxTtl", "71h", "shorter than the default", "defaultTtl must not be longer than maxTtl"),
     Case("endpoints.creationTimeout", "0s", "none at all", DURATION),
     Case("endpoints.creationAttempts", 0, "it is made at least once"),
@@ -227,10 +272,13 @@ CLASS_ACCEPTED = [
     Case("assumeRole", {"roleArn": ROLE + "a", "externalId": "A1_+=,.@:/-"}, "an ID with all characters"),
     Case("assumeRole", None, "the operator's own credentials"),
     Case("images.allowedRepositories", ["*.dkr.ecr.*.amazonaws.com/team-?/*"], "everywhere"),
+    Case("images.allowedRepositories", ["*.dkr.ecr.eusc-*.amazonaws.eu/*"], "the European Sovereign Cloud"),
     Case("images.allowedRepositories", [], "only the own account and region"),
     Case("instances.allowedTypes", ["ml.m5.*", "ml.g4dn.xlarge"], "a family and a type"),
     Case("instances.maxCount", 0, "serverless only"),
     Case("lifecycle.maxTtl", "72h", "as long as the default"),
+    Case("lifecycle", {"defaultTtl": "3d", "maxTtl": "1w"}, "days and weeks"),
+    Case("endpoints.retryAfter", "0d60m", "an hour, with a part that is zero"),
     Case("endpoints", {"creationTimeout": "1h", "creationAttempts": 1, "retryAfter": "1s"}, "no patience"),
     Case("prices", {"ml.m5.large": "0.115", "ml.p5.48xlarge": "9999"}, "with and without decimals"),
     Case("prices", {f"ml.m{number}.large": "1234.123456" for number in range(200)}, "as many as can be"),
@@ -309,20 +357,29 @@ def test_both_demand_what_every_endpoint_needs(field: str, endpoint: Body, creat
     ("before", "after"),
     [
         pytest.param("a", "b", id="changed"),
-        pytest.param(None, "a", id="set later"),
         pytest.param("a", None, id="removed"),
     ],
 )
 def test_the_class_of_an_endpoint_stays(
-    before: str | None,
+    before: str,
     after: str | None,
     endpoint: Body,
     stored: Callable[[Body], Body],
     patch: Callable[[Body, Body], Body],
 ) -> None:
     body = stored(Case("className", before, "").applied_to(endpoint))
-    with pytest.raises(ValueError, match="className cannot be set, changed or removed once the object exists"):
+    with pytest.raises(ValueError, match="className cannot be changed or removed, because the AWS resources are"):
         patch(body, {"spec": {"className": after}})
+
+
+def test_the_class_of_an_endpoint_is_set_once(
+    endpoint: Body, stored: Callable[[Body], Body], patch: Callable[[Body, Body], Body]
+) -> None:
+    """By the operator, for an object that named none: from then on it holds for everybody, administrators too."""
+    body = stored(Case("className", None, "").applied_to(endpoint))
+    patch(body, {"spec": {"className": "a"}})
+    with pytest.raises(ValueError, match="className cannot be changed or removed"):
+        patch(body, {"spec": {"className": "b"}})
 
 
 @pytest.mark.parametrize("class_name", ["a", None])
@@ -344,7 +401,7 @@ def test_a_class_stays_where_it_is(
     change: Body, endpoint_class: Body, stored: Callable[[Body], Body], patch: Callable[[Body, Body], Body]
 ) -> None:
     body = stored(endpoint_class)
-    with pytest.raises(ValueError, match="the region and the roles' account cannot change"):
+    with pytest.raises(ValueError, match="the region and the account of the roles cannot change"):
         patch(body, {"spec": change})
     assert patch(body, {"spec": {"executionRoleArn": ROLE + "other"}})["metadata"]["generation"] == 2
 
@@ -352,9 +409,9 @@ def test_a_class_stays_where_it_is(
 @pytest.mark.parametrize("role", ["forwarderRoleArn", "invokeRoleArn"])
 def test_the_roles_of_a_class_are_of_one_account(role: str, endpoint_class: Body, create: Callable[..., Body]) -> None:
     body = Case(role, OTHER_ACCOUNT[role], "").applied_to(endpoint_class)
-    with pytest.raises(ValueError, match="must be roles of one account"):
+    with pytest.raises(ValueError, match="must be roles of the same account"):
         EphemeralEndpointClass.model_validate(body)
-    with pytest.raises(ValueError, match="must be roles of one account"):
+    with pytest.raises(ValueError, match="must be roles of the same account"):
         create(body)
 
 

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass, field
 
+from eep_platform.aws import ministack
 from ephemeral_endpoints.aws.clients import Access, Clients, Role
-from ephemeral_endpoints.local.aws import ministack
 
 HOME = Access(ministack.ACCOUNT, ministack.REGION)
 """The embedded account, with the operator's own credentials."""

@@ -4,335 +4,393 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from tests.aws.world import OF_CLASSES, World, eventually
+from tests.aws.cloud import OF_CLASSES, Cloud, eventually, with_spec
 
-from ephemeral_endpoints.aws.account import Account, Identity
-from ephemeral_endpoints.core import errors
-from ephemeral_endpoints.core.names import owner_of
-from ephemeral_endpoints.core.plan import Create, Delete, Desired, Update, plan
-from ephemeral_endpoints.core.resources import Have, IntegrationSpec, Key, Kind, LogGroupSpec, Phase, RouteSpec, Want
-from ephemeral_endpoints.local.aws.faults import Fault, FaultError
+from eep_platform.aws.faults import Fault, FaultError
+from ephemeral_endpoints.aws.account import Account, Owner
+from ephemeral_endpoints.engine import errors
+from ephemeral_endpoints.engine.names import owner_of
+from ephemeral_endpoints.engine.plan import Create, Delete, DesiredState, Update, plan
+from ephemeral_endpoints.engine.resources import DesiredResource, Key, ObservedResource, Phase, ResourceKind
+from ephemeral_endpoints.features.images.specs import REPOSITORY
+from ephemeral_endpoints.features.monitoring.specs import ALARM, LOG_GROUP, LogGroupSpec
+from ephemeral_endpoints.features.registry import KINDS
+from ephemeral_endpoints.features.routing.specs import (
+    FUNCTION,
+    HTTP_API,
+    INTEGRATION,
+    ROUTE,
+    IntegrationSpec,
+    RouteSpec,
+)
+from ephemeral_endpoints.features.serving.specs import ENDPOINT, ENDPOINT_CONFIG, MODEL, SCALABLE_TARGET
 
 CREATIONS = {
-    Kind.LOG_GROUP: ("logs", "CreateLogGroup"),
-    Kind.MODEL: ("sagemaker", "CreateModel"),
-    Kind.ENDPOINT_CONFIG: ("sagemaker", "CreateEndpointConfig"),
-    Kind.ENDPOINT: ("sagemaker", "CreateEndpoint"),
-    Kind.FUNCTION: ("lambda", "CreateFunction"),
-    Kind.HTTP_API: ("apigatewayv2", "CreateApi"),
-    Kind.INTEGRATION: ("apigatewayv2", "CreateIntegration"),
-    Kind.ROUTE: ("apigatewayv2", "CreateRoute"),
-    Kind.ALARM: ("cloudwatch", "PutMetricAlarm"),
-    Kind.SCALABLE_TARGET: ("application-autoscaling", "RegisterScalableTarget"),
-    Kind.REPOSITORY: ("ecr", "CreateRepository"),
+    LOG_GROUP: ("logs", "CreateLogGroup"),
+    MODEL: ("sagemaker", "CreateModel"),
+    ENDPOINT_CONFIG: ("sagemaker", "CreateEndpointConfig"),
+    ENDPOINT: ("sagemaker", "CreateEndpoint"),
+    FUNCTION: ("lambda", "CreateFunction"),
+    HTTP_API: ("apigatewayv2", "CreateApi"),
+    INTEGRATION: ("apigatewayv2", "CreateIntegration"),
+    ROUTE: ("apigatewayv2", "CreateRoute"),
+    ALARM: ("cloudwatch", "PutMetricAlarm"),
+    SCALABLE_TARGET: ("application-autoscaling", "RegisterScalableTarget"),
+    REPOSITORY: ("ecr", "CreateRepository"),
 }
 DELETIONS = {
-    Kind.LOG_GROUP: ("logs", "DeleteLogGroup"),
-    Kind.MODEL: ("sagemaker", "DeleteModel"),
-    Kind.FUNCTION: ("lambda", "DeleteFunction"),
-    Kind.ROUTE: ("apigatewayv2", "DeleteRoute"),
-    Kind.INTEGRATION: ("apigatewayv2", "DeleteIntegration"),
-    Kind.HTTP_API: ("apigatewayv2", "DeleteApi"),
-    Kind.ALARM: ("cloudwatch", "DeleteAlarms"),
-    Kind.SCALABLE_TARGET: ("application-autoscaling", "DeregisterScalableTarget"),
-    Kind.REPOSITORY: ("ecr", "DeleteRepository"),
+    LOG_GROUP: ("logs", "DeleteLogGroup"),
+    MODEL: ("sagemaker", "DeleteModel"),
+    FUNCTION: ("lambda", "DeleteFunction"),
+    ROUTE: ("apigatewayv2", "DeleteRoute"),
+    INTEGRATION: ("apigatewayv2", "DeleteIntegration"),
+    HTTP_API: ("apigatewayv2", "DeleteApi"),
+    ALARM: ("cloudwatch", "DeleteAlarms"),
+    SCALABLE_TARGET: ("application-autoscaling", "DeregisterScalableTarget"),
+    REPOSITORY: ("ecr", "DeleteRepository"),
 }
 
 
 class Subject:
     """An account as the operator knows it, and the object on whose behalf steps are taken."""
 
-    def __init__(self, world: World) -> None:
-        self.world = world
-        self.woken: list[str] = []
+    def __init__(self, cloud: Cloud) -> None:
+        self.cloud = cloud
+        self.enqueued: list[str] = []
         self.account = Account(
-            world.clients, world.scope, world.calls, clock=time.monotonic, on_change=self.woken.append
+            cloud.clients,
+            cloud.scope,
+            cloud.calls,
+            cloud.components.values(),
+            clock=time.monotonic,
+            on_change=self.enqueued.append,
         )
 
     @property
-    def inventory(self) -> dict[Key, Have]:
+    def inventory(self) -> dict[Key, ObservedResource]:
         return dict(self.account.inventory.all)
 
-    def identity(self, key: Key) -> Identity:
+    def owner(self, key: Key) -> Owner:
         """The object, or for what is shared the class, that the key belongs to."""
-        owner = owner_of(self.world.scope.cluster_id, key.name) if key.kind in OF_CLASSES else None
-        return Identity(owner or self.world.names.owner, self.world.uid)
+        owner = owner_of(self.cloud.scope.cluster_id, key.name) if key.kind in OF_CLASSES else None
+        return Owner(owner or self.cloud.names.owner, self.cloud.uid)
 
-    async def create(self, kind: Kind) -> None:
-        want = self.world.wants[kind]
-        await self.account.take(Create(want), self.identity(want.key))
+    async def create(self, kind: ResourceKind) -> None:
+        resource = self.cloud.resources[kind]
+        await self.account.execute(Create(resource), self.owner(resource.key))
 
-    async def prepare(self, kind: Kind) -> Want:
+    async def prepare(self, kind: ResourceKind) -> DesiredResource:
         """Have everything that the kind's resource refers to, and let the account list it."""
-        want = await self.world.prepare(kind)
+        resource = await self.cloud.prepare(kind)
         await self.refresh()
-        return want
+        return resource
 
     async def refresh(self) -> None:
         await self.account.refresh(self.account.kinds, since=time.monotonic())
 
-    async def settle(self, key: Key) -> None:
-        await self.account.settle(self.identity(key).owner)
+    async def resolve_unknown(self, key: Key) -> None:
+        await self.account.resolve_unknown(self.owner(key).owner)
 
     def counted(self) -> dict[str, int]:
         """Calls since the last reset by operation."""
-        return {name: count for each in self.world.aws.control.calls().values() for name, count in each.items()}
+        return {name: count for each in self.cloud.aws.control.calls().values() for name, count in each.items()}
 
     def reset_meter(self) -> None:
-        self.world.aws.control.reset_meter()
+        self.cloud.aws.control.reset_meter()
 
     def lose_answer(self, service: str, operation: str) -> None:
-        self.world.aws.control.add_faults(Fault(service=service, operation=operation, times=1, answer_lost=True))
+        self.cloud.aws.control.add_faults(Fault(service=service, operation=operation, times=1, answer_lost=True))
 
 
 @pytest.fixture
-def subject(world: World) -> Subject:
-    return Subject(world)
+def subject(cloud: Cloud) -> Subject:
+    return Subject(cloud)
 
 
-@pytest.mark.parametrize("kind", list(Kind))
+@pytest.mark.parametrize("kind", KINDS, ids=str)
 async def test_what_was_made_although_the_answer_was_lost_is_found_and_not_made_twice(
-    subject: Subject, kind: Kind
+    subject: Subject, kind: ResourceKind
 ) -> None:
-    want = await subject.prepare(kind)
+    resource = await subject.prepare(kind)
     subject.lose_answer(*CREATIONS[kind])
     with pytest.raises(errors.Transient):
         await subject.create(kind)
-    assert want.key not in subject.inventory, "nobody knows whether it is there"
-    await subject.settle(want.key)
-    assert subject.inventory[want.key].owner == subject.identity(want.key).owner
-    again = Desired((replace(want, needs=frozenset()),))
+    assert resource.key not in subject.inventory, "nobody knows whether it is there"
+    await subject.resolve_unknown(resource.key)
+    assert subject.inventory[resource.key].owner == subject.owner(resource.key).owner
+    again = DesiredState((replace(resource, needs=frozenset()),))
     assert not [step for step in plan(again, subject.inventory) if isinstance(step, Create)]
-    assert list(await subject.world.observed(kind)) == [want.key]
+    assert list(await subject.cloud.listed(kind)) == [resource.key]
 
 
-@pytest.mark.parametrize("kind", list(DELETIONS))
-async def test_what_was_deleted_although_the_answer_was_lost_is_found_to_be_gone(subject: Subject, kind: Kind) -> None:
-    want = await subject.world.prepare(kind)
-    await subject.world.make(want)
+@pytest.mark.parametrize("kind", DELETIONS, ids=str)
+async def test_what_was_deleted_although_the_answer_was_lost_is_found_to_be_gone(
+    subject: Subject, kind: ResourceKind
+) -> None:
+    resource = await subject.cloud.prepare(kind)
+    await subject.cloud.make(resource)
     await subject.refresh()
     subject.lose_answer(*DELETIONS[kind])
     with pytest.raises(errors.Transient):
-        await subject.account.take(Delete(subject.inventory[want.key]), subject.identity(want.key))
-    await subject.settle(want.key)
-    assert want.key not in subject.inventory
+        await subject.account.execute(Delete(subject.inventory[resource.key]), subject.owner(resource.key))
+    await subject.resolve_unknown(resource.key)
+    assert resource.key not in subject.inventory
 
 
-async def test_what_could_not_be_looked_at_stays_suspect(subject: Subject) -> None:
-    key = subject.world.key(Kind.MODEL)
+async def test_an_outcome_that_could_not_be_resolved_stays_unknown(subject: Subject) -> None:
+    key = subject.cloud.key(MODEL)
     subject.lose_answer("sagemaker", "CreateModel")
     subject.lose_answer("sagemaker", "DescribeModel")
     with pytest.raises(errors.Transient):
-        await subject.create(Kind.MODEL)
+        await subject.create(MODEL)
     with pytest.raises(errors.Transient):
-        await subject.settle(key)
-    await subject.settle(key)
+        await subject.resolve_unknown(key)
+    await subject.resolve_unknown(key)
     assert key in subject.inventory
     subject.reset_meter()
-    await subject.settle(key)
+    await subject.resolve_unknown(key)
     assert subject.counted() == {}, "what is certain is not looked at again"
 
 
-async def test_only_the_owners_own_suspects_are_looked_at(subject: Subject) -> None:
+async def test_only_the_owners_own_unknown_outcomes_are_resolved(subject: Subject) -> None:
     subject.lose_answer("sagemaker", "CreateModel")
     with pytest.raises(errors.Transient):
-        await subject.create(Kind.MODEL)
+        await subject.create(MODEL)
     subject.reset_meter()
-    await subject.account.settle("another")
+    await subject.account.resolve_unknown("another")
     assert subject.counted() == {}
 
 
-async def test_a_refused_creation_makes_suspects_of_what_it_needs(subject: Subject) -> None:
-    want = await subject.prepare(Kind.ENDPOINT_CONFIG)
-    model = subject.world.wants[Kind.MODEL]
-    subject.world.clients.sagemaker.delete_model(ModelName=model.key.name)  # by hand, after the list
+async def test_a_refused_creation_makes_its_dependencies_unknown(subject: Subject) -> None:
+    resource = await subject.prepare(ENDPOINT_CONFIG)
+    model = subject.cloud.resources[MODEL]
+    subject.cloud.clients.sagemaker.delete_model(ModelName=model.key.name)  # by hand, after the list
     with pytest.raises(errors.NotFound):
-        await subject.account.take(Create(replace(want, needs=frozenset({model.key}))), subject.identity(want.key))
-    await subject.settle(want.key)
+        await subject.account.execute(
+            Create(replace(resource, needs=frozenset({model.key}))), subject.owner(resource.key)
+        )
+    await subject.resolve_unknown(resource.key)
     assert model.key not in subject.inventory
 
 
-TAKEN = [Kind.LOG_GROUP, Kind.MODEL, Kind.ENDPOINT_CONFIG, Kind.ENDPOINT, Kind.FUNCTION]
+TAKEN = [LOG_GROUP, MODEL, ENDPOINT_CONFIG, ENDPOINT, FUNCTION]
 MUTATIONS = ("Create", "Delete", "Put", "Update", "Tag", "Untag")
 
 
-async def foreign(subject: Subject, kind: Kind) -> Want:
+async def foreign(subject: Subject, kind: ResourceKind) -> DesiredResource:
     """The name is taken by something with the tags of somebody else."""
-    want = await subject.prepare(kind)
-    stranger = World(subject.world.aws, subject.world.clients, subject.world.calls, subject.world.scope)
-    stranger.known = subject.world.known
-    assert not isinstance(want.spec, IntegrationSpec | RouteSpec), "these have no tags"
-    await stranger.make(replace(want, spec=replace(want.spec, tags=(("Owner", "somebody else"),))))
-    return want
+    resource = await subject.prepare(kind)
+    stranger = Cloud(subject.cloud.aws, subject.cloud.clients, subject.cloud.calls, subject.cloud.scope)
+    stranger.known = subject.cloud.known
+    assert not isinstance(resource.spec, IntegrationSpec | RouteSpec), "these have no tags"
+    await stranger.make(with_spec(resource, tags=(("Owner", "somebody else"),)))
+    return resource
 
 
-@pytest.mark.parametrize("kind", TAKEN)
-async def test_a_name_that_somebody_else_took_is_a_conflict_and_is_not_touched(subject: Subject, kind: Kind) -> None:
-    want = await foreign(subject, kind)
+@pytest.mark.parametrize("kind", TAKEN, ids=str)
+async def test_a_name_that_somebody_else_took_is_a_conflict_and_is_not_touched(
+    subject: Subject, kind: ResourceKind
+) -> None:
+    resource = await foreign(subject, kind)
     subject.reset_meter()
-    with pytest.raises(errors.NameConflict, match="does not belong to this object"):
+    with pytest.raises(errors.NameConflict, match="exists without the tags of this object"):
         await subject.create(kind)
     creation = CREATIONS[kind][1]
     assert [name for name in subject.counted() if name.startswith(MUTATIONS)] == [creation]
-    found = await subject.world.observed(kind)
-    assert dict(await subject.world.components[kind].tags(subject.world.calls, found[want.key]) or {}) == {
+    found = await subject.cloud.listed(kind)
+    assert dict(await subject.cloud.components[kind].tags(subject.cloud.calls, found[resource.key]) or {}) == {
         "Owner": "somebody else"
     }
 
 
-@pytest.mark.parametrize("kind", [*TAKEN, Kind.ALARM, Kind.HTTP_API])
+@pytest.mark.parametrize("kind", [*TAKEN, ALARM, HTTP_API], ids=str)
 async def test_what_carries_our_name_and_not_our_tags_is_neither_changed_nor_deleted(
-    subject: Subject, kind: Kind
+    subject: Subject, kind: ResourceKind
 ) -> None:
-    want = await foreign(subject, kind)
+    resource = await foreign(subject, kind)
     await subject.refresh()
-    have = subject.inventory[want.key]
-    assert have.owner == subject.identity(want.key).owner, "by its name it would be ours"
+    observed = subject.inventory[resource.key]
+    assert observed.owner == subject.owner(resource.key).owner, "by its name it would be ours"
     subject.reset_meter()
-    for step in (Update(want, have), Delete(have)):
+    for step in (Update(resource, observed), Delete(observed)):
         with pytest.raises(errors.NameConflict):
-            await subject.account.take(step, subject.identity(want.key))
+            await subject.account.execute(step, subject.owner(resource.key))
     assert not [name for name in subject.counted() if name.startswith(MUTATIONS)]
 
 
-@pytest.mark.parametrize("kind", TAKEN)
-async def test_what_an_earlier_attempt_of_ours_made_is_adopted(subject: Subject, kind: Kind) -> None:
-    want = await subject.prepare(kind)
-    await subject.world.make(want)
+@pytest.mark.parametrize("kind", TAKEN, ids=str)
+async def test_what_an_earlier_attempt_of_ours_made_is_adopted(subject: Subject, kind: ResourceKind) -> None:
+    resource = await subject.prepare(kind)
+    await subject.cloud.make(resource)
     await subject.create(kind)
-    assert subject.inventory[want.key].matches(want)
+    assert subject.inventory[resource.key].matches(resource)
 
 
 async def test_a_log_group_that_a_service_made_again_is_the_objects_by_its_name(subject: Subject) -> None:
-    logs, want = subject.world.clients.logs, subject.world.wants[Kind.LOG_GROUP]
-    logs.create_log_group(logGroupName=want.key.name)
-    await subject.create(Kind.LOG_GROUP)
+    logs, resource = subject.cloud.clients.logs, subject.cloud.resources[LOG_GROUP]
+    logs.create_log_group(logGroupName=resource.key.name)
+    await subject.create(LOG_GROUP)
     await subject.refresh()
-    await subject.account.take(Delete(subject.inventory[want.key]), subject.identity(want.key))
-    assert await subject.world.observed(Kind.LOG_GROUP) == {}
+    await subject.account.execute(Delete(subject.inventory[resource.key]), subject.owner(resource.key))
+    assert await subject.cloud.listed(LOG_GROUP) == {}
 
-    logs.create_log_group(logGroupName=want.key.name, tags={"team": "somebody else's"})
+    logs.create_log_group(logGroupName=resource.key.name, tags={"team": "somebody else's"})
     with pytest.raises(errors.NameConflict):
-        await subject.create(Kind.LOG_GROUP)
+        await subject.create(LOG_GROUP)
 
 
 async def test_a_path_that_leads_elsewhere_is_a_conflict(subject: Subject) -> None:
-    await subject.prepare(Kind.ROUTE)
-    gateway, api = subject.world.clients.apigateway, subject.world.have(Kind.HTTP_API)
+    await subject.prepare(ROUTE)
+    gateway, api = subject.cloud.clients.apigateway, subject.cloud.observed(HTTP_API)
     site: Any = {"IntegrationType": "HTTP_PROXY", "IntegrationUri": "https://example.com/", "IntegrationMethod": "GET"}
     made = gateway.create_integration(ApiId=api.id, PayloadFormatVersion="1.0", **site)
     gateway.create_route(ApiId=api.id, RouteKey="ANY /pr-42", Target=f"integrations/{made['IntegrationId']}")
-    subject.world.known |= await subject.world.observed(Kind.INTEGRATION)
+    subject.cloud.known |= await subject.cloud.listed(INTEGRATION)
     refuse_twins(subject)
     with pytest.raises(errors.NameConflict):
-        await subject.create(Kind.ROUTE)
-    [route] = (await subject.world.observed(Kind.ROUTE)).values()
+        await subject.create(ROUTE)
+    [route] = (await subject.cloud.listed(ROUTE)).values()
     assert isinstance(route.spec, RouteSpec)
     assert "example.com" in str(route.spec.integration)
 
 
+async def test_what_something_still_refers_to_is_busy_with_the_words_of_aws(subject: Subject) -> None:
+    """And so is tried again at growing intervals, not as a name that is taken."""
+    await subject.prepare(INTEGRATION)
+    await subject.create(INTEGRATION)
+    refused = FaultError(code="ConflictException", message="Cannot delete Integration referenced by Route", status=409)
+    subject.cloud.aws.control.add_faults(Fault(service="apigatewayv2", operation="DeleteIntegration", error=refused))
+    integration = subject.inventory[subject.cloud.resources[INTEGRATION].key]
+    with pytest.raises(errors.InProgress, match="referenced by Route") as caught:
+        await subject.account.execute(Delete(integration), subject.owner(integration.key))
+    assert caught.value.described.endswith("(ConflictException): the operator tries again")
+
+
 async def test_a_path_that_leads_to_nothing_is_nobodys_and_taken_over(subject: Subject) -> None:
-    await subject.prepare(Kind.ROUTE)
-    gateway, api = subject.world.clients.apigateway, subject.world.have(Kind.HTTP_API)
+    await subject.prepare(ROUTE)
+    gateway, api = subject.cloud.clients.apigateway, subject.cloud.observed(HTTP_API)
     gateway.create_route(ApiId=api.id, RouteKey="ANY /pr-42", Target="integrations/gone")
     refuse_twins(subject)
-    await subject.create(Kind.ROUTE)
-    want = subject.world.wants[Kind.ROUTE]
-    await subject.account.take(Update(want, subject.inventory[want.key]), subject.identity(want.key))
-    [route] = (await subject.world.observed(Kind.ROUTE)).values()
-    assert route.spec == want.spec
+    await subject.create(ROUTE)
+    resource = subject.cloud.resources[ROUTE]
+    await subject.account.execute(Update(resource, subject.inventory[resource.key]), subject.owner(resource.key))
+    [route] = (await subject.cloud.listed(ROUTE)).values()
+    assert route.spec == resource.spec
+
+
+async def test_a_path_that_seemed_to_lead_to_nothing_is_looked_at_again_before_it_is_taken_over(
+    subject: Subject,
+) -> None:
+    """Another operator made integration and route between our lists of integrations and of routes."""
+    resource = await subject.cloud.prepare(ROUTE)
+    await subject.cloud.make(resource)
+    await subject.refresh()
+    made = subject.inventory[resource.key]
+    assert isinstance(resource.spec, RouteSpec)
+    subject.account.inventory.put(replace(made, spec=replace(resource.spec, integration=None), owner=None))
+    dangling = subject.inventory[resource.key]
+    mine = replace(resource, spec=replace(resource.spec, integration=Key(INTEGRATION, "eep-c1-another-aaaaaaaaaa")))
+    for step in (Update(mine, dangling), Delete(dangling)):
+        with pytest.raises(errors.InProgress, match="still belongs to another object"):
+            await subject.account.execute(step, Owner("another", "uid-2"))
+    assert subject.inventory[resource.key] == made
+    [route] = (await subject.cloud.listed(ROUTE)).values()
+    assert route == made
 
 
 def refuse_twins(subject: Subject) -> None:
     """The emulator would make a twin of the route; AWS refuses so."""
     taken = FaultError(code="ConflictException", message="Route with key ANY /pr-42 already exists", status=409)
-    subject.world.aws.control.add_faults(Fault(service="apigatewayv2", operation="CreateRoute", error=taken))
+    subject.cloud.aws.control.add_faults(Fault(service="apigatewayv2", operation="CreateRoute", error=taken))
 
 
 async def test_a_path_that_another_object_still_has_is_waited_for_without_a_call(subject: Subject) -> None:
-    want = await subject.world.prepare(Kind.ROUTE)
-    await subject.world.make(want)
+    resource = await subject.cloud.prepare(ROUTE)
+    await subject.cloud.make(resource)
     await subject.refresh()
-    assert isinstance(want.spec, RouteSpec)
+    assert isinstance(resource.spec, RouteSpec)
     subject.reset_meter()
-    with pytest.raises(errors.InProgress, match="still another object's"):
-        await subject.account.take(Create(want), Identity("another", "uid-2"))
+    with pytest.raises(errors.InProgress, match="still belongs to another object"):
+        await subject.account.execute(Create(resource), Owner("another", "uid-2"))
     assert subject.counted() == {}
 
 
-async def test_whose_a_thing_is_is_asked_once_and_never_of_what_we_made(subject: Subject) -> None:
-    want = await subject.prepare(Kind.LOG_GROUP)
-    await subject.create(Kind.LOG_GROUP)
-    longer = replace(want, spec=LogGroupSpec(30, subject.world.tags))
+async def test_ownership_is_verified_once_and_never_for_own_creations(subject: Subject) -> None:
+    resource = await subject.prepare(LOG_GROUP)
+    await subject.create(LOG_GROUP)
+    longer = replace(resource, spec=LogGroupSpec(30, subject.cloud.tags))
     subject.reset_meter()
-    for wanted in (want, longer):
-        await subject.account.take(Update(wanted, subject.inventory[want.key]), subject.identity(want.key))
+    for wanted in (resource, longer):
+        await subject.account.execute(Update(wanted, subject.inventory[resource.key]), subject.owner(resource.key))
     assert subject.counted() == {"PutRetentionPolicy": 2}
 
-    other = Subject(subject.world)  # after a restart
+    other = Subject(subject.cloud)  # after a restart
     await other.refresh()
     other.reset_meter()
-    for wanted in (want, longer):
-        await other.account.take(Update(wanted, other.inventory[want.key]), other.identity(want.key))
-    assert other.counted() == {"ListTagsForResource": 1, "PutRetentionPolicy": 2}
+    for wanted in (resource, longer):
+        await other.account.execute(Update(wanted, other.inventory[resource.key]), other.owner(resource.key))
+    assert other.counted() == {"GetResources": 1, "PutRetentionPolicy": 2}
 
 
 async def test_what_was_deleted_and_made_anew_by_somebody_else_is_asked_about_again(subject: Subject) -> None:
-    want = await subject.prepare(Kind.LOG_GROUP)
-    await subject.create(Kind.LOG_GROUP)
-    await subject.account.take(Delete(subject.inventory[want.key]), subject.identity(want.key))
-    assert want.key not in subject.inventory
-    subject.world.clients.logs.create_log_group(logGroupName=want.key.name, tags={"team": "other"})
+    resource = await subject.prepare(LOG_GROUP)
+    await subject.create(LOG_GROUP)
+    await subject.account.execute(Delete(subject.inventory[resource.key]), subject.owner(resource.key))
+    assert resource.key not in subject.inventory
+    subject.cloud.clients.logs.create_log_group(logGroupName=resource.key.name, tags={"team": "other"})
     await subject.refresh()
     with pytest.raises(errors.NameConflict):
-        await subject.account.take(Delete(subject.inventory[want.key]), subject.identity(want.key))
+        await subject.account.execute(Delete(subject.inventory[resource.key]), subject.owner(resource.key))
 
 
 async def test_all_of_an_object_is_made_and_taken_away_by_plans_alone(subject: Subject) -> None:
-    wants = tuple(subject.world.wants.values())
-    needs = {want.key: frozenset(before.key for before in wants[:number]) for number, want in enumerate(wants)}
-    everything = Desired(tuple(replace(want, needs=needs[want.key]) for want in wants))
+    resources = tuple(subject.cloud.resources.values())
+    needs = {
+        resource.key: frozenset(before.key for before in resources[:number])
+        for number, resource in enumerate(resources)
+    }
+    everything = DesiredState(tuple(replace(resource, needs=needs[resource.key]) for resource in resources))
     await subject.refresh()
 
-    async def converged(desired: Desired) -> bool:
-        await subject.account.refresh((Kind.ENDPOINT,), since=time.monotonic())
+    async def converged(desired: DesiredState) -> bool:
+        await subject.account.refresh((ENDPOINT,), since=time.monotonic())
         steps = plan(desired, subject.inventory)
-        await asyncio.gather(*(subject.account.take(step, subject.identity(step.key)) for step in steps))
+        await asyncio.gather(*(subject.account.execute(step, subject.owner(step.key)) for step in steps))
         return not steps and not subject.account.is_in_flight()
 
     async def is_made() -> bool:
-        return await converged(everything) and len(subject.inventory) == len(wants)
+        return await converged(everything) and len(subject.inventory) == len(resources)
 
     async def is_gone() -> bool:
-        return await converged(Desired()) and not subject.inventory
+        return await converged(DesiredState()) and not subject.inventory
 
     await eventually(is_made, "everything is there")
     assert all(
-        want.spec == subject.inventory[want.key].spec or want.key.kind in {Kind.MODEL, Kind.ENDPOINT_CONFIG}
-        for want in wants
+        resource.spec == subject.inventory[resource.key].spec or resource.key.kind in {MODEL, ENDPOINT_CONFIG}
+        for resource in resources
     )
     await eventually(is_gone, "everything is gone")
-    for kind in Kind:
-        assert await subject.world.observed(kind) == {}, kind
+    for kind in KINDS:
+        assert await subject.cloud.listed(kind) == {}, kind
 
 
 async def test_an_account_is_in_flight_while_an_endpoint_changes(subject: Subject) -> None:
-    await subject.prepare(Kind.ENDPOINT)
+    await subject.prepare(ENDPOINT)
     assert not subject.account.is_in_flight()
-    await subject.create(Kind.ENDPOINT)
+    await subject.create(ENDPOINT)
     assert subject.account.is_in_flight()
 
     async def rests() -> bool:
-        await subject.account.refresh((Kind.ENDPOINT,), since=time.monotonic())
+        await subject.account.refresh((ENDPOINT,), since=time.monotonic())
         return not subject.account.is_in_flight()
 
     await eventually(rests, "the endpoint rests")
-    assert subject.woken.count(subject.world.names.owner) >= 1
-    assert subject.inventory[subject.world.key(Kind.ENDPOINT)].phase is Phase.READY
+    assert subject.enqueued.count(subject.cloud.names.owner) >= 1
+    assert subject.inventory[subject.cloud.key(ENDPOINT)].phase is Phase.READY
 
 
 async def test_callers_share_one_list_of_each_kind(subject: Subject) -> None:
-    await subject.prepare(Kind.ROUTE)
+    await subject.prepare(ROUTE)
     subject.reset_meter()
     now = time.monotonic()
     await asyncio.gather(*(subject.account.refresh(subject.account.kinds, since=now) for _ in range(20)))
@@ -356,30 +414,48 @@ async def test_callers_share_one_list_of_each_kind(subject: Subject) -> None:
 
 
 async def test_a_list_that_began_too_early_is_waited_out_and_followed_by_one_more_for_all(subject: Subject) -> None:
-    subject.world.aws.control.add_faults(Fault(service="sagemaker", operation="ListModels", delay_seconds=0.2, times=1))
-    early = asyncio.create_task(subject.account.refresh((Kind.MODEL,), since=time.monotonic()))
-    await subject.world.fault_has_struck()
+    subject.cloud.aws.control.add_faults(Fault(service="sagemaker", operation="ListModels", held=True, times=1))
+    early = asyncio.create_task(subject.account.refresh((MODEL,), since=time.monotonic()))
+    await subject.cloud.fault_has_struck()
     later = time.monotonic()
-    await asyncio.gather(early, *(subject.account.refresh((Kind.MODEL,), since=later) for _ in range(10)))
+    others = [asyncio.create_task(subject.account.refresh((MODEL,), since=later)) for _ in range(10)]
+    await asyncio.sleep(0)
+    subject.cloud.aws.control.clear_faults()
+    await asyncio.gather(early, *others)
     assert subject.counted() == {"ListModels": 2}
-    listed = subject.account.inventory.listed_at(Kind.MODEL)
+    listed = subject.account.inventory.listed_at(MODEL)
     assert listed is not None
     assert listed >= later
 
 
+async def test_a_poll_that_began_too_early_is_followed_by_one_more_for_all_and_a_list_of_all_serves_polls_too(
+    subject: Subject,
+) -> None:
+    subject.cloud.aws.control.add_faults(Fault(service="sagemaker", operation="ListEndpoints", held=True, times=1))
+    early = asyncio.create_task(subject.account.poll(since=time.monotonic()))
+    await subject.cloud.fault_has_struck()
+    later = time.monotonic()
+    others = [asyncio.create_task(subject.account.poll(since=later)) for _ in range(10)]
+    others.append(asyncio.create_task(subject.account.refresh((ENDPOINT,), since=later)))
+    await asyncio.sleep(0)
+    subject.cloud.aws.control.clear_faults()
+    await asyncio.gather(early, *others)
+    assert subject.counted() == {"ListEndpoints": 2}
+
+
 async def test_a_list_that_fails_fails_for_all_and_leaves_what_is_known(subject: Subject) -> None:
-    await subject.prepare(Kind.ENDPOINT_CONFIG)
+    await subject.prepare(ENDPOINT_CONFIG)
     before = subject.inventory
     assert before
     failing = Fault(service="sagemaker", operation="ListModels", error=FaultError(code="InternalFailure", status=500))
-    subject.world.aws.control.add_faults(failing)
+    subject.cloud.aws.control.add_faults(failing)
     now = time.monotonic()
     results = await asyncio.gather(
-        *(subject.account.refresh((Kind.MODEL,), since=now) for _ in range(3)), return_exceptions=True
+        *(subject.account.refresh((MODEL,), since=now) for _ in range(3)), return_exceptions=True
     )
     assert [type(result) for result in results] == [errors.Transient] * 3
     assert subject.counted()["ListModels"] >= 1
     assert subject.inventory == before
-    subject.world.aws.control.clear_faults()
+    subject.cloud.aws.control.clear_faults()
     await subject.refresh()
     assert subject.inventory == before

@@ -5,20 +5,22 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
-from tests.aws.conftest import CLUSTER
+from tests.aws.cloud import Cloud
 from tests.aws.connectors import HOME, Same
-from tests.aws.world import World
-from tests.core.objects import endpoint_class
+from tests.engine.objects import make_class
+from tests.fixtures.aws import CLUSTER
 
+from eep_platform.aws.faults import Fault, FaultError
 from ephemeral_endpoints.aws.account import Account
 from ephemeral_endpoints.aws.accounts import Accounts
 from ephemeral_endpoints.aws.calls import Calls
-from ephemeral_endpoints.aws.clients import Access, Role, Sessions
+from ephemeral_endpoints.aws.clients import Access, Clients, Role, Sessions
 from ephemeral_endpoints.aws.freshness import take_snapshots
 from ephemeral_endpoints.aws.limits import Limiter
-from ephemeral_endpoints.core import errors
-from ephemeral_endpoints.core.resources import Kind
-from ephemeral_endpoints.local.aws.faults import Fault, FaultError
+from ephemeral_endpoints.engine import errors
+from ephemeral_endpoints.features.monitoring.specs import ALARM, LOG_GROUP
+from ephemeral_endpoints.features.registry import components
+from ephemeral_endpoints.features.serving.specs import ENDPOINT
 
 OTHER = "111111111111"
 ROLE = Role(f"arn:aws:iam::{OTHER}:role/operator")
@@ -27,7 +29,7 @@ MINE = Access(HOME.account, HOME.region, Role(f"arn:aws:iam::{HOME.account}:role
 ALSO_MINE = Access(HOME.account, HOME.region, Role(f"arn:aws:iam::{HOME.account}:role/two"))
 DENIED = FaultError(code="AccessDenied", message="no", status=403)
 
-pytestmark = pytest.mark.usefixtures("world")
+pytestmark = pytest.mark.usefixtures("cloud")
 
 
 @dataclass
@@ -36,6 +38,23 @@ class Clock:
 
     def __call__(self) -> float:
         return self.now
+
+
+@dataclass
+class NearAndFar:
+    """Leads to the embedded account by the same clients every time, and by ``ROLE`` elsewhere."""
+
+    near: Same
+    far: Sessions
+
+    def connect(self, region: str, role: Role | None) -> Clients:
+        return self.far.connect(region, role) if role == ROLE else self.near.connect(region, role)
+
+    def forget(self, clients: Clients) -> None:
+        if clients is self.near.clients:
+            self.near.forget(clients)
+        else:
+            self.far.forget(clients)
 
 
 @dataclass
@@ -49,7 +68,12 @@ class Ways:
 
     def __post_init__(self) -> None:
         self.accounts = Accounts(
-            CLUSTER, connector=self.sessions, calls=self._calls, clock=self.clock, on_change=lambda _: None
+            CLUSTER,
+            connector=self.sessions,
+            calls=self._calls,
+            components=components,
+            clock=self.clock,
+            on_change=lambda _: None,
         )
 
     def _calls(self, access: Access) -> Calls:
@@ -63,49 +87,85 @@ def ways(calls: Calls) -> Ways:
 
 
 @pytest.fixture
-def same(world: World) -> Same:
-    return Same(world.clients)
+def same(cloud: Cloud) -> Same:
+    return Same(cloud.clients)
 
 
 @pytest.fixture
 def accounts(same: Same, calls: Calls) -> Accounts:
-    return Accounts(CLUSTER, connector=same, calls=lambda _: calls, clock=time.monotonic, on_change=lambda _: None)
+    return Accounts(
+        CLUSTER,
+        connector=same,
+        calls=lambda _: calls,
+        components=components,
+        clock=time.monotonic,
+        on_change=lambda _: None,
+    )
 
 
 async def test_an_account_is_connected_once_for_all_and_complete_when_it_is_handed_out(
-    world: World, accounts: Accounts, same: Same
+    cloud: Cloud, accounts: Accounts, same: Same
 ) -> None:
-    await world.make(world.wants[Kind.ALARM])
-    world.aws.control.reset_meter()
+    await cloud.make(cloud.resources[ALARM])
+    cloud.aws.control.reset_meter()
     found = await asyncio.gather(*(accounts.by(HOME) for _ in range(5)))
     assert same.connected == [("us-east-1", None)]
-    assert world.aws.control.calls()["sts"] == {"GetCallerIdentity": 1}
-    assert world.aws.control.calls()["sagemaker"]["ListEndpoints"] == 1
+    assert cloud.aws.control.calls()["sts"] == {"GetCallerIdentity": 1}
+    assert cloud.aws.control.calls()["sagemaker"]["ListEndpoints"] == 1
     assert {id(account) for account in found} == {id(accounts.connected[0])}
-    assert found[0].scope == world.scope
-    assert world.key(Kind.ALARM) in found[0].inventory.all
+    assert found[0].scope == cloud.scope
+    assert cloud.key(ALARM) in found[0].inventory.all
 
 
 async def test_an_account_that_cannot_be_listed_is_not_handed_out_and_all_who_wait_share_the_attempt(
-    world: World, accounts: Accounts, same: Same
+    cloud: Cloud, accounts: Accounts, same: Same
 ) -> None:
     denied = FaultError(code="AccessDeniedException", status=400)
-    world.aws.control.add_faults(Fault(service="logs", operation="DescribeLogGroups", error=denied))
+    cloud.aws.control.add_faults(Fault(service="logs", operation="DescribeLogGroups", error=denied))
     results = await asyncio.gather(*(accounts.by(HOME) for _ in range(5)), return_exceptions=True)
     assert [type(each) for each in results] == [errors.Denied] * 5
     assert len(same.connected) == 1
     assert not accounts.connected
-    world.aws.control.clear_faults()
+    cloud.aws.control.clear_faults()
     account = await accounts.by(HOME)
     assert list(accounts.connected) == [account]
 
 
-async def test_who_gives_up_waiting_does_not_end_it_for_the_others(world: World, accounts: Accounts) -> None:
-    world.aws.control.add_faults(Fault(service="sts", delay_seconds=0.2, times=1))
+async def test_owners_are_reported_once_an_account_that_could_not_be_listed_can(
+    cloud: Cloud, same: Same, calls: Calls
+) -> None:
+    reported: list[str] = []
+    accounts = Accounts(
+        CLUSTER,
+        connector=same,
+        calls=lambda _: calls,
+        components=components,
+        clock=time.monotonic,
+        on_change=reported.append,
+    )
+    await cloud.make(cloud.resources[ALARM])
+    denied = FaultError(code="AccessDeniedException", status=400)
+    cloud.aws.control.add_faults(Fault(service="logs", operation="DescribeLogGroups", error=denied))
+    with pytest.raises(errors.Denied):
+        await accounts.by(HOME)
+    assert reported == []
+    cloud.aws.control.clear_faults()
+    account = await accounts.by(HOME)
+    assert sorted(reported) == sorted(account.inventory.owners()), "their next attempts may be minutes away"
+    accounts.forget(account)
+    reported.clear()
+    await accounts.by(HOME)
+    assert reported == [], "nobody waits"
+
+
+async def test_a_cancelled_waiter_does_not_cancel_the_others(cloud: Cloud, accounts: Accounts) -> None:
+    cloud.aws.control.add_faults(Fault(service="sts", held=True, times=1))
     impatient, patient = (asyncio.create_task(accounts.by(HOME)) for _ in range(2))
-    await world.fault_has_struck()
+    await cloud.fault_has_struck()
     impatient.cancel()
-    assert (await patient).scope == world.scope
+    await asyncio.wait([impatient])
+    cloud.aws.control.clear_faults()
+    assert (await patient).scope == cloud.scope
 
 
 async def test_a_forgotten_account_is_connected_anew_and_keeps_its_rate_limits(accounts: Accounts, same: Same) -> None:
@@ -119,49 +179,49 @@ async def test_a_forgotten_account_is_connected_anew_and_keeps_its_rate_limits(a
     assert len(same.connected) == 2
 
 
-async def test_credentials_that_do_not_work_are_not_kept(world: World, accounts: Accounts, same: Same) -> None:
+async def test_credentials_that_do_not_work_are_not_kept(cloud: Cloud, accounts: Accounts, same: Same) -> None:
     expired = FaultError(code="ExpiredToken", status=403)
-    world.aws.control.add_faults(Fault(service="sts", error=expired, times=1))
+    cloud.aws.control.add_faults(Fault(service="sts", error=expired, times=1))
     with pytest.raises(errors.Unauthenticated):
         await accounts.by(HOME)
     assert same.forgotten == 1
 
 
-async def test_a_class_works_in_the_account_of_its_role_and_nowhere_else(world: World, ways: Ways) -> None:
-    await world.make(world.wants[Kind.LOG_GROUP])
+async def test_a_class_works_in_the_account_of_its_role_and_nowhere_else(cloud: Cloud, ways: Ways) -> None:
+    await cloud.make(cloud.resources[LOG_GROUP])
     roles = dict.fromkeys(("executionRoleArn", "forwarderRoleArn", "invokeRoleArn"), f"arn:aws:iam::{OTHER}:role/any")
-    far = await ways.accounts.of(endpoint_class({"spec": {**roles, "assumeRole": {"roleArn": ROLE.arn}}}))
+    far = await ways.accounts.of(make_class({"spec": {**roles, "assumeRole": {"roleArn": ROLE.arn}}}))
     assert far.scope.account_id == OTHER
-    assert world.key(Kind.LOG_GROUP) not in far.inventory.all, "what the operator's own account has is not seen there"
+    assert cloud.key(LOG_GROUP) not in far.inventory.all, "what the operator's own account has is not seen there"
     home = await ways.accounts.by(HOME)
-    assert world.key(Kind.LOG_GROUP) in home.inventory.all
+    assert cloud.key(LOG_GROUP) in home.inventory.all
     assert far.calls.limiter is not home.calls.limiter
     assert ways.asked == [FAR, HOME]
 
 
 async def test_credentials_of_another_account_than_the_class_names_are_refused_before_anything_is_looked_at(
-    world: World, ways: Ways
+    cloud: Cloud, ways: Ways
 ) -> None:
     with pytest.raises(errors.WrongAccount) as caught:
         await ways.accounts.by(Access(OTHER, "us-east-1"))
-    told = str(caught.value)
-    assert f"the credentials are of account {HOME.account}" in told
-    assert f"the roles of the class of {OTHER}" in told
-    assert "spec.assumeRole" in told
-    assert caught.value.final
-    assert world.aws.control.calls() == {"sts": {"GetCallerIdentity": 1}}
+    reported = str(caught.value)
+    assert f"the credentials belong to account {HOME.account}" in reported
+    assert f"the class's roles to {OTHER}" in reported
+    assert "spec.assumeRole" in reported
+    assert caught.value.terminal
+    assert cloud.aws.control.calls() == {"sts": {"GetCallerIdentity": 1}}
     assert ways.accounts.connected == ()
 
 
-async def test_a_role_that_may_not_be_assumed_concerns_only_the_classes_that_name_it(world: World, ways: Ways) -> None:
-    world.aws.control.add_faults(Fault(service="sts", operation="AssumeRole", error=DENIED))
+async def test_a_role_that_may_not_be_assumed_concerns_only_the_classes_that_name_it(cloud: Cloud, ways: Ways) -> None:
+    cloud.aws.control.add_faults(Fault(service="sts", operation="AssumeRole", error=DENIED))
     far, home = await asyncio.gather(ways.accounts.by(FAR), ways.accounts.by(HOME), return_exceptions=True)
     assert isinstance(far, errors.Denied)
     assert "AssumeRole" in str(far)
     assert isinstance(home, Account)
 
 
-async def test_an_account_that_does_not_answer_delays_no_other(world: World, ways: Ways) -> None:
+async def test_an_account_that_does_not_answer_delays_no_other(cloud: Cloud, ways: Ways) -> None:
     far, home = await ways.accounts.by(FAR), await ways.accounts.by(HOME)
     hanging: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
@@ -181,9 +241,9 @@ async def test_an_account_that_does_not_answer_delays_no_other(world: World, way
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(far, "refresh", hang)
         with pytest.raises(asyncio.CancelledError):
-            await asyncio.wait_for(take_snapshots(ways.accounts, 0, time.monotonic, sleep), 20)
+            await asyncio.wait_for(take_snapshots(ways.accounts, 0, time.monotonic, sleep), 60)
     assert home.seen_at > before
-    assert world.aws.control.calls()["lambda"]["ListFunctions"] == 3, "one each to connect, and the round of the other"
+    assert cloud.aws.control.calls()["lambda"]["ListFunctions"] == 3, "one each to connect, and the round of the other"
 
 
 async def test_two_roles_of_one_account_share_its_rate_limits_and_nothing_else(ways: Ways) -> None:
@@ -207,34 +267,41 @@ async def test_two_roles_of_one_account_share_its_rate_limits_and_nothing_else(w
 async def test_a_connection_that_no_class_uses_is_given_up_for_another_to_the_same_place(
     same: Same, calls: Calls, used: set[Access], left: set[Access], reason: str
 ) -> None:
-    accounts = Accounts(CLUSTER, connector=same, calls=lambda _: calls, clock=time.monotonic, on_change=lambda _: None)
+    accounts = Accounts(
+        CLUSTER,
+        connector=NearAndFar(same, Sessions(connections=1)),
+        calls=lambda _: calls,
+        components=components,
+        clock=time.monotonic,
+        on_change=lambda _: None,
+    )
     connected = {access: await accounts.by(access) for access in (MINE, ALSO_MINE)}
     if FAR in used:
-        real = Sessions(connections=1)
-        accounts._connector = real
         connected[FAR] = await accounts.by(FAR)
     accounts.keep_only(used)
     assert set(accounts.connected) == {connected[access] for access in left}, reason
 
 
-async def test_the_age_of_what_is_known_grows_while_it_cannot_be_listed(world: World, calls: Calls, same: Same) -> None:
+async def test_the_age_of_what_is_known_grows_while_it_cannot_be_listed(cloud: Cloud, calls: Calls, same: Same) -> None:
     clock = Clock()
-    accounts = Accounts(CLUSTER, connector=same, calls=lambda _: calls, clock=clock, on_change=lambda _: None)
+    accounts = Accounts(
+        CLUSTER, connector=same, calls=lambda _: calls, components=components, clock=clock, on_change=lambda _: None
+    )
     assert accounts.ages() == {}
-    world.aws.control.add_faults(Fault(service="sagemaker", operation="ListModels", error=DENIED))
+    cloud.aws.control.add_faults(Fault(service="sagemaker", operation="ListModels", error=DENIED))
     for _ in range(2):
         with pytest.raises(errors.Denied):
             await accounts.by(HOME)
         clock.now += 10
     assert accounts.ages() == {HOME: 20}, "since the first failure"
 
-    world.aws.control.clear_faults()
+    cloud.aws.control.clear_faults()
     account = await accounts.by(HOME)
     clock.now += 5
     assert accounts.ages() == {HOME: 5}
-    world.aws.control.add_faults(Fault(service="sagemaker", operation="ListModels", error=DENIED))
+    cloud.aws.control.add_faults(Fault(service="sagemaker", operation="ListModels", error=DENIED))
     clock.now += 5
     with pytest.raises(errors.Denied):
         await account.refresh(account.kinds, since=clock.now)
-    await account.refresh((Kind.ENDPOINT,), since=clock.now)
+    await account.refresh((ENDPOINT,), since=clock.now)
     assert accounts.ages() == {HOME: 10}, "one kind that cannot be listed is enough"

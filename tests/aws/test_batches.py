@@ -7,7 +7,7 @@ import pytest
 
 from ephemeral_endpoints.aws.batches import Batches, Fill
 from ephemeral_endpoints.aws.calls import Calls
-from ephemeral_endpoints.core.errors import AwsError, Denied, Invalid, NotFound, Transient
+from ephemeral_endpoints.engine.errors import AwsError, Denied, Invalid, NotFound, Transient
 
 MOST = 3
 
@@ -19,9 +19,9 @@ class Service:
         self.calls: list[list[str]] = []
         self.open = asyncio.Event()
         self.refuses: AwsError | None = None
-        self.batches: Batches[str, str] = Batches(self._send, most=MOST)
+        self.batches: Batches[str, str] = Batches(self.send, most=MOST)
 
-    async def _send(self, _: Calls, fill: Fill[str]) -> Mapping[str, str | AwsError]:
+    async def send(self, _: Calls, fill: Fill[str]) -> Mapping[str, str | AwsError]:
         names = list(fill())
         self.calls.append(names)
         await self.open.wait()
@@ -45,9 +45,7 @@ async def begun() -> None:
         await asyncio.sleep(0)
 
 
-async def test_who_asks_during_a_call_goes_with_the_next_which_takes_no_more_than_it_may(
-    service: Service, calls: Calls
-) -> None:
+async def test_requests_during_a_call_join_the_next_one_up_to_its_limit(service: Service, calls: Calls) -> None:
     asked = service.ask(calls, "a")
     await begun()
     asked += service.ask(calls, "b", "c", "b", "d", "e")
@@ -57,7 +55,9 @@ async def test_who_asks_during_a_call_goes_with_the_next_which_takes_no_more_tha
     assert service.calls == [["a"], ["b", "c", "d"], ["e"]]
 
 
-async def test_who_asks_again_of_what_is_under_way_is_answered_anew(service: Service, calls: Calls) -> None:
+async def test_a_repeated_request_for_a_name_in_a_running_call_gets_a_new_answer(
+    service: Service, calls: Calls
+) -> None:
     asked = service.ask(calls, "a")
     await begun()
     asked += service.ask(calls, "a")
@@ -85,7 +85,7 @@ async def test_a_call_that_fails_fails_for_all_and_the_next_ones_are_made(servic
     assert await asyncio.gather(*service.ask(calls, "a")) == ["A"]
 
 
-async def test_a_mistake_in_the_call_is_told_to_all_who_wait(service: Service, calls: Calls) -> None:
+async def test_an_error_of_the_call_reaches_all_waiting_requests(service: Service, calls: Calls) -> None:
     service.open.set()
     service.batches = Batches(cast("Any", lambda *_: None), most=MOST)
     for each in service.ask(calls, "a", "b"):
@@ -109,7 +109,7 @@ async def test_one_that_is_not_answered_among_others_is_asked_for_alone(service:
     assert service.calls == [["a", "forgotten"], ["forgotten"]]
 
 
-async def test_who_gives_up_takes_nobody_along(service: Service, calls: Calls) -> None:
+async def test_a_cancelled_request_does_not_cancel_others(service: Service, calls: Calls) -> None:
     first, second = service.ask(calls, "a", "b")
     await begun()
     first.cancel()
@@ -117,9 +117,7 @@ async def test_who_gives_up_takes_nobody_along(service: Service, calls: Calls) -
     assert await second == "B"
 
 
-async def test_who_comes_alone_does_not_wait_and_a_burst_goes_by_calls_with_pauses_between(
-    service: Service, calls: Calls
-) -> None:
+async def test_a_single_request_does_not_wait_and_a_burst_is_spread_over_calls(service: Service, calls: Calls) -> None:
     service.open.set()
     over, waited = asyncio.Event(), list[float]()
 
@@ -127,7 +125,7 @@ async def test_who_comes_alone_does_not_wait_and_a_burst_goes_by_calls_with_paus
         waited.append(seconds)
         await over.wait()
 
-    service.batches = Batches(service._send, most=MOST, pause_seconds=0.5)
+    service.batches = Batches(service.send, most=MOST, pause_seconds=0.5)
     patient = replace(calls, sleep=sleep)
     assert await asyncio.gather(*service.ask(patient, "a")) == ["A"]
     asked = service.ask(patient, "b")

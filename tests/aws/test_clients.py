@@ -5,14 +5,25 @@ from typing import Any
 
 import botocore.credentials
 import pytest
+from botocore import UNSIGNED
+from botocore.config import Config
 from botocore.credentials import RefreshableCredentials
-from tests.core.objects import ACCOUNT, endpoint_class
+from tests.engine.objects import ACCOUNT, make_class
 from tests.fixtures.platform import Aws
 
+from eep_platform.aws.faults import Fault, FaultError
 from ephemeral_endpoints.aws.calls import Calls
-from ephemeral_endpoints.aws.clients import ACTIONS, SESSION_NAME, Access, Role, Sessions
-from ephemeral_endpoints.core import errors
-from ephemeral_endpoints.local.aws.faults import Fault, FaultError
+from ephemeral_endpoints.aws.clients import (
+    CONNECT_TIMEOUT_SECONDS,
+    READ_TIMEOUT_SECONDS,
+    SESSION_NAME,
+    STATEMENTS,
+    Access,
+    Role,
+    Sessions,
+)
+from ephemeral_endpoints.engine import errors
+from ephemeral_endpoints.iam.statement import granted
 
 OTHER = "111111111111"
 ROLE = Role(f"arn:aws:iam::{OTHER}:role/operator", "a-shared-word")
@@ -41,7 +52,7 @@ def test_a_role_is_assumed_at_the_first_call_and_once_for_all_its_regions(sessio
         clients.sagemaker.list_models()
     assert calls_of(fresh_aws) == {"AssumeRole": 1, "GetCallerIdentity": 1}
     # Everybody may ask who they are.
-    assert {f"sts:{name}" for name in calls_of(fresh_aws)} - {"sts:GetCallerIdentity"} == ACTIONS
+    assert {f"sts:{name}" for name in calls_of(fresh_aws)} - {"sts:GetCallerIdentity"} == granted(STATEMENTS)
 
 
 def test_what_is_made_with_a_role_is_in_its_account(sessions: Sessions) -> None:
@@ -56,7 +67,7 @@ def test_the_external_id_goes_with_the_request_and_only_where_there_is_one(sessi
     note = seen.append
     for role in (ROLE, Role(ROLE.arn)):
         clients = sessions.connect(REGION, role)
-        source = sessions._sessions[None]
+        source = sessions.connect(REGION).session
         source.events.register("provide-client-params.sts.AssumeRole", lambda params, **_: note(params))
         clients.sts.get_caller_identity()
     assert [each.get("ExternalId") for each in seen[:1] + seen[-1:]] == ["a-shared-word", None]
@@ -87,12 +98,12 @@ async def test_a_role_that_may_not_be_assumed_says_what_to_do_and_no_secret(
     clients = await asyncio.to_thread(sessions.connect, REGION, ROLE)
     with pytest.raises(errors.Denied) as caught:
         await calls(clients.sagemaker.list_models)
-    told = str(caught.value)
-    assert told.startswith(f"AssumeRole: {words}")
-    assert "allow the operator's role sts:AssumeRole" in told
-    assert "trust policy" in told
+    reported = str(caught.value)
+    assert reported.startswith(f"AssumeRole: {words}")
+    assert "allow sts:AssumeRole on the class's spec.assumeRole.roleArn in the operator's role" in reported
+    assert "trust policy" in reported
     for secret in ("local", "a-shared-word"):
-        assert secret not in told.replace("localhost", "")
+        assert secret not in reported.replace("localhost", "")
 
 
 async def test_credentials_that_cannot_assume_any_role_are_no_credentials(
@@ -148,9 +159,18 @@ def test_sessions_share_the_service_models(sessions: Sessions) -> None:
     ],
 )
 def test_a_class_says_how_to_get_where(assumed: dict[str, str] | None, role: Role | None, reason: str) -> None:
-    klass = endpoint_class({"spec": {"assumeRole": assumed} if assumed else {}})
-    assert Access.of(klass) == Access(ACCOUNT, "us-east-1", role), reason
+    endpoint_class = make_class({"spec": {"assumeRole": assumed} if assumed else {}})
+    assert Access.of(endpoint_class) == Access(ACCOUNT, "us-east-1", role), reason
 
 
 def test_an_external_id_is_not_shown_where_a_role_is() -> None:
     assert "a-shared-word" not in repr(ROLE)
+
+
+def test_requests_for_credentials_have_the_deadlines_of_all_others(sessions: Sessions) -> None:
+    core = sessions.connect(REGION).session._session  # noqa: SLF001 - what botocore's providers make clients with
+    # As botocore.credentials.AssumeRoleWithWebIdentityProvider does.
+    client = core.create_client("sts", region_name=REGION, config=Config(signature_version=UNSIGNED))
+    config = vars(client.meta.config)["_user_provided_options"]
+    assert (config["connect_timeout"], config["read_timeout"]) == (CONNECT_TIMEOUT_SECONDS, READ_TIMEOUT_SECONDS)
+    assert config["retries"]["total_max_attempts"] == 1

@@ -9,12 +9,12 @@ from botocore.compat import HTTPHeaders
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
-from tests.aws.world import IMAGE, ROLE, World
+from tests.aws.cloud import IMAGE, ROLE, Cloud
 
+from eep_platform.aws.faults import Fault, FaultError
 from ephemeral_endpoints.aws.clients import Clients, Sessions
 from ephemeral_endpoints.aws.errors import translate
-from ephemeral_endpoints.core import errors
-from ephemeral_endpoints.local.aws.faults import Fault, FaultError
+from ephemeral_endpoints.engine import errors
 
 Call = Callable[[Clients], object]
 
@@ -100,8 +100,8 @@ OF_AWS: list[tuple[str, Call, type[errors.AwsError]]] = [
 
 
 @pytest.mark.parametrize(("call", "expected"), [row[1:] for row in OF_AWS], ids=[row[0] for row in OF_AWS])
-def test_what_aws_says_is_understood(world: World, call: Call, expected: type[errors.AwsError]) -> None:
-    assert type(failure(world.clients, call)) is expected
+def test_what_aws_says_is_understood(cloud: Cloud, call: Call, expected: type[errors.AwsError]) -> None:
+    assert type(failure(cloud.clients, call)) is expected
 
 
 @pytest.mark.parametrize(
@@ -115,19 +115,19 @@ def test_what_aws_says_is_understood(world: World, call: Call, expected: type[er
         ([], create_repository),
     ],
 )
-def test_a_name_that_is_taken_is_told_as_such_by_every_service(world: World, before: list[Call], call: Call) -> None:
+def test_every_service_reports_a_taken_name_as_already_existing(cloud: Cloud, before: list[Call], call: Call) -> None:
     for each in (*before, call):
-        each(world.clients)
-    assert type(failure(world.clients, call)) is errors.AlreadyExists
+        each(cloud.clients)
+    assert type(failure(cloud.clients, call)) is errors.AlreadyExists
 
 
-def test_an_endpoint_in_progress_and_a_quota_are_told_apart_from_bad_requests(world: World) -> None:
-    world.aws.control.patch_sagemaker_settings({"behaviour": {"stuck": True}, "quotas": {"serverless_endpoints": 1}})
+def test_an_endpoint_in_progress_and_a_quota_are_distinguished_from_bad_requests(cloud: Cloud) -> None:
+    cloud.aws.control.patch_sagemaker_settings({"behaviour": {"stuck": True}, "quotas": {"serverless_endpoints": 1}})
     for each in (create_model, create_config, create_endpoint):
-        each(world.clients)
-    sagemaker = world.clients.sagemaker
-    busy = failure(world.clients, lambda _: sagemaker.delete_endpoint(EndpointName="e"))
-    full = failure(world.clients, lambda _: sagemaker.create_endpoint(EndpointName="another", EndpointConfigName="c"))
+        each(cloud.clients)
+    sagemaker = cloud.clients.sagemaker
+    busy = failure(cloud.clients, lambda _: sagemaker.delete_endpoint(EndpointName="e"))
+    full = failure(cloud.clients, lambda _: sagemaker.create_endpoint(EndpointName="another", EndpointConfigName="c"))
     assert (type(busy), type(full)) == (errors.InProgress, errors.QuotaExceeded)
 
 
@@ -165,10 +165,10 @@ FAULTS: list[tuple[str, dict[str, Any], type[errors.AwsError]]] = [
 
 @pytest.mark.parametrize(("fault", "expected"), [row[1:] for row in FAULTS], ids=[row[0] for row in FAULTS])
 def test_a_failure_is_understood_in_every_protocol(
-    world: World, fault: dict[str, Any], expected: type[errors.AwsError]
+    cloud: Cloud, fault: dict[str, Any], expected: type[errors.AwsError]
 ) -> None:
-    world.aws.control.add_faults(*(Fault(service=service, **fault) for service in PROTOCOLS))
-    understood = {service: type(failure(world.clients, call)) for service, call in PROTOCOLS.items()}
+    cloud.aws.control.add_faults(*(Fault(service=service, **fault) for service in PROTOCOLS))
+    understood = {service: type(failure(cloud.clients, call)) for service, call in PROTOCOLS.items()}
     assert understood == dict.fromkeys(PROTOCOLS, expected)
 
 
@@ -209,6 +209,36 @@ RULES = [
         400,
         errors.Denied,
     ),
+    (
+        "the policy of a repository",
+        "ValidationException",
+        (
+            "The repository of your image 111122223333.dkr.ecr.us-east-1.amazonaws.com/x:1 does not grant "
+            "ecr:GetDownloadUrlForLayer, ecr:BatchGetImage, ecr:BatchCheckLayerAvailability permission to "
+            "sagemaker.amazonaws.com service principal."
+        ),
+        400,
+        errors.Denied,
+    ),
+    (
+        "the policy of a bucket, or model data that is uploaded yet",
+        "ValidationException",
+        (
+            'Could not access model data at s3://b/m.tar.gz. Please ensure that the role "r" exists and that its trust '
+            'relationship policy allows the action "sts:AssumeRole". Also ensure that the role has "s3:GetObject" '
+            "permissions and that the object is located in us-east-1."
+        ),
+        400,
+        errors.Denied,
+    ),
+    (
+        "a role without access to the registry",
+        "ValidationException",
+        "The role 'r' does not have BatchGetImage permission for the image: 'i'.",
+        400,
+        errors.Denied,
+    ),
+    ("what another service denies", "ValidationException", "Access denied to the KMS key k", 400, errors.Denied),
     (
         "builds beyond those that may run and wait",
         "AccountLimitExceededException",
@@ -252,9 +282,9 @@ def test_messages_are_one_line_of_bounded_length_with_operation_and_code() -> No
     assert translate(ClientError(short, "Operation"), "CreateThing").message == "SomethingNew (SomethingNew)"
 
 
-def test_a_service_that_is_not_there_is_transient(world: World) -> None:
+def test_a_service_that_is_not_there_is_transient(cloud: Cloud) -> None:
     nowhere = boto3.client("sts", endpoint_url="http://127.0.0.1:1", config=Config(retries={"total_max_attempts": 1}))
-    assert type(failure(world.clients, lambda _: nowhere.get_caller_identity())) is errors.Transient
+    assert type(failure(cloud.clients, lambda _: nowhere.get_caller_identity())) is errors.Transient
 
 
 def test_an_answer_that_is_no_answer_is_transient(clients: Clients) -> None:
@@ -270,7 +300,7 @@ def test_an_answer_that_is_no_answer_is_transient(clients: Clients) -> None:
     assert type(failure(clients, lambda _: sts.get_caller_identity())) is errors.Transient
 
 
-def test_missing_credentials_are_told_as_such(clients: Clients, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_credentials_are_unauthenticated(clients: Clients, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.delenv(name)
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")

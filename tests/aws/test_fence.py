@@ -1,10 +1,14 @@
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 
 import pytest
+from botocore.exceptions import ClientError
 from tests.fixtures.platform import Aws
 
+from eep_platform.aws.faults import Fault, FaultError
+from eep_platform.aws.ministack import credentials
 from ephemeral_endpoints.aws.clients import Role, Sessions
-from ephemeral_endpoints.local.aws.ministack import credentials
 
 
 class Refused(Exception):  # noqa: N818 - what the check of this test raises
@@ -52,3 +56,15 @@ def test_a_role_is_not_even_assumed_once_the_check_refuses(fresh_aws: Aws) -> No
     with pytest.raises(Refused):
         clients.logs.describe_log_groups()
     assert fresh_aws.control.log() == []
+
+
+def test_the_date_of_every_answer_is_noted_also_of_a_refusal(fresh_aws: Aws) -> None:
+    dates: list[str | None] = []
+    clients = Sessions(connections=1, note_date=dates.append).connect("us-east-1")
+    clients.logs.describe_log_groups()
+    fresh_aws.control.add_faults(Fault(service="logs", error=FaultError(code="RequestExpired", status=400)))
+    with pytest.raises(ClientError):
+        clients.logs.describe_log_groups()
+    for date in dates:
+        assert abs(parsedate_to_datetime(str(date)) - datetime.now(UTC)) < timedelta(minutes=1)
+    assert len(dates) == len(fresh_aws.control.log())

@@ -25,4 +25,4 @@ def test_a_call_that_hangs_does_not_keep_the_process() -> None:
         "DaemonThreads().submit(threading.Event().wait)"
     )
     environment = {"PYTHONPATH": ":".join(sys.path)}
-    subprocess.run([sys.executable, "-c", program], check=True, timeout=20, env=environment)  # noqa: S603 - our own words
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=60, env=environment)  # noqa: S603 - our own words

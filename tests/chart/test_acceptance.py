@@ -11,8 +11,8 @@ import pytest
 import yaml
 from tests.chart.rendering import CHART, NAMESPACE, RELEASE, SETS, Chart, Manifest, Refused, kinds, only
 
-from ephemeral_endpoints.local.controlplane import ControlPlane
-from ephemeral_endpoints.local.processes import wait_until
+from eep_platform.controlplane import ControlPlane
+from eep_platform.processes import wait_until
 
 MONITORING = "monitoring.coreos.com/v1"
 NAMESPACES = [NAMESPACE, "team-a", "team-b", "eep-builds"]
@@ -60,7 +60,7 @@ def ask(kubectl: Kubectl) -> Callable[[list[Manifest]], str]:
     for done in (
         kubectl(*apply, "--filename=-", body=made),
         kubectl(*apply, f"--filename={CHART / 'files/crds'}"),
-        kubectl("wait", "--for=condition=Established", "--timeout=30s", f"--filename={CHART / 'files/crds'}"),
+        kubectl("wait", "--for=condition=Established", "--timeout=120s", f"--filename={CHART / 'files/crds'}"),
     ):
         assert done.returncode == 0, done.stderr
 
@@ -110,7 +110,7 @@ def test_operators_of_two_divisions_are_never_at_work_at_once(
     assert kubectl("apply", "--server-side", "--filename=-", body=deployment).returncode == 0
     try:
         assert len(chart.of("minimal", *looking)) == 1
-        with pytest.raises(Refused, match="shards: 1 are at work, and 2 would be beside them"):
+        with pytest.raises(Refused, match="shards: replicas of 1 shards still run, so the number cannot change to 2"):
             chart.of("minimal", *looking, "--set=shards=2")
         assert kubectl("scale", *where, "--replicas=0").returncode == 0
         wait_until(

@@ -1,6 +1,8 @@
 """The program with which an installation waits for its kinds, as its Job runs it."""
 
+import ast
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -8,7 +10,8 @@ from pathlib import Path
 import pytest
 from tests.chart.rendering import CHART
 
-from ephemeral_endpoints.local.controlplane import ControlPlane
+from eep_platform.controlplane import ControlPlane
+from ephemeral_endpoints.api.kinds import KINDS
 
 SCRIPT = (CHART / "files/await_kinds.py").read_text(encoding="utf-8")
 CRDS = CHART / "files/crds"
@@ -25,6 +28,11 @@ def run(control_plane: ControlPlane, script: str) -> subprocess.CompletedProcess
 def impatient() -> str:
     assert "LOOKS: Final = 240" in SCRIPT
     return SCRIPT.replace("LOOKS: Final = 240", "LOOKS: Final = 2")
+
+
+def test_it_waits_for_every_kind() -> None:
+    (names,) = re.findall(r"^KINDS: Final = (\{.*\})$", SCRIPT, re.MULTILINE)
+    assert ast.literal_eval(names) == {kind.plural for kind in KINDS}
 
 
 def test_it_ends_well_as_soon_as_the_kinds_are_served(control_plane: ControlPlane) -> None:

@@ -1,4 +1,4 @@
-"""Alerts and dashboard: what is written in files/ arrives unharmed, and shows what the operator tells."""
+"""Alerts and dashboard: files/ is rendered unchanged, and shows the metrics that the operator exports."""
 
 import json
 import re
@@ -10,12 +10,12 @@ import pytest
 import yaml
 from tests.chart.rendering import CHART, Chart, Refused, only
 
-from ephemeral_endpoints.core.census import Census
-from ephemeral_endpoints.telemetry import Metrics
+from ephemeral_endpoints.telemetry.metrics import Metrics
+from ephemeral_endpoints.telemetry.summary import Summary
 
 ALERTS = yaml.safe_load((CHART / "files/alerts.yaml").read_text(encoding="utf-8"))
 DASHBOARD = json.loads((CHART / "files/dashboard.json").read_text(encoding="utf-8"))
-OLD = "metrics.prometheusRule.thresholds.EphemeralEndpointsInventoryOld"
+OLD = "metrics.prometheusRule.thresholds.EphemeralEndpointsInventoryStale"
 RULES_ONLY = ("--set=metrics.prometheusRule.enabled=true", "--show-only=templates/prometheusrule.yaml")
 
 
@@ -32,11 +32,11 @@ def test_alerts_arrive_as_they_are_written(chart: Chart) -> None:
 
 def test_alerts_can_be_changed_by_values(chart: Chart) -> None:
     before, after = alerts(ALERTS["groups"]), alerts(only(chart.of("full"), "PrometheusRule")["spec"]["groups"])
-    assert before.keys() - after.keys() == {"EphemeralEndpointsBuildsCostly"}
-    costly = after["EphemeralEndpointsCostly"]
-    assert costly["expr"] == re.sub(r"[0-9.]+$", "99.5", before["EphemeralEndpointsCostly"]["expr"])
+    assert before.keys() - after.keys() == {"EphemeralEndpointsBuildCostHigh"}
+    costly = after["EphemeralEndpointsHourlyCostHigh"]
+    assert costly["expr"] == re.sub(r"[0-9.]+$", "99.5", before["EphemeralEndpointsHourlyCostHigh"]["expr"])
     assert costly["labels"] == {"severity": "warning", "team": "ml-platform"}
-    assert costly["annotations"]["runbook_url"] == "https://docs.example.org/runbooks#ephemeralendpointscostly"
+    assert costly["annotations"]["runbook_url"] == "https://docs.example.org/runbooks#ephemeralendpointshourlycosthigh"
     assert after["EphemeralEndpointsAbsent"]["expr"] == before["EphemeralEndpointsAbsent"]["expr"]
 
 
@@ -52,13 +52,13 @@ def test_an_operator_is_blind_when_snapshots_have_failed(
     chart: Chart, values: tuple[str, ...], seconds: int, reason: str
 ) -> None:
     (rule,) = chart.of("default", *RULES_ONLY, *(f"--set={each}" for each in values))
-    expression = alerts(rule["spec"]["groups"])["EphemeralEndpointsInventoryOld"]["expr"]
+    expression = alerts(rule["spec"]["groups"])["EphemeralEndpointsInventoryStale"]["expr"]
     assert expression.endswith(f" > {seconds}"), reason
 
 
 @pytest.mark.parametrize("value", ["disabled={Costly}", "thresholds.Costly=1", "severities.Costly=info"])
 def test_an_alert_that_there_is_not_is_refused(chart: Chart, value: str) -> None:
-    with pytest.raises(Refused, match=r"names an alert that there is not: Costly\. There are: EphemeralEndpoints"):
+    with pytest.raises(Refused, match=r"names an unknown alert: Costly\. The alerts are: EphemeralEndpoints"):
         chart.of("default", *RULES_ONLY, f"--set=metrics.prometheusRule.{value}")
 
 
@@ -119,5 +119,5 @@ def _metrics() -> set[str]:
     """The names of all metrics, as the operator registers them."""
     metrics = Metrics()
     metrics.watch_ages(dict)
-    metrics.take_census(Census)
+    metrics.watch_summary(Summary)
     return {family.name for family in metrics.registry.collect()}

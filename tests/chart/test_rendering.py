@@ -24,24 +24,33 @@ from tests.chart.rendering import (
 )
 
 import ephemeral_endpoints.settings as settings_module
-from ephemeral_endpoints.api import DEFAULT_CLASS_ANNOTATION
-from ephemeral_endpoints.core.sharding import Shard
-from ephemeral_endpoints.kube.jobs import RULES
+from ephemeral_endpoints.api import DEFAULT_CLASS_ANNOTATION, GROUP, VERSION
+from ephemeral_endpoints.api.kinds import KINDS, ObjectKind
+from ephemeral_endpoints.engine.sharding import Shard
+from ephemeral_endpoints.features.images.builds.jobs import RULES
 from ephemeral_endpoints.kube.lease import lease_name
-from ephemeral_endpoints.operate import GRACE_SECONDS
 from ephemeral_endpoints.settings import Settings, SweepMode
+from ephemeral_endpoints.wiring import GRACE_SECONDS
 
 GOLDEN = Path(__file__).parent / "golden"
-CLUSTER_WIDE = {"ephemeralendpointclasses", "ephemeralendpointclasses/status", "namespaces"}
+CLUSTER_WIDE = {
+    "namespaces",
+    *(resource for kind in KINDS if not kind.is_namespaced for resource in (kind.plural, f"{kind.plural}/status")),
+}
 OBJECTS = {
-    ("ephemeralendpoints", "list"),
-    ("ephemeralendpoints", "watch"),
-    ("ephemeralendpoints", "patch"),
-    ("ephemeralendpoints", "delete"),
-    ("ephemeralendpoints/status", "patch"),
+    *(
+        right
+        for kind in KINDS
+        if kind.is_namespaced
+        for right in (
+            *((kind.plural, verb) for verb in ("list", "watch", "patch", "delete")),
+            (f"{kind.plural}/status", "patch"),
+        )
+    ),
     ("secrets", "get"),
     ("secrets", "create"),
     ("secrets", "delete"),
+    *(("configmaps", verb) for verb in ("get", "list", "watch")),
     ("events", "create"),
 }
 
@@ -82,7 +91,7 @@ def test_the_operator_takes_the_settings_of_every_deployment(chart: Chart, value
 def test_values_reach_the_settings(chart: Chart) -> None:
     made = Settings.from_environment(environment(only(chart.of("full"), "Deployment")))
     assert (made.cluster_id, made.poll_seconds, made.snapshot_seconds) == ("blue1", 2.5, 120)
-    assert (made.sweep, made.sweep_min_age_seconds, made.sweep_most_deletions) == (SweepMode.DRY_RUN, 1800, 100_000)
+    assert (made.sweep, made.sweep_min_age_seconds, made.sweep_most_owners) == (SweepMode.DRY_RUN, 1800, 100_000)
     assert (made.aws_connections, made.log_level) == (8, "DEBUG")
     namespaced = Settings.from_environment(environment(only(chart.of("namespaced"), "Deployment")))
     assert namespaced.namespaces == ("team-a", "team-b")
@@ -146,6 +155,11 @@ def test_selectors_find_the_pods_of_their_deployment_and_no_others(chart: Chart,
         assert all(selector.items() <= job.items() for job in jobs)
 
 
+def test_metrics_are_open_to_nobody_by_default(chart: Chart) -> None:
+    policy = only(chart.of("default"), "NetworkPolicy")["spec"]
+    assert (policy["policyTypes"], policy["ingress"]) == (["Ingress", "Egress"], [])
+
+
 @pytest.mark.parametrize("values", SETS)
 def test_no_two_objects_have_one_name_and_none_is_too_long_for_a_label(chart: Chart, values: str) -> None:
     names = [(each["kind"], each["metadata"].get("namespace"), each["metadata"]["name"]) for each in chart.of(values)]
@@ -173,6 +187,15 @@ def test_the_operator_may_do_everywhere_what_it_does_to_objects(chart: Chart) ->
     assert {pair for pair in rights(role["rules"]) if pair[0] not in CLUSTER_WIDE} == OBJECTS
 
 
+def test_the_operator_may_do_what_it_does_to_the_kinds_that_are_in_no_namespace(chart: Chart) -> None:
+    role = next(each for each in kinds(chart.of("default"), "ClusterRole") if RELEASE in each["metadata"]["name"])
+    assert {pair for pair in rights(role["rules"]) if pair[0] in CLUSTER_WIDE} == {
+        ("namespaces", "get"),
+        *((kind.plural, verb) for kind in KINDS if not kind.is_namespaced for verb in ("list", "watch", "patch")),
+        *((f"{kind.plural}/status", "patch") for kind in KINDS if not kind.is_namespaced),
+    }
+
+
 def test_a_namespaced_operator_may_do_nothing_to_objects_elsewhere(chart: Chart) -> None:
     found = chart.of("namespaced")
     role = next(each for each in kinds(found, "ClusterRole") if RELEASE in each["metadata"]["name"])
@@ -182,7 +205,7 @@ def test_a_namespaced_operator_may_do_nothing_to_objects_elsewhere(chart: Chart)
         for each in kinds(found, "Role")
         if not each["metadata"]["name"].endswith("-lease")
     }
-    assert granted == {"team-a": OBJECTS, "team-b": OBJECTS}
+    assert granted == {"team-a": OBJECTS, "team-b": OBJECTS, "default": {("events", "create")}}, "about classes"
 
 
 def test_a_confined_installation_has_nothing_that_is_cluster_wide(chart: Chart) -> None:
@@ -223,7 +246,13 @@ def test_crds_stay_unless_that_is_not_wanted(chart: Chart) -> None:
     for values, expected in (("default", "keep"), ("full", None)):
         crds = kinds(chart.of(values), "CustomResourceDefinition")
         kept = {each["metadata"].get("annotations", {}).get("helm.sh/resource-policy") for each in crds}
-        assert (len(crds), kept) == (2, {expected})
+        assert (len(crds), kept) == (len(KINDS), {expected})
+
+
+def test_a_catalogue_of_charts_lists_every_kind() -> None:
+    about = yaml.safe_load((CHART / "Chart.yaml").read_text(encoding="utf-8"))["annotations"]["artifacthub.io/crds"]
+    reported = {(each["kind"], each["version"], each["name"]) for each in yaml.safe_load(about)}
+    assert reported == {(kind.name, VERSION, f"{kind.plural}.{GROUP}") for kind in KINDS}
 
 
 def test_crds_arrive_as_they_are_written(chart: Chart) -> None:
@@ -259,12 +288,12 @@ def test_a_job_waits_for_the_kind_of_classes_where_it_is_unknown(chart: Chart) -
     assert (program, option) == ("python", "-c")
     assert script.strip() == (CHART / "files/await_kinds.py").read_text(encoding="utf-8").strip()
     weights = {each["kind"]: each["metadata"]["annotations"].get("helm.sh/hook-weight") for each in [job]}
-    (klass, *_) = kinds(chart.of("full"), "EphemeralEndpointClass")
-    assert int(weights["Job"]) < int(klass["metadata"]["annotations"]["helm.sh/hook-weight"])
+    (endpoint_class, *_) = kinds(chart.of("full"), "EphemeralEndpointClass")
+    assert int(weights["Job"]) < int(endpoint_class["metadata"]["annotations"]["helm.sh/hook-weight"])
 
 
 def test_two_default_classes_are_refused(chart: Chart) -> None:
-    with pytest.raises(Refused, match="only one can be the default, not gpu and previews"):
+    with pytest.raises(Refused, match="only one class can be the default, not gpu and previews"):
         chart.of("full", "--set=classes.gpu.default=true")
 
 
@@ -294,10 +323,13 @@ def test_uninstallation_asks_the_operators_image_first(chart: Chart, values: str
         assert each["spec"]["activeDeadlineSeconds"] > int(spec["containers"][0]["args"][4])
 
 
-def test_the_right_to_delete_classes_lasts_as_long_as_the_uninstallation(chart: Chart) -> None:
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if not kind.is_namespaced], ids=lambda kind: kind.name)
+def test_the_right_to_delete_what_is_in_no_namespace_lasts_as_long_as_the_uninstallation(
+    chart: Chart, kind: ObjectKind
+) -> None:
     def deleting(values: str) -> list[Any]:
         roles = kinds(chart.of(values), "ClusterRole")
-        return [each for each in roles if ("ephemeralendpointclasses", "delete") in rights(each["rules"])]
+        return [each for each in roles if (kind.plural, "delete") in rights(each["rules"])]
 
     assert deleting("default") == deleting("sharded") == []
     (role,) = deleting("full")

@@ -17,19 +17,19 @@ from model.predictor import Predictor
 from model.train import train
 from tests.fixtures.operator import Bench, OperatorProcess, metrics
 
-from ephemeral_endpoints.core.tags import CLUSTER, EXPIRES_AT, NAME, NAMESPACE, UID
-from ephemeral_endpoints.local.aws.ledger import Call
-from ephemeral_endpoints.local.demo import NAME as OBJECT
-from ephemeral_endpoints.local.demo import REQUEST, Story
-from ephemeral_endpoints.local.errors import PlatformError
-from ephemeral_endpoints.local.platform import Platform
-from ephemeral_endpoints.local.workbench import Object
+from eep_platform.aws.ledger import Call
+from eep_platform.demo import NAME as OBJECT
+from eep_platform.demo import REQUEST, Story
+from eep_platform.errors import PlatformError
+from eep_platform.platform import Platform
+from eep_platform.workbench import Object
+from ephemeral_endpoints.engine.tags import CLUSTER, EXPIRES_AT, NAME, NAMESPACE, UID
 
 MODEL = Path(__file__).parents[2] / "model"
 
 
 @dataclass
-class Witness(Story):
+class ObservedStory(Story):
     """The story, with a look at everything while it is there, and at what it cost when it is over."""
 
     lines: list[str] = field(default_factory=list)
@@ -42,18 +42,18 @@ class Witness(Story):
     other_tags: dict[str, dict[str, str]] = field(default_factory=dict)
     datapoints: dict[str, list[Any]] = field(default_factory=dict)
 
-    def _show_monitoring(self) -> None:
-        super()._show_monitoring()
+    def show_monitoring(self) -> None:
+        super().show_monitoring()
         assert isinstance(self.bench, Bench)
         self.obj = self.bench.get(OBJECT) or {}
         self._look_at_alarms(self.bench)
         self._look_at_logs(self.bench)
         self._look_at_tags(self.bench)
 
-    def _prove_empty(self) -> None:
+    def prove_empty(self) -> None:
         assert isinstance(self.bench, Bench)
         self.bench.forget_late_logs()
-        super()._prove_empty()
+        super().prove_empty()
 
     def _look_at_alarms(self, bench: Bench) -> None:
         cloudwatch = bench.aws("cloudwatch")
@@ -90,37 +90,37 @@ class Witness(Story):
 
 
 @dataclass(frozen=True)
-class Told:
+class Outcome:
     """What is known when the story is over."""
 
-    witness: Witness
+    story: ObservedStory
     bench: Bench
     writes: Counter[tuple[str, str, str]]
     mutations: list[Call]
 
 
 @pytest.fixture(scope="module")
-def told(platform: Platform, operator_process: OperatorProcess) -> Iterator[Told]:
-    """The whole story of one pull request, told once."""
+def outcome(platform: Platform, operator_process: OperatorProcess) -> Iterator[Outcome]:
+    """The whole story of one pull request, outcome once."""
     bench = Bench(platform, namespace=f"story-{uuid4().hex[:8]}")
     bench.core.create_namespace(client.V1Namespace(metadata=client.V1ObjectMeta(name=bench.namespace)))
     operator_process.run()
     bench.control.reset_meter()
     before = writes(bench)
     lines: list[str] = []
-    witness = Witness(bench, MODEL, lines.append, lines=lines)
+    story = ObservedStory(bench, MODEL, lines.append, lines=lines)
     try:
-        witness.tell()
+        story.run()
     except PlatformError:
         with suppress(ApiException):  # it may be gone
             bench.delete(OBJECT)
         raise
-    yield Told(witness, bench, writes(bench) - before, bench.mutations())
+    yield Outcome(story, bench, writes(bench) - before, bench.mutations())
     bench.wait_empty()
 
 
-def test_each_revision_predicts_what_its_own_model_does(told: Told, tmp_path: Path) -> None:
-    said = [json.loads(line.partition(": ")[2]) for line in told.witness.lines if "prediction of revision" in line]
+def test_each_revision_predicts_what_its_own_model_does(outcome: Outcome, tmp_path: Path) -> None:
+    said = [json.loads(line.partition(": ")[2]) for line in outcome.story.lines if "prediction of revision" in line]
     features = decode((MODEL / REQUEST).read_bytes(), "application/json")
     for prediction, inverse_regularization in zip(said, (1.0, 0.05), strict=True):
         train(Hyperparameters(inverse_regularization=inverse_regularization), tmp_path)
@@ -130,43 +130,43 @@ def test_each_revision_predicts_what_its_own_model_does(told: Told, tmp_path: Pa
         assert prediction["label"] == expected.classes[int(np.argmax(expected.probabilities[0]))]
 
 
-def test_requests_during_the_rollout_are_never_refused(told: Told) -> None:
-    counted = next(line for line in told.witness.lines if "requests meanwhile" in line)
+def test_requests_during_the_rollout_are_never_refused(outcome: Outcome) -> None:
+    counted = next(line for line in outcome.story.lines if "requests meanwhile" in line)
     assert int(counted.split()[0]) > 0
     assert counted.rpartition("{")[2].startswith("200:")
     assert "," not in counted.rpartition("{")[2]
 
 
-def test_the_alarms_watch_this_endpoint_and_have_data(told: Told) -> None:
-    alarms = {alarm["MetricName"]: alarm for alarm in told.witness.alarms}
+def test_the_alarms_watch_this_endpoint_and_have_data(outcome: Outcome) -> None:
+    alarms = {alarm["MetricName"]: alarm for alarm in outcome.story.alarms}
     assert {name: alarm["Threshold"] for name, alarm in alarms.items()} == {
         "ModelLatency": 5_000_000.0,
         "Invocation5XXErrors": 0.05,
     }
-    endpoint = told.witness.obj["status"]["endpointName"]
+    endpoint = outcome.story.obj["status"]["endpointName"]
     for name, alarm in alarms.items():
         assert alarm["Namespace"] == "AWS/SageMaker"
         dimensions = {each["Name"]: each["Value"] for each in alarm["Dimensions"]}
         assert dimensions == {"EndpointName": endpoint, "VariantName": "main"}
         assert alarm["ComparisonOperator"] == "GreaterThanThreshold"
         assert alarm["TreatMissingData"] == "notBreaching"
-        assert told.witness.datapoints[name], "the metric that it watches has data under these very dimensions"
+        assert outcome.story.datapoints[name], "the metric that it watches has data under these very dimensions"
         assert alarm["StateValue"] == "OK"
-    latency = told.witness.datapoints["ModelLatency"][0]["Average"]
+    latency = outcome.story.datapoints["ModelLatency"][0]["Average"]
     assert 100 < latency < 5_000_000, "microseconds"
 
 
-def test_both_log_groups_have_an_end_and_lines(told: Told) -> None:
-    endpoint = told.witness.obj["status"]["endpointName"]
-    groups = {group["logGroupName"]: group.get("retentionInDays") for group in told.witness.log_groups}
+def test_both_log_groups_have_an_end_and_lines(outcome: Outcome) -> None:
+    endpoint = outcome.story.obj["status"]["endpointName"]
+    groups = {group["logGroupName"]: group.get("retentionInDays") for group in outcome.story.log_groups}
     assert groups == {f"/aws/lambda/{endpoint}": 7, f"/aws/sagemaker/Endpoints/{endpoint}": 7}
-    assert all(told.witness.log_lines.values())
+    assert all(outcome.story.log_lines.values())
 
 
-def test_everything_taggable_says_whose_it_is(told: Told) -> None:
-    witness, metadata = told.witness, told.witness.obj["metadata"]
-    assert set(witness.other_tags) == {"Model", "EndpointConfig", "Endpoint", "Function"}
-    everything = [*witness.alarm_tags, *witness.log_tags, *witness.other_tags.values()]
+def test_everything_taggable_says_whose_it_is(outcome: Outcome) -> None:
+    story, metadata = outcome.story, outcome.story.obj["metadata"]
+    assert set(story.other_tags) == {"Model", "EndpointConfig", "Endpoint", "Function"}
+    everything = [*story.alarm_tags, *story.log_tags, *story.other_tags.values()]
     assert len(everything) == 8
     for tags in everything:
         assert tags.pop(CLUSTER)
@@ -174,7 +174,7 @@ def test_everything_taggable_says_whose_it_is(told: Told) -> None:
             UID: metadata["uid"],
             NAMESPACE: metadata["namespace"],
             NAME: OBJECT,
-            EXPIRES_AT: witness.obj["status"]["expiresAt"],
+            EXPIRES_AT: story.obj["status"]["expiresAt"],
             "CreatedAt": metadata["creationTimestamp"],
             "Environment": "Ephemeral",
             "ManagedBy": "ephemeral-endpoints",
@@ -182,11 +182,11 @@ def test_everything_taggable_says_whose_it_is(told: Told) -> None:
         }
 
 
-def test_no_call_that_changes_aws_is_made_twice_or_for_nothing(told: Told) -> None:
-    calls = told.mutations
+def test_no_call_that_changes_aws_is_made_twice_or_for_nothing(outcome: Outcome) -> None:
+    calls = outcome.mutations
     assert [call for call in calls if call.status is None or call.status >= 400] == []
-    # Of two the meter tells where, not what: a build and an image for each of two commits. And a log group that
-    # SageMaker made again for lines that came late is deleted again.
+    # The meter knows the project and the repository, not the build and the image: there is one for each of two commits.
+    # A log group that SageMaker has recreated for late lines is deleted again.
     several = {"BatchDeleteImage", "DeleteLogGroup", "StartBuild"}
     once = Counter((call.operation, call.resource) for call in calls if call.operation not in several)
     assert max(once.values()) == 1
@@ -199,6 +199,7 @@ def test_no_call_that_changes_aws_is_made_twice_or_for_nothing(told: Told) -> No
         "BatchDeleteImage": 2,
         "CreateApi": 1,
         "CreateStage": 1,
+        "UpdateStage": 1,
         "DeleteApi": 1,
         "CreateLogGroup": 2,
         "PutRetentionPolicy": 2,
@@ -217,33 +218,33 @@ def test_no_call_that_changes_aws_is_made_twice_or_for_nothing(told: Told) -> No
         "DeleteIntegration": 1,
         "CreateRoute": 1,
         "DeleteRoute": 1,
-        # The tags tell when it ends, and the story moves the end: three things of SageMaker, five of others.
+        # The tags name its end, and the story moves the end: three things of SageMaker, five of others.
         "AddTags": 3,
         "TagResource": 5,
     }
 
 
-def test_kubernetes_is_written_to_only_where_there_is_something_to_say(told: Told) -> None:
-    assert told.writes["ephemeralendpoints", "", "PATCH"] == 2, "the finalizer on, the finalizer off"
-    assert told.writes["ephemeralendpoints", "", "DELETE"] == 1, "the end of the time to live"
-    assert told.writes["secrets", "", "POST"] == 1
-    assert told.writes["ephemeralendpoints", "status", "PATCH"] <= 20, "four of them for the steps of each build"
-    assert told.writes["events", "", "POST"] <= 25
+def test_kubernetes_is_written_to_only_where_there_is_something_to_say(outcome: Outcome) -> None:
+    assert outcome.writes["ephemeralendpoints", "", "PATCH"] == 2, "the finalizer on, the finalizer off"
+    assert outcome.writes["ephemeralendpoints", "", "DELETE"] == 1, "the end of the time to live"
+    assert outcome.writes["secrets", "", "POST"] == 1
+    assert outcome.writes["ephemeralendpoints", "status", "PATCH"] <= 20, "four of them for the steps of each build"
+    assert outcome.writes["events", "", "POST"] <= 25
 
 
-def test_the_events_tell_the_story(told: Told) -> None:
-    events = told.bench.events(told.witness.obj)
+def test_the_events_show_the_story(outcome: Outcome) -> None:
+    events = outcome.bench.events(outcome.story.obj)
     assert {"Building", "Serving", "Expired"} <= {event.reason for event in events}
     messages = " ".join(str(event.message) for event in events)
-    assert "EndpointReady: the endpoint serves" in messages
+    assert "EndpointReady: the endpoint is serving" in messages
     assert {event.type for event in events} == {"Normal"}
     assert all(event.message and event.first_timestamp for event in events)
     assert max(Counter((event.reason, event.message) for event in events).values()) <= 2
 
 
-def test_the_account_is_empty_in_the_end(told: Told) -> None:
-    assert told.bench.get(OBJECT) is None
-    told.bench.wait_empty()
+def test_the_account_is_empty_in_the_end(outcome: Outcome) -> None:
+    assert outcome.bench.get(OBJECT) is None
+    outcome.bench.wait_empty()
 
 
 def writes(bench: Bench) -> Counter[tuple[str, str, str]]:

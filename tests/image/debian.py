@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 from typing import Final
 
-from ephemeral_endpoints.local.paths import cache_dir, private_dir
+from eep_platform.paths import cache_dir, private_dir
 
 SUITE: Final = "bookworm"
 """The oldest Debian whose Python is new enough."""

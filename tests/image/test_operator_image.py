@@ -12,19 +12,19 @@ from typing import Any, Final
 import pytest
 import requests
 from botocore.client import BaseClient
+from image.assemble import SERVICES
 from tests.fixtures import buildah
 from tests.fixtures.buildah import UnusableError, download
+from tests.fixtures.kubernetes import ROLE
 from tests.image import debian
-from tests.kube.conftest import ROLE
 
+from eep_platform import bootstrap
+from eep_platform.aws import ministack
+from eep_platform.bootstrap import Roles
+from eep_platform.controlplane import ControlPlane
+from eep_platform.processes import free_port, is_alive, spawn, wait_until
 from ephemeral_endpoints import __version__
 from ephemeral_endpoints.aws.clients import Sessions
-from ephemeral_endpoints.local import bootstrap
-from ephemeral_endpoints.local.aws import ministack
-from ephemeral_endpoints.local.bootstrap import Roles
-from ephemeral_endpoints.local.containers.operator_image import SERVICES
-from ephemeral_endpoints.local.controlplane import ControlPlane
-from ephemeral_endpoints.local.processes import free_port, is_alive, spawn, wait_until
 
 ROOT: Final = Path(__file__).parents[2]
 NAME: Final = "ephemeral-endpoints"
@@ -75,9 +75,11 @@ def test_there_is_nothing_in_it_to_break_out_with(image: Image) -> None:
 
 
 def test_only_the_operator_is_in_it(image: Image) -> None:
-    program = image.root / "opt" / "operator" / "ephemeral_endpoints"
-    assert {"aws", "kube", "core", "forwarder"} <= {path.name for path in program.iterdir()}
-    assert not {"local", "cli"} & {path.name for path in program.iterdir()}
+    program = image.root / "opt" / "operator"
+    assert {path.name for path in program.iterdir()} == {"ephemeral_endpoints", "LICENSE"}
+    parts = {path.name for path in (program / "ephemeral_endpoints").iterdir()}
+    assert {"aws", "kube", "engine", "features"} <= parts
+    assert not {"cli", "deploy"} & parts
 
 
 def test_nobody_in_particular_runs_it_and_nothing_belongs_to_them(image: Image) -> None:
@@ -87,7 +89,7 @@ def test_nobody_in_particular_runs_it_and_nothing_belongs_to_them(image: Image) 
     assert not [path for path in image.files if (image.root / path).stat().st_mode & 0o002]
 
 
-def test_it_tells_what_it_is(image: Image) -> None:
+def test_it_has_labels(image: Image) -> None:
     labels = image.configuration["Labels"]
     assert labels["org.opencontainers.image.version"] == __version__
     assert labels["org.opencontainers.image.revision"] == REVISION
@@ -101,7 +103,7 @@ def test_everything_is_compiled_into_files_without_a_time(image: Image) -> None:
     assert {(image.root / path).read_bytes()[4:8] for path in compiled} == {b"\x01\x00\x00\x00"}
 
 
-def test_it_operates_and_ends_when_it_is_told_to(image: Image, control_plane: ControlPlane, tmp_path: Path) -> None:
+def test_it_operates_and_ends_on_a_signal(image: Image, control_plane: ControlPlane, tmp_path: Path) -> None:
     kubeconfig = image.root / "tmp" / "kubeconfig"
     shutil.copy(control_plane.kubeconfig, kubeconfig)
     kubeconfig.chmod(0o644)
@@ -121,9 +123,9 @@ def test_it_operates_and_ends_when_it_is_told_to(image: Image, control_plane: Co
         env={**environment, "AWS_ENDPOINT_URL": "http://127.0.0.1:9"},
     )
     url = f"http://127.0.0.1:{port}/readyz"
-    wait_until(lambda: answers(url), seconds=60, what="the operator", process=process)
+    wait_until(lambda: answers(url), seconds=120, what="the operator", process=process)
     os.kill(process.pid, signal.SIGTERM)
-    wait_until(lambda: not is_alive(process), seconds=30, what="its end")
+    wait_until(lambda: not is_alive(process), seconds=120, what="its end")
     assert not [path for path in image.files if (image.root / path).stat().st_uid], "it has written nothing"
 
 

@@ -34,7 +34,7 @@ class Caller:
         with requests.Session() as session:
             while not self._stop.wait(_PAUSE_SECONDS):
                 try:
-                    answer = session.post(self._url, data=b"{}", headers=self._headers, timeout=30)
+                    answer = session.post(self._url, data=b"{}", headers=self._headers, timeout=60)
                 except requests.RequestException as error:
                     self.answers[type(error).__name__] += 1
                 else:

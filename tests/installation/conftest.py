@@ -5,8 +5,8 @@ import pytest
 from tests.fixtures.operator import push_echo
 from tests.installation.site import Site, undress
 
-from ephemeral_endpoints.local import platform as local_platform
-from ephemeral_endpoints.local.kubelet.api import Api
+from eep_platform import platform as local_platform
+from eep_platform.kubelet.api import Api
 
 
 @pytest.fixture(scope="module")

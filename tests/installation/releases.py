@@ -9,15 +9,14 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
 
-from ephemeral_endpoints.local.kubelet.api import Api
-from ephemeral_endpoints.local.processes import wait_until
+from tests.fixtures.waiting import eventually
+
+from eep_platform.kubelet.api import Api
 
 CHART: Final = Path(__file__).parents[2] / "charts" / "ephemeral-endpoints"
 NONE: Final[Mapping[str, str]] = MappingProxyType({})
 RESTRICTED: Final = {"pod-security.kubernetes.io/enforce": "restricted"}
-SECONDS: Final = 60
-
-_HELM_TIMEOUT: Final = "90s"
+_HELM_TIMEOUT: Final = "360s"
 
 Values = Mapping[str, Any]
 
@@ -35,14 +34,12 @@ class Cluster:
         """Make a namespace, and wait until Pods can be made in it."""
         self.api("POST", "/api/v1/namespaces", {"metadata": {"name": name, "labels": dict(labels)}})
         account = f"/api/v1/namespaces/{name}/serviceaccounts/default"
-        wait_until(lambda: self.api.find(account), seconds=SECONDS, what=f"the service account of {name}")
+        eventually(lambda: self.api.find(account), f"the service account of {name}")
 
     def delete_namespace(self, name: str) -> None:
-        """Delete a namespace and wait until it is gone: what holds it up is told by the time that runs out."""
+        """Delete a namespace and wait until it is gone: the timeout names what blocks it."""
         self.api("DELETE", f"/api/v1/namespaces/{name}")
-        wait_until(
-            lambda: self.api.find(f"/api/v1/namespaces/{name}") is None, seconds=SECONDS, what=f"{name} to be gone"
-        )
+        eventually(lambda: self.api.find(f"/api/v1/namespaces/{name}") is None, f"{name} to be gone")
 
     def run(self, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
         """Run Helm, with nothing of the user's own configuration."""
@@ -53,7 +50,7 @@ class Cluster:
             capture_output=True,
             text=True,
             check=False,
-            timeout=3 * SECONDS,
+            timeout=600,
         )
 
 
@@ -108,7 +105,7 @@ class Release:
         def is_settled() -> bool:
             return all(map(_is_settled, self.cluster.api("GET", path)["items"]))
 
-        wait_until(is_settled, seconds=SECONDS, what="the rollout")
+        eventually(is_settled, "the rollout")
 
     def troubles(self) -> str:
         """What Pods say of why they do not run."""

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from ephemeral_endpoints.local.controlplane import flags, server
-from ephemeral_endpoints.local.kubelet.api import Api
+from eep_platform.controlplane import flags, server
+from eep_platform.kubelet.api import Api
 
 _RBAC: Final = "/apis/rbac.authorization.k8s.io/v1"
 

@@ -10,18 +10,18 @@ from typing import Any, Final
 
 import requests
 from kubernetes.client.exceptions import ApiException
-from tests.installation.releases import RESTRICTED, SECONDS, Cluster, Release
+from tests.fixtures.waiting import eventually
+from tests.installation.releases import RESTRICTED, Cluster, Release
 
 import ephemeral_endpoints
+from eep_platform.controlplane import server
+from eep_platform.errors import PlatformError
+from eep_platform.kubelet import Image, Kubelet, served_logs
+from eep_platform.kubelet.api import Api
+from eep_platform.platform import Platform
 from ephemeral_endpoints.api import GROUP
-from ephemeral_endpoints.api.admission import approval_binding, approval_policy, approver_role
-from ephemeral_endpoints.api.crds import endpoint_class_crd, endpoint_crd
-from ephemeral_endpoints.local.controlplane import server
-from ephemeral_endpoints.local.errors import PlatformError
-from ephemeral_endpoints.local.kubelet import Image, Kubelet, served_logs
-from ephemeral_endpoints.local.kubelet.api import Api
-from ephemeral_endpoints.local.platform import Platform
-from ephemeral_endpoints.local.processes import wait_until
+from ephemeral_endpoints.api.schema.admission import abandon_manifests, approval_manifests
+from ephemeral_endpoints.api.schema.crds import crds
 
 PORT: Final = 8080
 PACE: Final = 10.0
@@ -57,7 +57,12 @@ class LocalRelease(Release):
 
     def wait_leader(self) -> Any:  # noqa: ANN401 - a Pod as the API server gives it
         """Wait until one Pod leads."""
-        return wait_until(self.leaders, seconds=SECONDS, what="a leader")[0]
+        return eventually(self.leaders, "a leader")[0]
+
+    def holder(self) -> str:
+        """Who holds the operator's Lease."""
+        (lease,) = self.cluster.api("GET", f"/apis/coordination.k8s.io/v1/namespaces/{self.namespace}/leases")["items"]
+        return str(lease["spec"].get("holderIdentity") or "")
 
     def troubles(self) -> str:
         """With what was printed last."""
@@ -66,7 +71,7 @@ class LocalRelease(Release):
 
     def _metrics(self, pod: Any) -> str:  # noqa: ANN401 - likewise
         try:
-            return requests.get(f"{self.kubelet.url(pod, PORT)}/metrics", timeout=5).text
+            return requests.get(f"{self.kubelet.url(pod, PORT)}/metrics", timeout=60).text
         except (requests.RequestException, PlatformError):
             return ""
 
@@ -94,14 +99,19 @@ def released(site: Site, name: str, **environment: str) -> Iterator[LocalRelease
 
 def undress(api: Api) -> None:
     """Take away what the platform's administrator has applied by hand."""
-    kinds = [each["metadata"]["name"] for each in (endpoint_crd(), endpoint_class_crd())]
+    kinds = [each["metadata"]["name"] for each in crds()]
     definitions = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
-    admission = "/apis/admissionregistration.k8s.io/v1/validatingadmissionpol"
+    plurals = {
+        "ValidatingAdmissionPolicy": "validatingadmissionpolicies",
+        "ValidatingAdmissionPolicyBinding": "validatingadmissionpolicybindings",
+        "ClusterRole": "clusterroles",
+    }
     paths = [
         *(f"{definitions}/{name}" for name in kinds),
-        f"{admission}icies/{approval_policy()['metadata']['name']}",
-        f"{admission}icybindings/{approval_binding()['metadata']['name']}",
-        f"/apis/rbac.authorization.k8s.io/v1/clusterroles/{approver_role()['metadata']['name']}",
+        *(
+            f"/apis/{each['apiVersion']}/{plurals[each['kind']]}/{each['metadata']['name']}"
+            for each in (*approval_manifests(), *abandon_manifests())
+        ),
     ]
     for path in paths:
         try:
@@ -109,8 +119,7 @@ def undress(api: Api) -> None:
         except ApiException as error:
             if error.status != HTTPStatus.NOT_FOUND:
                 raise
-    wait_until(
+    eventually(
         lambda: not any(api.find(f"{definitions}/{name}") for name in kinds),
-        seconds=SECONDS,
-        what=f"no kind of {GROUP}",
+        f"no kind of {GROUP}",
     )

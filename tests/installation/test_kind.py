@@ -1,6 +1,6 @@
 """With real nodes, where a Docker engine runs: the image that the Dockerfile makes, and the kubelet.
 
-The embedded AWS listens on the loopback only, which no Pod reaches: what happens in AWS is told by test_story.py.
+The embedded AWS listens on the loopback only, which no Pod reaches: test_story.py covers what happens in AWS.
 """
 
 import os
@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
-from tests.installation.releases import RESTRICTED, SECONDS, Cluster, Release
+from tests.fixtures.waiting import eventually
+from tests.installation.releases import RESTRICTED, Cluster, Release
 
+from eep_platform.controlplane import kind
+from eep_platform.controlplane.facts import Facts
+from eep_platform.kubelet.api import Api
+from eep_platform.paths import cache_dir
 from ephemeral_endpoints.api import API_VERSION
-from ephemeral_endpoints.local.controlplane import kind
-from ephemeral_endpoints.local.controlplane.facts import Facts
-from ephemeral_endpoints.local.kubelet.api import Api
-from ephemeral_endpoints.local.paths import cache_dir
-from ephemeral_endpoints.local.processes import wait_until
 
 ROOT: Final = Path(__file__).parents[2]
 IMAGE: Final = "ephemeral-endpoints"
@@ -65,7 +65,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory, helm: Path) -> Iterator[Cl
 
 
 def run(*command: str | Path) -> None:
-    subprocess.run(command, check=True, timeout=20 * SECONDS)  # noqa: S603 - docker and kind, with literal arguments
+    subprocess.run(command, check=True, timeout=1200)  # noqa: S603 - docker and kind, with literal arguments
 
 
 def holder(release: Release) -> str:
@@ -79,7 +79,7 @@ def wait_other_holder(release: Release, before: str) -> str:
         found = holder(release)
         return found if found != before else ""
 
-    return wait_until(other, seconds=SECONDS, what="another leader")
+    return eventually(other, "another leader")
 
 
 def live_on(cluster: Cluster, release: Release) -> None:
@@ -97,15 +97,13 @@ def live_on(cluster: Cluster, release: Release) -> None:
     wait_other_holder(release, second)
     cluster.api("POST", ENDPOINTS, OBJECT)
     path = f"{ENDPOINTS}/pr-1"
-    wait_until(
-        lambda: cluster.api("GET", path)["status"].get("conditions"), seconds=SECONDS, what="what the operator says"
-    )
+    eventually(lambda: cluster.api("GET", path)["status"].get("conditions"), "what the operator says")
 
     refused = release.uninstall()
     assert refused.returncode != 0
     assert "default/pr-1" in refused.stdout + refused.stderr
     cluster.api("DELETE", path)
-    wait_until(lambda: cluster.api.find(path) is None, seconds=SECONDS, what="the object gone")
+    eventually(lambda: cluster.api.find(path) is None, "the object gone")
     release.uninstall_all()
     assert cluster.api("GET", ENDPOINTS)["items"] == [], "the kinds stay"
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from tests.installation.rights import Account, Right, deeds, unused
 
-from ephemeral_endpoints.local.controlplane import flags, server
+from eep_platform.controlplane import flags, server
 
 ACCOUNT = Account("tools", "operator")
 LEASES = "coordination.k8s.io"
@@ -39,7 +39,7 @@ def event(user: str, verb: str, code: int, pod: str = "operator-1", **target: st
     return {"user": {"username": user, "extra": extra}, "verb": verb, "responseStatus": {"code": code}, **reference}
 
 
-def test_the_audit_log_tells_what_an_account_did_and_how_it_was_answered(tmp_path: Path) -> None:
+def test_the_audit_log_has_the_requests_of_an_account_and_their_answers(tmp_path: Path) -> None:
     lines = [
         event(ACCOUNT.user, "get", 200, resource="namespaces", name="kube-system", namespace="kube-system"),
         event(ACCOUNT.user, "patch", 200, resource="pods", subresource="status", namespace="a", name="x"),

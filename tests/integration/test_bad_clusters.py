@@ -9,15 +9,14 @@ import pytest
 from kubernetes import client
 from kubernetes.client.exceptions import ApiException
 from tests.fixtures.operator import DEFAULT_SETTINGS, Bench, OperatorProcess
+from tests.fixtures.waiting import eventually
 
 import ephemeral_endpoints
+from eep_platform.controlplane import restart_etcd
+from eep_platform.workbench import condition
 from ephemeral_endpoints.api import GROUP, VERSION
-from ephemeral_endpoints.kube.client import ENDPOINTS
-from ephemeral_endpoints.local.controlplane import restart_etcd
-from ephemeral_endpoints.local.processes import wait_until
-from ephemeral_endpoints.local.workbench import condition
+from ephemeral_endpoints.api.kinds import ENDPOINT
 
-SECONDS = 60
 SKEW = Path(__file__).parent / "skew"
 TEN_MINUTES = 600
 
@@ -29,14 +28,14 @@ def test_objects_under_way_while_etcd_is_killed_converge(bench: Bench) -> None:
     bench.wait_called("CreateEndpoint")
     restart_etcd(bench.platform.state)
     for name in names:
-        bench.wait_ready(name, seconds=SECONDS)
+        bench.wait_ready(name)
     assert bench.effects()["CreateEndpoint"] == len(names)
 
     bench.apply(names[0], bench.spec(model=bench.saying("after")))
     bench.delete(names[1])
     restart_etcd(bench.platform.state)
-    bench.wait_ready(names[0], seconds=SECONDS)
-    bench.wait_gone(names[1], seconds=SECONDS)
+    bench.wait_ready(names[0])
+    bench.wait_gone(names[1])
     assert {kind: len(found) for kind, found in bench.left().items()}["Endpoint"] == len(names) - 1
 
 
@@ -44,17 +43,17 @@ def test_a_namespace_goes_with_everything_that_its_objects_have_in_aws(bench: Be
     namespace = f"{bench.namespace}-gone"
     bench.core.create_namespace(client.V1Namespace(metadata=client.V1ObjectMeta(name=namespace)))
     there = Bench(bench.platform, namespace=namespace, image=bench.image)
-    there.apply("ready", there.spec(api={"path": "/ready"}))
+    there.apply("ready", there.spec())
     there.wait_ready("ready")
     bench.control.reset_meter()
-    there.apply("new", there.spec(api={"path": "/new"}))
+    there.apply("new", there.spec())
     bench.wait_called("CreateEndpoint")
     bench.core.delete_namespace(namespace)
 
     def is_gone() -> bool:
         return namespace not in {each.metadata.name for each in bench.core.list_namespace().items if each.metadata}
 
-    wait_until(is_gone, seconds=SECONDS, what="the namespace gone")
+    eventually(is_gone, "the namespace gone")
     bench.wait_empty()
 
 
@@ -71,7 +70,13 @@ def meddling(bench: Bench, name: str) -> Iterator[list[str]]:
             body = {"metadata": {"labels": {"meddler": str(number)}}}
             try:
                 bench.objects.patch_namespaced_custom_object(
-                    GROUP, VERSION, bench.namespace, ENDPOINTS, name, body, _content_type="application/merge-patch+json"
+                    GROUP,
+                    VERSION,
+                    bench.namespace,
+                    ENDPOINT.plural,
+                    name,
+                    body,
+                    _content_type="application/merge-patch+json",
                 )
             except ApiException:
                 return  # it is gone
@@ -86,16 +91,16 @@ def meddling(bench: Bench, name: str) -> Iterator[list[str]]:
         thread.join()
 
 
-def test_an_object_that_somebody_else_writes_to_all_the_time_is_made_once_and_told_of(bench: Bench) -> None:
+def test_an_object_that_another_client_keeps_writing_to_is_created_once_and_reported(bench: Bench) -> None:
     bench.apply("pr", bench.spec())
     with meddling(bench, "pr") as written:
-        obj = bench.wait_ready("pr", seconds=SECONDS)
+        obj = bench.wait_ready("pr")
         before = len(written)
         bench.apply("pr", bench.spec(model=bench.saying("after")))
-        bench.wait_ready("pr", seconds=SECONDS)
+        bench.wait_ready("pr")
         assert 0 < before < len(written), "somebody wrote from the beginning to the end"
     assert bench.effects()["CreateEndpoint"] == bench.effects()["UpdateEndpoint"] == 1
-    assert any("was answered" in (event.message or "") for event in bench.events(obj))
+    assert any("the URL leads to this revision" in (event.message or "") for event in bench.events(obj))
 
 
 @pytest.mark.parametrize("seconds", [-TEN_MINUTES, TEN_MINUTES])
@@ -112,12 +117,12 @@ def test_an_operator_whose_clock_is_off_makes_changes_and_deletes_all_the_same(
         }
     )
     bench.apply("pr", bench.spec(lifecycle={"ttl": "1h"}))
-    made = bench.wait_ready("pr", seconds=SECONDS)
+    made = bench.wait_ready("pr")
     bench.apply("pr", bench.spec(model=bench.saying("after"), lifecycle={"ttl": "1h"}))
-    changed = bench.wait_ready("pr", seconds=SECONDS)
+    changed = bench.wait_ready("pr")
     assert made["status"]["expiresAt"] == changed["status"]["expiresAt"], "which is by the API server's clock"
     assert condition(changed, "Stalled")["status"] == "False"
     bench.delete("pr")
-    bench.wait_gone("pr", seconds=SECONDS)
+    bench.wait_gone("pr")
     bench.wait_empty()
     operator_process.stop()

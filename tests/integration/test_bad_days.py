@@ -8,19 +8,20 @@ from tests.fixtures.operator import (
     Bench,
     OperatorProcess,
 )
+from tests.fixtures.waiting import eventually
 
-from ephemeral_endpoints.core.errors import Unauthenticated
-from ephemeral_endpoints.local.aws.faults import Fault, FaultError
-from ephemeral_endpoints.local.aws.ledger import Outcome
-from ephemeral_endpoints.local.controlplane import restart_apiserver
-from ephemeral_endpoints.local.processes import wait_until
-from ephemeral_endpoints.local.workbench import Object, condition, is_ready
+from eep_platform.aws.faults import Fault, FaultError
+from eep_platform.aws.ledger import Outcome
+from eep_platform.controlplane import restart_apiserver
+from eep_platform.workbench import Object, condition, is_ready
+from ephemeral_endpoints.engine.errors import Unauthenticated
 
 LOST_CREATIONS = (
     ("apigatewayv2", "CreateApi"),
     ("apigatewayv2", "CreateIntegration"),
     ("apigatewayv2", "CreateRoute"),
     ("apigatewayv2", "CreateStage"),
+    ("apigatewayv2", "UpdateStage"),
     ("cloudwatch", "PutMetricAlarm"),
     ("lambda", "CreateFunction"),
     ("logs", "CreateLogGroup"),
@@ -53,7 +54,7 @@ def say(bench: Bench, obj: Object) -> str:
 def test_when_every_answer_is_lost_once_nothing_has_a_twin_and_nothing_is_left(bench: Bench) -> None:
     bench.control.add_faults(*losing(LOST_CREATIONS))
     bench.apply("pr", bench.spec())
-    ready = bench.wait_ready("pr", seconds=60)
+    ready = bench.wait_ready("pr")
     assert [each.fault.operation for each in bench.control.faults() if each.fired != 1] == []
     kinds = {kind: len(names) for kind, names in bench.left().items()}
     assert kinds == {
@@ -76,25 +77,25 @@ def test_when_every_answer_is_lost_once_nothing_has_a_twin_and_nothing_is_left(b
     bench.control.clear_faults()
     bench.control.add_faults(*losing(LOST_DELETIONS))
     bench.delete("pr")
-    bench.wait_gone("pr", seconds=60)
-    bench.wait_empty(seconds=30)
+    bench.wait_gone("pr")
+    bench.wait_empty()
     assert [each.fault.operation for each in bench.control.faults() if each.fired != 1] == []
 
 
-def test_expired_credentials_are_told_and_recovered_from_by_itself(bench: Bench) -> None:
+def test_expired_credentials_are_reported_and_renewed_ones_are_used(bench: Bench) -> None:
     bench.apply("before", bench.spec())
     bench.wait_ready("before")
     bench.control.add_faults(Fault(service="*", error=FaultError(code="ExpiredTokenException", status=400)))
     bench.apply("pr", bench.spec())
-    told = bench.wait_condition("pr", "Ready", reason=Unauthenticated.reason)
-    assert condition(told, "Ready")["status"] == "Unknown"
-    assert condition(told, "Stalled")["status"] == "False"
+    reported = bench.wait_condition("pr", "Ready", reason=Unauthenticated.reason.name)
+    assert condition(reported, "Ready")["status"] == "Unknown"
+    assert condition(reported, "Stalled")["status"] == "False"
     untouched = bench.get("before")
     assert untouched is not None
     assert is_ready(untouched), "what serves goes on serving"
 
     bench.control.clear_faults()
-    bench.wait_ready("pr", seconds=30)
+    bench.wait_ready("pr")
 
 
 def test_an_operator_that_starts_without_credentials_takes_them_when_they_come(
@@ -111,10 +112,10 @@ def test_an_operator_that_starts_without_credentials_takes_them_when_they_come(
         }
     )
     bench.apply("pr", bench.spec())
-    bench.wait_condition("pr", "Ready", reason=Unauthenticated.reason)
+    bench.wait_condition("pr", "Ready", reason=Unauthenticated.reason.name)
 
     file.write_text("[default]\naws_access_key_id = local\naws_secret_access_key = local\n")
-    bench.wait_ready("pr", seconds=40)
+    bench.wait_ready("pr")
     operator_process.stop()
 
 
@@ -124,7 +125,7 @@ def test_ten_objects_at_once_keep_to_the_documented_rates(bench: Bench) -> None:
     for name in names:
         bench.apply(name, bench.spec())
     for name in names:
-        bench.wait_ready(name, seconds=60)
+        bench.wait_ready(name)
     needed = {operation: 10 * count for operation, count in NEEDED_CREATIONS.items()} | NEEDED_SHARED
     assert bench.effects() == needed
     throttled = sum(sum(counts.values()) for counts in bench.control.calls(Outcome.THROTTLED).values())
@@ -133,7 +134,7 @@ def test_ten_objects_at_once_keep_to_the_documented_rates(bench: Bench) -> None:
     for name in names:
         bench.delete(name)
     for name in names:
-        bench.wait_gone(name, seconds=60)
+        bench.wait_gone(name)
     bench.wait_empty()
 
 
@@ -142,7 +143,7 @@ def test_refused_for_the_rate_every_call_is_made_in_the_end(bench: Bench) -> Non
         Fault(service="*", probability=0.3, error=FaultError(code="ThrottlingException", status=400))
     )
     bench.apply("pr", bench.spec())
-    bench.wait_ready("pr", seconds=60)
+    bench.wait_ready("pr")
     assert bench.effects() == {**NEEDED_CREATIONS, **NEEDED_SHARED}
 
 
@@ -157,14 +158,14 @@ def test_objects_that_change_while_the_api_server_restarts_converge(bench: Bench
     bench.delete("deleted")
     restart_apiserver(bench.platform.state, grace_seconds=0)
 
-    assert say(bench, bench.wait_ready("changed", seconds=60)) == "after"
-    bench.wait_ready("new", seconds=60)
+    assert say(bench, bench.wait_ready("changed")) == "after"
+    bench.wait_ready("new")
     bench.wait_gone("deleted")
     kinds = {kind: len(names) for kind, names in bench.left().items()}
     assert kinds["Model"] == kinds["Endpoint"] == kinds["Route"] == 2
 
     bench.apply("changed", bench.spec(model=bench.saying("later")))
-    assert say(bench, bench.wait_ready("changed", seconds=60)) == "later"
+    assert say(bench, bench.wait_ready("changed")) == "later"
 
 
 def test_a_rollout_that_fails_leaves_the_old_revision_serving_until_the_next_spec(bench: Bench) -> None:
@@ -173,7 +174,7 @@ def test_a_rollout_that_fails_leaves_the_old_revision_serving_until_the_next_spe
     bench.control.patch_sagemaker_settings({"behaviour": {"update_failure": "the health check failed"}})
     source = {"repository": "acme/echo", "revision": "2222222"}
     bench.apply("pr", bench.spec(model=bench.saying("second"), source=source))
-    failed = bench.wait_condition("pr", "EndpointReady", reason="RolledBack", seconds=30)
+    failed = bench.wait_condition("pr", "EndpointReady", reason="RolledBack")
     assert condition(failed, "Stalled")["status"] == "True"
     assert failed["status"]["revision"] == REVISION, "what serves is still the first"
     assert say(bench, first) == "first"
@@ -184,4 +185,4 @@ def test_a_rollout_that_fails_leaves_the_old_revision_serving_until_the_next_spe
     ready = bench.wait_ready("pr")
     assert ready["status"]["revision"] == "3333333"
     assert say(bench, ready) == "third"
-    wait_until(lambda: len(bench.left()["Model"]) == 1, seconds=10, what="the failed revision's model gone")
+    eventually(lambda: len(bench.left()["Model"]) == 1, "the failed revision's model gone")

@@ -1,5 +1,6 @@
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from http import HTTPStatus
 from pathlib import Path
 
 import pytest
@@ -7,13 +8,13 @@ import requests
 from kubernetes import client
 from tests.fixtures.operator import REVISION, Bench
 
+from eep_platform.bootstrap import EXAMPLE_REPOSITORY
+from eep_platform.containers import registry
+from eep_platform.containers.build import build_model_image
+from eep_platform.containers.image import BuiltImage
+from eep_platform.paths import cache_dir
+from eep_platform.workbench import Object, condition, is_ready
 from ephemeral_endpoints.kube.client import secret_name
-from ephemeral_endpoints.local.bootstrap import EXAMPLE_REPOSITORY
-from ephemeral_endpoints.local.containers import registry
-from ephemeral_endpoints.local.containers.build import build_model_image
-from ephemeral_endpoints.local.containers.image import BuiltImage
-from ephemeral_endpoints.local.paths import cache_dir
-from ephemeral_endpoints.local.workbench import Object, condition, is_ready
 
 ROOT = Path(__file__).parents[2]
 
@@ -45,7 +46,7 @@ def test_an_image_that_is_not_pushed_yet_is_waited_for_and_picked_up(bench: Benc
     assert "CreateModel" not in bench.effects()
 
     digest = registry.push(echo, registry=bench.platform.registry, repository=EXAMPLE_REPOSITORY, tag=tag)
-    ready = bench.wait_ready("pr", seconds=30)
+    ready = bench.wait_ready("pr")
     assert ready["status"]["image"]["digest"] == digest
 
 
@@ -61,7 +62,7 @@ def test_an_image_that_is_not_pushed_yet_is_waited_for_and_picked_up(bench: Benc
         pytest.param(
             "111122223333.dkr.ecr.us-east-1.amazonaws.com/models/wine:echo",
             "RepositoryNotAllowed",
-            "the class allows the repositories of account 000000000000",
+            "use a repository of account 000000000000",
             id="another account's images are not trusted",
         ),
     ],
@@ -95,7 +96,7 @@ def test_an_unknown_class_is_waited_for(bench: Bench) -> None:
 def test_without_a_default_class_an_object_waits_until_there_is_one(bench: Bench) -> None:
     bench.apply("pr", bench.spec())
     waiting = bench.wait_condition("pr", "Ready", reason="ClassNotFound")
-    assert "marked as default" in condition(waiting, "Ready")["message"]
+    assert "no EphemeralEndpointClass is the default" in condition(waiting, "Ready")["message"]
 
     bench.mark_default("true")
     bench.wait_ready("pr")
@@ -105,42 +106,49 @@ def test_an_object_that_waits_for_its_class_can_be_deleted(bench: Bench) -> None
     bench.apply("pr", bench.spec(className="never"))
     bench.wait_condition("pr", "Ready", reason="ClassNotFound")
     bench.delete("pr")
-    bench.wait_gone("pr", seconds=5)
+    bench.wait_gone("pr")
 
 
-def test_of_two_objects_with_one_path_the_older_serves_and_the_younger_takes_over(bench: Bench) -> None:
-    path = {"path": f"/{bench.namespace}/shared"}
-    bench.apply("older", bench.spec(api=path, model=bench.saying("older")))
-    url = bench.wait_ready("older")["status"]["url"]
-    bench.wait("older", lambda obj: age(obj) >= timedelta(seconds=1), seconds=5, what="a second old")
-    bench.apply("younger", bench.spec(api=path, model=bench.saying("younger")))
-    refused = bench.wait_condition("younger", "RouteReady", reason="PathConflict")
-    assert f"{bench.namespace}/older" in condition(refused, "RouteReady")["message"]
-    assert bench.call(url, b"", token=bench.token("older")).text == "older"
+def test_an_older_object_that_asks_for_the_path_of_another_waits_until_that_one_is_gone(bench: Bench) -> None:
+    path, open_to_all = f"/{bench.namespace}/shared/v1", {"type": "None"}
+    attack = bench.spec(api={"path": path, "auth": open_to_all}, model=bench.saying("older"))
+    bench.apply("older", {**attack, "api": {"path": f"/{bench.namespace}/older/v1", "auth": open_to_all}})
+    bench.wait("older", lambda obj: age(obj) >= timedelta(seconds=1), what="a second old")
+    holder = bench.spec(api={"path": path}, model=bench.saying("holder"))
+    bench.apply("holder", holder)
+    bench.wait_ready("older")
+    url = bench.wait_ready("holder")["status"]["url"]
+    bench.apply("older", attack)
+    refused = bench.wait_condition("older", "RouteReady", reason="PathConflict")
+    assert f"{bench.namespace}/holder" in condition(refused, "RouteReady")["message"]
+    bench.apply("holder", holder, labels={"touched": "true"})
+    bench.wait("holder", lambda obj: bool(obj["status"]["route"].get("waiting")), what="reporting who waits")
+    assert bench.call(url, b"", token=bench.token("holder")).text == "holder"
+    assert bench.call(url, b"", token=None).status_code == HTTPStatus.UNAUTHORIZED
 
-    bench.delete("older")
-    bench.wait_ready("younger")
-    assert bench.call(url, b"", token=bench.token("younger")).text == "younger"
+    bench.delete("holder")
+    bench.wait_ready("older")
+    assert bench.call(url, b"", token=None).text == "older"
 
 
-def test_a_model_server_that_crashes_tells_why_and_a_corrected_spec_recovers(
+def test_the_crash_of_a_model_server_is_reported_and_a_corrected_spec_recovers(
     bench: Bench, model_image: BuiltImage
 ) -> None:
     registry.push(model_image, registry=bench.platform.registry, repository=EXAMPLE_REPOSITORY, tag="crashing")
     model = {"image": bench.image_uri("crashing")}
     bench.apply("pr", bench.spec(model={**model, "environment": {"MAX_BODY_BYTES": "many"}}))
-    failed = bench.wait_condition("pr", "EndpointReady", reason="EndpointFailed", seconds=60)
+    failed = bench.wait_condition("pr", "EndpointReady", reason="EndpointFailed")
     assert condition(failed, "Reconciling")["status"] == "True", "it will be tried again"
-    told = bench.wait(
+    reported = bench.wait(
         "pr",
-        lambda obj: "Its last lines" in condition(obj, "Ready")["message"],
+        lambda obj: "last lines of the log" in condition(obj, "Ready")["message"],
         seconds=20,
         what="telling the last lines of the log",
     )
-    assert "MAX_BODY_BYTES is 'many'" in condition(told, "Ready")["message"]
+    assert "MAX_BODY_BYTES is 'many'" in condition(reported, "Ready")["message"]
 
     bench.apply("pr", bench.spec(model={**model, "environment": {"LOG_LEVEL": "INFO"}}))
-    bench.wait_ready("pr", seconds=60)
+    bench.wait_ready("pr")
 
 
 def test_a_ttl_beyond_what_the_class_grants_is_cut_and_says_so(bench: Bench) -> None:
@@ -170,7 +178,7 @@ def test_the_door_refuses_what_is_not_a_proper_request_and_says_why(bench: Bench
         "no token": bench.call(url, b"", token=None),
         "wrong token": bench.call(url, b"", token="guessed"),  # noqa: S106 - a wrong one
         "long body": bench.call(url, b"x" * 65, token=token),
-        "method": requests.put(url, headers=headers, timeout=30),
+        "method": requests.put(url, headers=headers, timeout=60),
         "longest body": bench.call(url, b"x" * 64, token=token),
     }
     assert {what: answer.status_code for what, answer in answers.items()} == {
@@ -194,7 +202,7 @@ def test_a_url_without_authentication_takes_everybody(bench: Bench) -> None:
 def test_while_the_endpoint_is_created_callers_are_asked_to_come_back(bench: Bench) -> None:
     bench.control.patch_sagemaker_settings({"behaviour": {"stuck": True}})
     bench.apply("pr", bench.spec())
-    routed = bench.wait("pr", lambda obj: "url" in obj.get("status", {}), seconds=20, what="routed")
+    routed = bench.wait("pr", lambda obj: "url" in obj.get("status", {}), what="routed")
     assert not is_ready(routed)
     assert condition(routed, "EndpointReady")["reason"] == "Creating"
     early = bench.call(routed["status"]["url"], b"", token=bench.token("pr"))
@@ -215,7 +223,7 @@ def test_a_foreign_secret_of_the_tokens_name_is_left_alone(bench: Bench) -> None
     assert bench.token("pr") == "somebody else's"
 
     bench.core.delete_namespaced_secret(name, bench.namespace)
-    bench.wait_ready("pr", seconds=30)
+    bench.wait_ready("pr")
 
 
 def created_at(obj: Object) -> datetime:

@@ -3,16 +3,16 @@
 from datetime import datetime
 
 from tests.fixtures.operator import DEFAULT_SETTINGS, Bench, OperatorProcess
+from tests.fixtures.waiting import eventually
 from tests.integration.test_lifecycle import created_at, expiring_in
-from tests.integration.test_sweep import MERGE_PATCH, OWN_THINGS, SECONDS, SWEEPING, metric, swept, wait_contents
+from tests.integration.test_sweep import MERGE_PATCH, OWN_THINGS, SWEEPING, metric, swept, wait_contents
 
+from eep_platform.aws.faults import Fault, FaultError
+from eep_platform.workbench import condition
 from ephemeral_endpoints.api import ABANDON_ANNOTATION, GROUP, RECONCILE_AT_ANNOTATION, VERSION
-from ephemeral_endpoints.core.names import owner_hash
-from ephemeral_endpoints.core.tags import EXPIRES_AT, RETAIN
-from ephemeral_endpoints.kube.client import ENDPOINTS
-from ephemeral_endpoints.local.aws.faults import Fault, FaultError
-from ephemeral_endpoints.local.processes import wait_until
-from ephemeral_endpoints.local.workbench import condition
+from ephemeral_endpoints.api.kinds import ENDPOINT
+from ephemeral_endpoints.engine.names import owner_hash
+from ephemeral_endpoints.engine.tags import EXPIRES_AT, RETAIN
 
 DENIED = FaultError(code="AccessDeniedException", message="not you")
 RETAINING = {"deletionPolicy": "Retain"}
@@ -21,7 +21,7 @@ RETAINING = {"deletionPolicy": "Retain"}
 def annotate(bench: Bench, name: str, annotation: str, value: str) -> None:
     body = {"metadata": {"annotations": {annotation: value}}}
     bench.objects.patch_namespaced_custom_object(
-        GROUP, VERSION, bench.namespace, ENDPOINTS, name, body, _content_type=MERGE_PATCH
+        GROUP, VERSION, bench.namespace, ENDPOINT.plural, name, body, _content_type=MERGE_PATCH
     )
 
 
@@ -47,10 +47,9 @@ def test_a_suspended_object_is_left_as_it_is_until_it_is_resumed_and_can_be_dele
     bench.control.reset_meter()
     bench.apply("pr", bench.spec(suspend=True, monitoring={"logRetentionDays": 30}))
     listed = metric(url, "eep_aws_calls_total", operation="DescribeAlarms")
-    wait_until(
+    eventually(
         lambda: metric(url, "eep_aws_calls_total", operation="DescribeAlarms") >= listed + 2,
-        seconds=SECONDS,
-        what="two snapshots",
+        "two snapshots",
     )
     assert bench.mutations() == []
     answer = bench.call(ready["status"]["url"], b"{}", token=bench.token("pr"))
@@ -78,7 +77,7 @@ def test_a_fresh_look_that_is_asked_for_repairs_at_once_and_forgets_failures(ben
     bench.wait_condition("pr", "Monitored", reason="AccessDenied")
     bench.control.clear_faults()
     annotate(bench, "pr", RECONCILE_AT_ANNOTATION, "second")
-    wait_until(lambda: alarms(bench) == before, seconds=5, what="repaired")
+    eventually(lambda: alarms(bench) == before, "repaired")
 
 
 def test_an_abandoned_object_goes_and_the_sweep_takes_what_it_left(
@@ -89,16 +88,14 @@ def test_an_abandoned_object_goes_and_the_sweep_takes_what_it_left(
     bench.wait_ready("pr")
     bench.control.add_faults(Fault(service="lambda", operation="DeleteFunction", error=DENIED))
     bench.delete("pr")
-    wait_until(
-        lambda: set(bench.left()) <= {"Function", "LogGroup", "HttpApi"}, seconds=SECONDS, what="what can go gone"
-    )
+    eventually(lambda: set(bench.left()) <= {"Function", "LogGroup", "HttpApi"}, "what can go gone")
     assert bench.get("pr") is not None
     annotate(bench, "pr", ABANDON_ANNOTATION, "true")
     bench.wait_gone("pr")
-    [told] = [event for event in bench.events(made) if event.reason == "Abandoned"]
-    assert told.type == "Warning"
+    [reported] = [event for event in bench.events(made) if event.reason == "Abandoned"]
+    assert reported.type == "Warning"
     [function] = bench.left()["Function"]
-    assert f"Function {function}" in told.message
+    assert f"Function {function}" in reported.message
     bench.control.clear_faults()
     wait_contents(bench, {})
     assert function in {line["resource"] for line in swept(bench)}
@@ -113,18 +110,14 @@ def test_what_is_retained_serves_on_and_no_sweep_takes_it_until_it_is_given_up(
     bench.delete("pr")
     bench.wait_gone("pr")
     assert bench.left() == everything
-    [told] = [event for event in bench.events(made) if event.reason == "Retained"]
-    assert f"{RETAIN}=true" in told.message
+    [reported] = [event for event in bench.events(made) if event.reason == "Retained"]
+    assert f"{RETAIN}=true" in reported.message
     assert function_tags(bench)[RETAIN] == "true"
 
     url = operator_process.run(SWEEPING)
-    wait_until(
-        lambda: metric(url, "eep_aws_calls_total", operation="ListTagsForResource") > 0, seconds=SECONDS, what="a sweep"
-    )
+    eventually(lambda: metric(url, "eep_aws_calls_total", operation="ListTagsForResource") > 0, "a sweep")
     listed = metric(url, "eep_aws_calls_total", operation="ListModels")
-    wait_until(
-        lambda: metric(url, "eep_aws_calls_total", operation="ListModels") >= listed + 3, seconds=SECONDS, what="rounds"
-    )
+    eventually(lambda: metric(url, "eep_aws_calls_total", operation="ListModels") >= listed + 3, "rounds")
     assert bench.left() == everything
     assert metric(url, "eep_orphans") == 0
     answer = bench.call(ready["status"]["url"], b"{}", token=token)
@@ -157,7 +150,7 @@ def give_up(bench: Bench) -> None:
         sagemaker.delete_tags(ResourceArn=arn, TagKeys=keys)
 
 
-def test_an_operator_that_is_killed_when_some_is_marked_leaves_nothing_unmarked(
+def test_an_operator_that_is_killed_while_tagging_leaves_nothing_untagged(
     bench: Bench, operator_process: OperatorProcess
 ) -> None:
     bench.apply("pr", bench.spec(lifecycle=RETAINING))
@@ -180,7 +173,7 @@ def test_an_operator_that_is_killed_when_some_is_marked_leaves_nothing_unmarked(
     wait_contents(bench, {})
 
 
-def test_a_retained_tombstone_is_revived_with_tags_that_tell_its_new_end(
+def test_a_retained_tombstone_is_revived_with_tags_of_its_new_end(
     bench: Bench, operator_process: OperatorProcess
 ) -> None:
     labels = {"argocd.argoproj.io/instance": "previews"}
@@ -188,8 +181,8 @@ def test_a_retained_tombstone_is_revived_with_tags_that_tell_its_new_end(
     bench.wait_ready("pr")
     everything = bench.left()
     bench.apply("pr", bench.spec(lifecycle=RETAINING | expiring_in(1, created_at(made))), labels=labels)
-    told = bench.wait_condition("pr", "Ready", reason="Retained")
-    assert condition(told, "Reconciling")["status"] == "False"
+    reported = bench.wait_condition("pr", "Ready", reason="Retained")
+    assert condition(reported, "Reconciling")["status"] == "False"
     assert bench.left() == everything
     bench.control.reset_meter()
     operator_process.restart()
@@ -218,10 +211,10 @@ def test_a_class_works_by_the_role_that_it_names_and_one_that_cannot_disturbs_no
     bench.control.add_faults(Fault(service="sts", operation="AssumeRole", error=denied))
     other = f"denied-{bench.namespace}"
     bench.make_class(other, assumeRole={"roleArn": f"arn:aws:iam::{account}:role/other"})
-    bench.apply("far", bench.spec(className=other, api={"path": "/far"}))
+    bench.apply("far", bench.spec(className=other))
     far = bench.wait_condition("far", "Ready", reason="AccessDenied")
     assert "spec.assumeRole.roleArn" in condition(far, "Ready")["message"]
-    bench.apply("near", bench.spec(api={"path": "/near"}))
+    bench.apply("near", bench.spec())
     bench.wait_ready("near")
     bench.delete("far")
     bench.wait_gone("far")

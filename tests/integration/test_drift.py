@@ -7,18 +7,17 @@ from typing import Any
 
 import pytest
 from tests.fixtures.operator import DEFAULT_SETTINGS, Bench, OperatorProcess
+from tests.fixtures.waiting import eventually
 
-from ephemeral_endpoints.core.monitoring import ALARM_PERIOD_SECONDS
-from ephemeral_endpoints.local.aws.contents import Contents
-from ephemeral_endpoints.local.processes import wait_until
-from ephemeral_endpoints.local.workbench import Object
+from eep_platform.aws.contents import Contents
+from eep_platform.workbench import Object
+from ephemeral_endpoints.features.monitoring.desired import ALARM_PERIOD_SECONDS
 
-SECONDS = 30
 SCALED = {"type": "ml.m5.large", "autoscaling": {"maxCount": 2, "invocationsPerInstance": 100}}
 OF_VARIANTS = {"ServiceNamespace": "sagemaker", "ScalableDimension": "sagemaker:variant:DesiredInstanceCount"}
 
 
-class Hand:
+class Tamperer:
     """Somebody with the rights to spoil what the object has, which ``there`` names."""
 
     def __init__(self, bench: Bench, there: Contents) -> None:
@@ -103,28 +102,28 @@ class Hand:
         )
 
 
-HANDS: list[tuple[Callable[[Hand], None], str]] = [
-    (Hand.delete_alarm, "Alarm {Alarm} was deleted"),
-    (Hand.change_alarm, "was changed"),
-    (Hand.change_retention, "LogGroup {LogGroup} was changed"),
-    (Hand.keep_logs_for_ever, "was changed"),
-    (Hand.delete_log_group, "LogGroup {LogGroup} was deleted"),
-    (Hand.change_code, "Function {Function} was changed"),
-    (Hand.delete_function, "Function {Function} was deleted"),
-    (Hand.delete_integration, "was deleted"),
+TAMPERING: list[tuple[Callable[[Tamperer], None], str]] = [
+    (Tamperer.delete_alarm, "Alarm {Alarm} was deleted"),
+    (Tamperer.change_alarm, "was changed"),
+    (Tamperer.change_retention, "LogGroup {LogGroup} was changed"),
+    (Tamperer.keep_logs_for_ever, "was changed"),
+    (Tamperer.delete_log_group, "LogGroup {LogGroup} was deleted"),
+    (Tamperer.change_code, "Function {Function} was changed"),
+    (Tamperer.delete_function, "Function {Function} was deleted"),
+    (Tamperer.delete_integration, "was deleted"),
 ]
 # A route that is spoiled three times is left alone for a minute: its integration is spoiled on another object.
-HANDS_ON_SERVING: list[tuple[Callable[[Hand], None], str]] = [
-    (Hand.delete_route, "Route {Route} was deleted"),
-    (Hand.lead_route_elsewhere, "Route {Route} was changed"),
-    (Hand.change_endpoint, "Endpoint {Endpoint} was changed"),
-    (Hand.delete_endpoint, "Endpoint {Endpoint} was deleted"),
-    (Hand.delete_config, "EndpointConfig {EndpointConfig} was deleted"),
-    (Hand.delete_model, "Model {Model} was deleted"),
+HANDS_ON_SERVING: list[tuple[Callable[[Tamperer], None], str]] = [
+    (Tamperer.delete_route, "Route {Route} was deleted"),
+    (Tamperer.lead_route_elsewhere, "Route {Route} was changed"),
+    (Tamperer.change_endpoint, "Endpoint {Endpoint} was changed"),
+    (Tamperer.delete_endpoint, "Endpoint {Endpoint} was deleted"),
+    (Tamperer.delete_config, "EndpointConfig {EndpointConfig} was deleted"),
+    (Tamperer.delete_model, "Model {Model} was deleted"),
 ]
-HANDS_ON_SCALING: list[tuple[Callable[[Hand], None], str]] = [
-    (Hand.scale_further, "ScalableTarget {ScalableTarget} was changed"),
-    (Hand.stop_scaling, "ScalableTarget {ScalableTarget} was deleted"),
+HANDS_ON_SCALING: list[tuple[Callable[[Tamperer], None], str]] = [
+    (Tamperer.scale_further, "ScalableTarget {ScalableTarget} was changed"),
+    (Tamperer.stop_scaling, "ScalableTarget {ScalableTarget} was deleted"),
 ]
 
 
@@ -137,11 +136,11 @@ def watchful(bench: Bench, operator_process: OperatorProcess) -> Bench:
 
 @pytest.mark.parametrize(
     ("instances", "hands"),
-    [({"type": "ml.m5.large"}, HANDS), ({"type": "ml.m5.large"}, HANDS_ON_SERVING), (SCALED, HANDS_ON_SCALING)],
+    [({"type": "ml.m5.large"}, TAMPERING), ({"type": "ml.m5.large"}, HANDS_ON_SERVING), (SCALED, HANDS_ON_SCALING)],
     ids=["what is around it", "what serves", "what scales"],
 )
-def test_everything_that_a_hand_can_spoil_is_repaired_and_told_of(
-    watchful: Bench, instances: dict[str, Any], hands: list[tuple[Callable[[Hand], None], str]]
+def test_every_change_by_hand_is_repaired_and_reported(
+    watchful: Bench, instances: dict[str, Any], hands: list[tuple[Callable[[Tamperer], None], str]]
 ) -> None:
     bench = watchful
     obj = bench.apply("pr", bench.spec(serving={"instances": instances}))
@@ -150,13 +149,13 @@ def test_everything_that_a_hand_can_spoil_is_repaired_and_told_of(
     names = {kind: found[0] for kind, found in before["contents"].items() if found}
     for spoil, news in hands:
         known = repairs(bench, obj)
-        spoil(Hand(bench, bench.left()))
+        spoil(Tamperer(bench, bench.left()))
 
         def is_told(known: list[str] = known, news: str = news.format_map(names)) -> bool:
             return any(news in message for message in repairs(bench, obj) if message not in known)
 
-        wait_until(is_told, seconds=SECONDS, what=f"{spoil.__name__} told")
-        wait_until(lambda: state(bench) == before, seconds=SECONDS, what=f"{spoil.__name__} undone")
+        eventually(is_told, f"{spoil.__name__} reported")
+        eventually(lambda: state(bench) == before, f"{spoil.__name__} undone")
     ready = bench.wait_ready("pr")
     assert ready["status"]["url"] == url
     assert bench.call(url, b"", token=bench.token("pr")).text == "hello"
@@ -164,7 +163,7 @@ def test_everything_that_a_hand_can_spoil_is_repaired_and_told_of(
 
 @pytest.fixture(autouse=True)
 def _cleared(bench: Bench) -> Iterator[None]:
-    """Nobody but the hand takes away what it made."""
+    """Only the tamperer deletes what it created."""
     yield
     sagemaker = bench.aws("sagemaker")
     for config in sagemaker.list_endpoint_configs(NameContains="by-hand")["EndpointConfigs"]:
@@ -176,7 +175,7 @@ def repairs(bench: Bench, obj: Object) -> list[str]:
 
 
 def state(bench: Bench) -> dict[str, Any]:
-    """What a hand may spoil, as it is now, without what AWS numbers or names by chance."""
+    """The state that tampering can spoil, without what AWS numbers or names by chance."""
     contents = bench.left()
     contents["Alarm"] = [name for name in contents.get("Alarm", []) if name.startswith("eep-")]
     contents["EndpointConfig"] = [name for name in contents.get("EndpointConfig", []) if name.startswith("eep-")]

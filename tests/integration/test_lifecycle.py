@@ -2,7 +2,7 @@ from datetime import UTC, datetime, timedelta
 
 from tests.fixtures.operator import NEEDED_CREATIONS, NEEDED_DELETIONS, NEEDED_SHARED, NEEDED_SHARED_DELETIONS, Bench
 
-from ephemeral_endpoints.local.workbench import condition, is_ready
+from eep_platform.workbench import condition, is_ready
 
 
 def expiring_in(seconds: float, created_at: datetime) -> dict[str, str]:
@@ -44,12 +44,11 @@ def test_a_gitops_managed_object_is_retired_as_a_tombstone_and_revived_by_a_long
     bench.wait_ready("pr")
 
     bench.apply("pr", bench.spec(lifecycle=expiring_in(1, created_at(made))), labels=labels)
-    tombstone = bench.wait(
-        "pr", lambda obj: not obj["status"].get("resources"), seconds=30, what="without anything in AWS"
-    )
+    tombstone = bench.wait("pr", lambda obj: not obj["status"].get("resources"), what="without anything in AWS")
     bench.wait_empty()
     assert condition(tombstone, "Ready")["status"] == "False"
     assert condition(tombstone, "Ready")["reason"] == "Expired"
+    assert "its label argocd.argoproj.io/instance shows that a tool" in condition(tombstone, "Ready")["message"]
     assert condition(tombstone, "Reconciling")["status"] == "False", "nothing is left to do: kstatus sees it current"
     assert condition(tombstone, "Stalled")["status"] == "False"
     assert "url" not in tombstone["status"]
@@ -87,7 +86,7 @@ def test_an_object_made_anew_right_after_its_deletion_is_another_one_with_anothe
     bench.wait_gone("pr")
 
     second = bench.apply("pr", bench.spec())
-    ready = bench.wait_ready("pr", seconds=20)
+    ready = bench.wait_ready("pr")
     assert second["metadata"]["uid"] != first["metadata"]["uid"]
     assert bench.call(ready["status"]["url"], b"{}", token=token).status_code == 401
     assert bench.call(ready["status"]["url"], b"{}", token=bench.token("pr")).status_code == 200

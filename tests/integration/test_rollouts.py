@@ -3,7 +3,7 @@ from typing import Any
 
 from tests.fixtures.operator import REVISION, Bench, OperatorProcess, wait_reconciled
 
-from ephemeral_endpoints.local.workbench import Object, condition
+from eep_platform.workbench import Object, condition
 
 
 def source(revision: str) -> dict[str, Any]:
@@ -17,13 +17,15 @@ def say(bench: Bench, obj: Object) -> str:
 def test_pushes_during_an_update_lead_to_one_further_update_to_the_newest(bench: Bench) -> None:
     bench.apply("pr", bench.spec(model=bench.saying("first")))
     bench.wait_ready("pr")
-    bench.control.patch_sagemaker_settings({"behaviour": {"update_seconds": 2}})
+    bench.control.patch_sagemaker_settings({"behaviour": {"update_seconds": 3600}})
     bench.control.reset_meter()
 
     bench.apply("pr", bench.spec(model=bench.saying("2"), source=source("2222222")))
     bench.wait_called("UpdateEndpoint")
     for push in "3456":
         bench.apply("pr", bench.spec(model=bench.saying(push), source=source(push * 7)))
+    bench.wait_condition("pr", "EndpointReady", reason="Updating")
+    bench.control.patch_sagemaker_settings({"behaviour": {"update_seconds": 0}})
     assert say(bench, bench.wait_ready("pr")) == "6"
     assert Counter(each.operation for each in bench.mutations())["UpdateEndpoint"] == 2
 

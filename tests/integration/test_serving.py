@@ -10,16 +10,15 @@ from typing import Any
 import pytest
 import requests
 from tests.fixtures.operator import REVISION, Bench
+from tests.fixtures.waiting import TIMEOUT_SECONDS, eventually
 
-from ephemeral_endpoints.core.monitoring import ALARM_PERIODS
-from ephemeral_endpoints.core.serving import ONLY_VARIANT
-from ephemeral_endpoints.local.processes import wait_until
-from ephemeral_endpoints.local.workbench import Object, condition
+from eep_platform.workbench import Object, condition
+from ephemeral_endpoints.features.monitoring.desired import ALARM_PERIODS
+from ephemeral_endpoints.features.serving.desired import ONLY_VARIANT
 
-SECONDS = 30
 ON_INSTANCES: Mapping[str, Any] = {"instances": {"type": "ml.m5.large"}}
 FOR_TWO: Mapping[str, Any] = {"serverless": {"maxConcurrency": 2}}
-"""Room for a caller and for the operator, which asks the URL too."""
+"""Room for a caller whose last request is still being answered."""
 SCALED: Mapping[str, Any] = {"minCount": 1, "maxCount": 2, "invocationsPerInstance": 100}
 
 
@@ -28,7 +27,7 @@ def ask(bench: Bench, obj: Object, variant: str | None = None) -> requests.Respo
     token = bench.token(obj["metadata"]["name"])
     headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
     wish = {"eep-variant": variant} if variant else {}
-    return requests.post(obj["status"]["url"], data=b"{}", headers=headers | wish, timeout=SECONDS)
+    return requests.post(obj["status"]["url"], data=b"{}", headers=headers | wish, timeout=TIMEOUT_SECONDS)
 
 
 def two(*, weights: tuple[int, int] = (1, 1), says: tuple[str, str] = ("one", "two")) -> list[Any]:
@@ -80,12 +79,12 @@ def test_serverless_variants_come_and_go_behind_a_url_that_never_refuses(bench: 
     obj = bench.wait_ready("pr")
     with never_refused(bench, obj) as answers:
         bench.apply("pr", bench.spec(model=bench.saying("alone"), serving={**FOR_TWO, "variants": two()}))
-        wait_until(lambda: {"one", "two"} <= {each.text for each in answers}, seconds=SECONDS, what="both variants")
+        eventually(lambda: {"one", "two"} <= {each.text for each in answers}, "both variants")
         bench.wait_ready("pr")
         bench.apply("pr", bench.spec(model=bench.saying("alone again"), serving=FOR_TWO))
-        wait_until(lambda: answers[-1].text == "alone again", seconds=SECONDS, what="one model again")
+        eventually(lambda: answers[-1].text == "alone again", "one model again")
         bench.wait_ready("pr")
-    wait_until(lambda: len(bench.left()["Endpoint"]) == 1, seconds=SECONDS, what="one endpoint")
+    eventually(lambda: len(bench.left()["Endpoint"]) == 1, "one endpoint")
 
 
 def test_a_serverless_endpoint_moves_to_instances_without_a_refused_request(bench: Bench) -> None:
@@ -112,7 +111,7 @@ def test_autoscaling_is_made_goes_before_the_instance_type_changes_and_comes_bac
 
     bench.apply("pr", bench.spec(serving={"instances": {"type": "ml.m5.xlarge"}}))
     bench.wait_ready("pr")
-    wait_until(lambda: "ScalableTarget" not in bench.left(), seconds=SECONDS, what="no autoscaling")
+    eventually(lambda: "ScalableTarget" not in bench.left(), "no autoscaling")
 
 
 def put_failures(bench: Bench, endpoint: str) -> None:
@@ -131,9 +130,9 @@ def test_an_alarm_takes_a_canary_back_and_the_old_revision_goes_on_serving(bench
     source = {"repository": "acme/echo", "revision": "2222222"}
     bench.apply("pr", bench.spec(model=bench.saying("new"), serving=serving, source=source))
     bench.wait_called("UpdateEndpoint")
-    wait_until(lambda: ask(bench, obj).text == "new", seconds=SECONDS, what="the canary")
+    eventually(lambda: ask(bench, obj).text == "new", "the canary")
     put_failures(bench, obj["status"]["endpointName"])
-    back = bench.wait_condition("pr", "EndpointReady", reason="RolledBack", seconds=SECONDS)
+    back = bench.wait_condition("pr", "EndpointReady", reason="RolledBack")
     assert "errors" in condition(back, "EndpointReady")["message"]
     assert back["status"]["revision"] == REVISION
     assert {ask(bench, obj).text for _ in range(8)} == {"old"}
@@ -146,11 +145,11 @@ def test_requests_and_answers_are_captured(bench: Bench) -> None:
     assert ask(bench, obj).text == "hello"
 
     def captured() -> list[Any]:
-        listed = bench.aws("s3").list_objects_v2(Bucket="captures", Prefix="pr/").get("Contents", [])
-        read = (bench.aws("s3").get_object(Bucket="captures", Key=each["Key"])["Body"].read() for each in listed)
+        observed = bench.aws("s3").list_objects_v2(Bucket="captures", Prefix="pr/").get("Contents", [])
+        read = (bench.aws("s3").get_object(Bucket="captures", Key=each["Key"])["Body"].read() for each in observed)
         return [json.loads(line) for text in read for line in text.splitlines()]
 
-    lines = wait_until(captured, seconds=SECONDS, what="a record")
+    lines = eventually(captured, "a record")
     assert {line["captureData"]["endpointOutput"]["mode"] for line in lines} == {"OUTPUT"}
 
 
@@ -158,7 +157,7 @@ def test_queued_requests_are_answered_where_the_location_says(bench: Bench) -> N
     bench.aws("s3").create_bucket(Bucket="inference")
     asynchronous = {"s3Uri": "s3://inference/prs"}
     bench.apply("pr", bench.spec(serving={**ON_INSTANCES, "asynchronous": asynchronous}))
-    obj = bench.wait_ready("pr", seconds=60)
+    obj = bench.wait_ready("pr")
     accepted = ask(bench, obj)
     assert accepted.status_code == 202, accepted.text
     where = requests.compat.urljoin(obj["status"]["url"], accepted.headers["Location"])
@@ -166,10 +165,10 @@ def test_queued_requests_are_answered_where_the_location_says(bench: Bench) -> N
     seen: list[requests.Response] = []
 
     def is_there() -> bool:
-        seen.append(requests.get(where, headers=headers, timeout=SECONDS))
+        seen.append(requests.get(where, headers=headers, timeout=TIMEOUT_SECONDS))
         return seen[-1].status_code != 202
 
-    wait_until(is_there, seconds=SECONDS, what="a result")
+    eventually(is_there, "a result")
     assert (seen[-1].status_code, seen[-1].text) == (200, "hello")
 
 

@@ -6,20 +6,19 @@ from typing import Any
 import pytest
 from kubernetes.client.exceptions import ApiException
 from tests.fixtures.operator import DEFAULT_SETTINGS, NEEDED_CREATIONS, Bench, OperatorProcess, metrics
+from tests.fixtures.waiting import eventually
 
+from eep_platform import operator
+from eep_platform.aws.contents import Contents
+from eep_platform.aws.faults import Fault, FaultError
+from eep_platform.workbench import is_ready
 from ephemeral_endpoints.api import GROUP, VERSION
-from ephemeral_endpoints.core.names import ENDPOINT_LOG_PREFIX, owner_hash
-from ephemeral_endpoints.kube.client import CLASSES, ENDPOINTS
-from ephemeral_endpoints.local import operator
-from ephemeral_endpoints.local.aws.contents import Contents
-from ephemeral_endpoints.local.aws.faults import Fault, FaultError
-from ephemeral_endpoints.local.processes import wait_until
-from ephemeral_endpoints.local.workbench import is_ready
+from ephemeral_endpoints.api.kinds import ENDPOINT, ENDPOINT_CLASS
+from ephemeral_endpoints.engine.names import ENDPOINT_LOG_PREFIX, owner_hash
 
 SWEEPING = {**DEFAULT_SETTINGS, "EEP_SNAPSHOT_SECONDS": "1", "EEP_SWEEP_MIN_AGE_SECONDS": "1"}
 OWN_THINGS = sum(count for operation, count in NEEDED_CREATIONS.items() if operation != "PutRetentionPolicy")
 """What one object has in AWS, beside the API that it shares."""
-SECONDS = 60
 MERGE_PATCH = "application/merge-patch+json"
 WITHOUT_FINALIZERS = {"metadata": {"finalizers": None}}
 
@@ -28,7 +27,7 @@ def tear_off(bench: Bench, name: str) -> None:
     """Delete the object and take away the finalizer that holds it."""
     bench.delete(name)
     bench.objects.patch_namespaced_custom_object(
-        GROUP, VERSION, bench.namespace, ENDPOINTS, name, WITHOUT_FINALIZERS, _content_type=MERGE_PATCH
+        GROUP, VERSION, bench.namespace, ENDPOINT.plural, name, WITHOUT_FINALIZERS, _content_type=MERGE_PATCH
     )
     assert bench.get(name) is None
 
@@ -36,7 +35,7 @@ def tear_off(bench: Bench, name: str) -> None:
 def tear_off_class(bench: Bench, name: str) -> None:
     bench.delete_class(name)
     bench.objects.patch_cluster_custom_object(
-        GROUP, VERSION, CLASSES, name, WITHOUT_FINALIZERS, _content_type=MERGE_PATCH
+        GROUP, VERSION, ENDPOINT_CLASS.plural, name, WITHOUT_FINALIZERS, _content_type=MERGE_PATCH
     )
     assert bench.get_class(name) is None
 
@@ -64,7 +63,7 @@ def wait_contents(bench: Bench, expected: Contents) -> None:
         return found == [expected]
 
     try:
-        wait_until(is_so, seconds=SECONDS, what="a swept account")
+        eventually(is_so, "a swept account")
     finally:
         assert found == [expected]
 
@@ -119,27 +118,30 @@ def test_an_object_whose_finalizer_is_torn_off_leaves_nothing_behind_and_others_
     assert {each["resource"] for each in of_object} >= {each["name"] for each in dead["status"]["resources"]}
 
 
-def test_too_much_and_a_dry_run_are_told_and_left_while_the_living_are_served(
+def test_too_many_orphans_and_a_dry_run_are_reported_and_kept_while_active_objects_serve(
     bench: Bench, operator_process: OperatorProcess
 ) -> None:
-    bench.apply("alive", bench.spec(api={"path": "/alive"}))
+    bench.apply("alive", bench.spec())
     bench.wait_ready("alive")
     living = bench.left()
-    bench.apply("dead", bench.spec(api={"path": "/dead"}))
-    bench.wait_ready("dead")
+    for name in ("dead", "gone"):
+        bench.apply(name, bench.spec())
+    for name in ("dead", "gone"):
+        bench.wait_ready(name)
     operator_process.stop()
-    tear_off(bench, "dead")
+    for name in ("dead", "gone"):
+        tear_off(bench, name)
     everything = bench.left()
 
     url = operator_process.run({**SWEEPING, "EEP_SWEEP": "dry-run"})
-    wait_until(lambda: metric(url, "eep_orphans") == OWN_THINGS, seconds=SECONDS, what="orphans told of")
+    eventually(lambda: metric(url, "eep_orphans") == 2 * OWN_THINGS, "orphans reported")
     assert lost(bench, everything) == {}
 
-    url = operator_process.run({**SWEEPING, "EEP_SWEEP_MOST_DELETIONS": str(OWN_THINGS - 1)})
-    wait_until(lambda: metric(url, "eep_sweep_held") == 1, seconds=SECONDS, what="the sweep held")
+    url = operator_process.run({**SWEEPING, "EEP_SWEEP_MOST_OWNERS": "1"})
+    eventually(lambda: metric(url, "eep_orphan_sweep_blocked") == 1, "the sweep held")
     assert lost(bench, everything) == {}
 
-    operator_process.run({**SWEEPING, "EEP_SWEEP_MOST_DELETIONS": str(OWN_THINGS)})
+    operator_process.run({**SWEEPING, "EEP_SWEEP_MOST_OWNERS": "2"})
     wait_contents(bench, living)
     alive = bench.get("alive")
     assert alive is not None
@@ -182,7 +184,7 @@ def tear_off_again(bench: Bench, name: str) -> None:
     """Take the finalizer off an object that is being deleted already."""
     try:
         bench.objects.patch_namespaced_custom_object(
-            GROUP, VERSION, bench.namespace, ENDPOINTS, name, WITHOUT_FINALIZERS, _content_type=MERGE_PATCH
+            GROUP, VERSION, bench.namespace, ENDPOINT.plural, name, WITHOUT_FINALIZERS, _content_type=MERGE_PATCH
         )
     except ApiException as error:
         pytest.fail(f"the finalizer must still be there: {error.reason}")
@@ -203,18 +205,14 @@ def test_the_api_of_a_class_goes_with_the_class_although_its_finalizer_was_torn_
     wait_contents(bench, {})
 
 
-def test_an_operator_of_other_namespaces_leaves_the_living_and_the_dead_of_this_one(
+def test_an_operator_of_other_namespaces_touches_neither_objects_nor_orphans_of_this_one(
     bench: Bench, dead: dict[str, Any], operator_process: OperatorProcess
 ) -> None:
     everything = bench.left()
     url = operator_process.run({**SWEEPING, "EEP_NAMESPACES": "default"})
-    wait_until(
-        lambda: metric(url, "eep_aws_calls_total", operation="ListTagsForResource") > 0, seconds=SECONDS, what="a look"
-    )
+    eventually(lambda: metric(url, "eep_aws_calls_total", operation="ListTagsForResource") > 0, "a look")
     calls = metric(url, "eep_aws_calls_total", operation="ListModels")
-    wait_until(
-        lambda: metric(url, "eep_aws_calls_total", operation="ListModels") >= calls + 2, seconds=SECONDS, what="rounds"
-    )
+    eventually(lambda: metric(url, "eep_aws_calls_total", operation="ListModels") >= calls + 2, "rounds")
     # The class's API has no living object in these namespaces; the class's own reconciler waits for its users.
     assert lost(bench, everything) == {}
 

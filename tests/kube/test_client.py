@@ -9,13 +9,15 @@ from kubernetes.aio.client import ApiClient as AsyncApiClient
 from kubernetes.aio.client import Configuration
 from kubernetes.client import V1ObjectMeta, V1Secret
 from kubernetes.client.exceptions import ApiException
-from tests.kube.conftest import NOW, Cluster
+from tests.fixtures.kubernetes import NOW, Cluster
 
-from ephemeral_endpoints.core.errors import SecretTaken
-from ephemeral_endpoints.core.names import CLUSTER_ID_PATTERN
+from ephemeral_endpoints.engine.errors import SecretTaken
+from ephemeral_endpoints.engine.names import CLUSTER_ID_PATTERN
+from ephemeral_endpoints.engine.reasons import CREATING, UP_TO_DATE
+from ephemeral_endpoints.features.images.reasons import ImageProblem
+from ephemeral_endpoints.kube.cache import FINALIZER
 from ephemeral_endpoints.kube.client import KubeClient, secret_name
-from ephemeral_endpoints.kube.rest import Conflict, Gone
-from ephemeral_endpoints.kube.store import CLASS_ANNOTATION, FINALIZER
+from ephemeral_endpoints.kube.errors import Conflict, Gone
 
 LONG = "n" + "-0" * 126
 OTHERS = "example.com/other"
@@ -23,8 +25,8 @@ OTHERS = "example.com/other"
 Write = Callable[[KubeClient, Mapping[str, Any]], Awaitable[object]]
 
 WRITES: dict[str, Write] = {
-    "adopt": lambda kube, raw: kube.adopt(raw, None),
-    "release": lambda kube, raw: kube.release(raw),
+    "adopt": lambda kube, raw: kube.add_finalizer(raw, None),
+    "release": lambda kube, raw: kube.remove_finalizer(raw),
     "write_status": lambda kube, raw: kube.write_status(raw, {"url": "https://x"}),
     "delete": lambda kube, raw: kube.delete(raw),
 }
@@ -45,22 +47,22 @@ async def test_adopting_adds_the_finalizer_and_the_class_and_keeps_what_is_there
     cluster: Cluster, kube: KubeClient
 ) -> None:
     raw = cluster.create(finalizers=[OTHERS], annotations={"a": "b"})
-    adopted = await kube.adopt(raw, "default")
-    assert adopted == cluster.read()
-    assert adopted["metadata"]["finalizers"] == [OTHERS, FINALIZER]
-    assert adopted["metadata"]["annotations"] == {"a": "b", CLASS_ANNOTATION: "default"}
-    assert adopted["metadata"]["generation"] == raw["metadata"]["generation"]
+    finalized_by_us = await kube.add_finalizer(raw, "default")
+    assert finalized_by_us == cluster.read()
+    assert finalized_by_us["metadata"]["finalizers"] == [OTHERS, FINALIZER]
+    assert finalized_by_us["metadata"]["annotations"] == {"a": "b"}
+    assert finalized_by_us["spec"] == {**raw["spec"], "className": "default"}
 
 
 async def test_an_object_without_a_class_is_adopted_without_one(cluster: Cluster, kube: KubeClient) -> None:
-    adopted = await kube.adopt(cluster.create(), None)
-    assert adopted["metadata"]["finalizers"] == [FINALIZER]
-    assert "annotations" not in adopted["metadata"]
+    finalized_by_us = await kube.add_finalizer(cluster.create(), None)
+    assert finalized_by_us["metadata"]["finalizers"] == [FINALIZER]
+    assert "className" not in finalized_by_us["spec"]
 
 
 async def test_releasing_takes_our_finalizer_only(cluster: Cluster, kube: KubeClient) -> None:
-    adopted = await kube.adopt(cluster.create(finalizers=[OTHERS]), None)
-    left = await kube.release(adopted)
+    finalized_by_us = await kube.add_finalizer(cluster.create(finalizers=[OTHERS]), None)
+    left = await kube.remove_finalizer(finalized_by_us)
     assert left == cluster.read()
     assert left is not None
     assert left["metadata"]["finalizers"] == [OTHERS]
@@ -68,15 +70,15 @@ async def test_releasing_takes_our_finalizer_only(cluster: Cluster, kube: KubeCl
 
 
 async def test_an_object_in_deletion_is_gone_with_its_last_finalizer(cluster: Cluster, kube: KubeClient) -> None:
-    deleted = await kube.delete(await kube.adopt(cluster.create(), None))
+    deleted = await kube.delete(await kube.add_finalizer(cluster.create(), None))
     assert deleted["metadata"]["deletionTimestamp"]
-    assert await kube.release(deleted) is None
+    assert await kube.remove_finalizer(deleted) is None
     with pytest.raises(ApiException, match="404"):
         cluster.read()
-    assert await kube.release(deleted) is None, "releasing what is gone succeeds"
+    assert await kube.remove_finalizer(deleted) is None, "releasing what is gone succeeds"
 
 
-@pytest.mark.parametrize("name", sorted(WRITES.keys() - {"delete"}))
+@pytest.mark.parametrize("name", sorted(WRITES))
 async def test_a_write_upon_an_older_version_is_a_conflict(cluster: Cluster, kube: KubeClient, name: str) -> None:
     raw = cluster.create()
     newer = cluster.patch({"metadata": {"labels": {"a": "b"}}})
@@ -96,7 +98,7 @@ async def test_another_object_of_the_same_name_is_never_written(cluster: Cluster
 
 
 @pytest.mark.parametrize("name", sorted(WRITES.keys() - {"release"}))
-async def test_what_is_gone_is_told(cluster: Cluster, kube: KubeClient, name: str) -> None:
+async def test_a_missing_object_is_reported(cluster: Cluster, kube: KubeClient, name: str) -> None:
     raw = cluster.create()
     cluster.delete()
     with pytest.raises(Gone):
@@ -123,14 +125,14 @@ async def test_a_status_that_changes_nothing_makes_no_new_version(cluster: Clust
 
 async def test_classes_are_adopted_written_and_released_too(cluster: Cluster, kube: KubeClient) -> None:
     name = f"class-{cluster.namespace}"
-    adopted = await kube.adopt(cluster.create_class(name), None)
-    assert adopted["metadata"]["finalizers"] == [FINALIZER]
-    written = await kube.write_status(adopted, {"conditions": [condition("Ready", "True")]})
+    finalized_by_us = await kube.add_finalizer(cluster.create_class(name), None)
+    assert finalized_by_us["metadata"]["finalizers"] == [FINALIZER]
+    written = await kube.write_status(finalized_by_us, {"conditions": [condition("Ready", "True")]})
     assert written["status"]["conditions"] == [condition("Ready", "True")]
     cluster.delete_class(name)
     deleted = cluster.patch_class(name, {"metadata": {"labels": {"a": "b"}}})
     assert deleted["metadata"]["deletionTimestamp"]
-    assert await kube.release(deleted) is None
+    assert await kube.remove_finalizer(deleted) is None
 
 
 @pytest.mark.parametrize("name", ["pr-42", LONG], ids=["short", "of 253 characters"])
@@ -159,7 +161,7 @@ async def test_a_secret_of_somebody_else_is_neither_read_nor_changed(cluster: Cl
     made = cluster.core.create_namespaced_secret(
         cluster.namespace, V1Secret(metadata=metadata, string_data={"token": "theirs"})
     )
-    with pytest.raises(SecretTaken, match=f"{name} belongs to something else") as taken:
+    with pytest.raises(SecretTaken, match=f"{name} does not belong to this object") as taken:
         await kube.token(cluster.create())
     assert "theirs" not in str(taken.value)
     assert cluster.core.read_namespaced_secret(name, cluster.namespace) == made
@@ -173,11 +175,11 @@ async def test_a_secret_without_a_token_does_not_open_the_endpoint(
     await kube.token(raw)
     patch = [{"op": "replace", "path": "/data", "value": data}]
     cluster.core.patch_namespaced_secret(secret_name("pr-42"), cluster.namespace, patch)
-    with pytest.raises(SecretTaken, match="holds no token: delete it"):
+    with pytest.raises(SecretTaken, match="holds no valid token: delete it"):
         await kube.token(raw)
 
 
-def test_names_of_secrets_are_valid_and_told_apart() -> None:
+def test_names_of_secrets_are_valid_and_distinct() -> None:
     cut = {secret_name(LONG), secret_name(LONG[:-1] + "1"), secret_name("a." * 126 + "b")}
     assert len(cut) == 3
     for name in cut:
@@ -188,7 +190,7 @@ def test_names_of_secrets_are_valid_and_told_apart() -> None:
 @pytest.mark.parametrize("name", ["pr-42", LONG, "a" * 199 + ".b"], ids=["short", "of 253 characters", "cut at a dot"])
 async def test_events_are_seen_about_the_object(cluster: Cluster, kube: KubeClient, name: str) -> None:
     raw = cluster.create(name)
-    await kube.event(raw, kind="Warning", reason="ImageNotFound", message="x" * 2000)
+    await kube.event(raw, type_="Warning", reason=ImageProblem.NOT_FOUND.reason, message="x" * 2000)
     [event] = cluster.core.list_namespaced_event(
         cluster.namespace, field_selector=f"involvedObject.uid={raw['metadata']['uid']}"
     ).items
@@ -204,13 +206,13 @@ async def test_the_same_event_upon_the_same_status_is_there_once(cluster: Cluste
 
     raw = cluster.create()
     for _ in range(2):
-        await kube.event(raw, kind="Normal", reason="Creating", message="waits")
-    assert messages() == ["waits"], "whoever does not know whether it was told tells it again"
-    await kube.event(raw, kind="Normal", reason="Creating", message="waits for more")
+        await kube.event(raw, type_="Normal", reason=CREATING, message="waits")
+    assert messages() == ["waits"], "an Event with an unknown outcome is emitted again"
+    await kube.event(raw, type_="Normal", reason=CREATING, message="waits for more")
     assert messages() == ["waits", "waits for more"]
     newer = await kube.write_status(raw, {"url": "https://x"})
-    await kube.event(newer, kind="Normal", reason="Creating", message="waits")
-    assert messages() == ["waits", "waits", "waits for more"], "what happens anew is told anew"
+    await kube.event(newer, type_="Normal", reason=CREATING, message="waits")
+    assert messages() == ["waits", "waits", "waits for more"], "a new occurrence is a new Event"
 
 
 async def test_an_event_survives_a_connection_that_breaks(cluster: Cluster) -> None:
@@ -227,14 +229,14 @@ async def test_an_event_survives_a_connection_that_breaks(cluster: Cluster) -> N
     async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
         host, port = server.sockets[0].getsockname()
         async with AsyncApiClient(Configuration(host=f"http://{host}:{port}")) as api:
-            await KubeClient(api, lambda: NOW).event(raw, kind="Normal", reason="Ready", message="")
+            await KubeClient(api, lambda: NOW).event(raw, type_="Normal", reason=UP_TO_DATE, message="")
     assert [request.split()[0] for request in requests] == [b"POST", b"POST"]
 
 
 async def test_events_about_classes_are_seen_in_the_default_namespace(cluster: Cluster, kube: KubeClient) -> None:
     name = f"class-{cluster.namespace}"
     raw = cluster.create_class(name)
-    await kube.event(raw, kind="Normal", reason="Ready", message="serves")
+    await kube.event(raw, type_="Normal", reason=UP_TO_DATE, message="serves")
     events = cluster.core.list_namespaced_event("default", field_selector=f"involvedObject.name={name}").items
     assert [event.message for event in events] == ["serves"]
     cluster.delete_class(name)
@@ -243,9 +245,9 @@ async def test_events_about_classes_are_seen_in_the_default_namespace(cluster: C
 async def test_an_event_that_cannot_be_written_disturbs_nobody(cluster: Cluster, kube: KubeClient) -> None:
     raw = cluster.create()
     raw["metadata"]["namespace"] = "no-such-namespace"
-    await kube.event(raw, kind="Normal", reason="Ready", message="")
+    await kube.event(raw, type_="Normal", reason=UP_TO_DATE, message="")
     async with AsyncApiClient(Configuration(host="http://127.0.0.1:1")) as nowhere:
-        await KubeClient(nowhere, lambda: NOW).event(raw, kind="Normal", reason="Ready", message="")
+        await KubeClient(nowhere, lambda: NOW).event(raw, type_="Normal", reason=UP_TO_DATE, message="")
 
 
 async def test_the_cluster_id_stands_for_the_cluster(kube: KubeClient) -> None:

@@ -1,7 +1,19 @@
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+
 import pytest
 from kubernetes.aio.client import ApiClient, Configuration, CoreV1Api
 
 from ephemeral_endpoints.kube.connection import CONNECTIONS, configuration
+
+
+async def test_the_date_of_every_answer_is_noted(api: ApiClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Configuration, "_default", api.configuration)
+    dates: list[str | None] = []
+    async with ApiClient(configuration(lambda: None, note_date=dates.append)) as noted:
+        await CoreV1Api(noted).read_namespace("default")
+    [date] = dates
+    assert abs(parsedate_to_datetime(str(date)) - datetime.now(UTC)) < timedelta(minutes=1)
 
 
 class Refused(Exception):  # noqa: N818 - what a check of these tests raises

@@ -1,10 +1,8 @@
 import asyncio
 import contextlib
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import urlsplit
 from uuid import uuid4
 
 import aiohttp
@@ -13,29 +11,60 @@ from kubernetes.aio.client import ApiClient as AsyncApiClient
 from kubernetes.aio.client import Configuration
 from kubernetes.client import ApiClient, CoordinationV1Api, V1LeaseSpec
 from kubernetes.client.exceptions import NotFoundException
-from tests.aws.world import eventually
+from tests.aws.cloud import eventually
+from tests.fixtures.connection import Connection, line_to
+from tests.fixtures.virtual_time import VirtualTime
+from typing_extensions import override
 
 from ephemeral_endpoints.kube.elector import Elector, LeaseLost, leadership
-from ephemeral_endpoints.kube.lease import Lease, Timing
+from ephemeral_endpoints.kube.lease import Lease, Record, Timing
 
-QUICK = Timing(lease=2, renew_deadline=1.4, retry=0.1)
-SECONDS = 20
+TIMING = Timing(lease=10, renew_deadline=7, retry=0.1)
+SECONDS = 60
 PATCH = "application/merge-patch+json"
+
+
+class Clock:
+    """Time that passes only when a test lets it: how busy the machine is decides nothing."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Counted(Lease):
+    """A Lease that counts how often it was looked at and tried to be written."""
+
+    looks = 0
+    tries = 0
+
+    async def read(self) -> tuple[Record | None, str | None]:
+        found = await super().read()
+        self.looks += 1
+        return found
+
+    async def write(self, record: Record, version: str | None) -> str:
+        self.tries += 1
+        return await super().write(record, version)
 
 
 class Replicas:
     """Competitors for one Lease of the test's own, and what anybody else can do to it."""
 
     def __init__(self, api: AsyncApiClient, administrator: ApiClient) -> None:
+        self.clock = Clock()
         self.name = f"test-{uuid4().hex[:8]}"
         self._api = api
         self._leases = CoordinationV1Api(administrator)
 
-    def elector(
-        self, identity: str, *, api: AsyncApiClient | None = None, clock: Callable[[], float] = time.monotonic
-    ) -> Elector:
-        lease = Lease(api or self._api, "default", self.name)
-        return Elector(lease, identity, clock=clock, now=lambda: datetime.now(UTC), timing=QUICK)
+    def elector(self, identity: str, *, lease: Lease | None = None, timing: Timing = TIMING) -> Elector:
+        lease = lease or self.lease()
+        return Elector(lease, identity, clock=self.clock, now=lambda: datetime.now(UTC), timing=timing)
+
+    def lease(self, api: AsyncApiClient | None = None) -> Counted:
+        return Counted(api or self._api, "default", self.name)
 
     def patch(self, body: dict[str, Any]) -> None:
         self._leases.patch_namespaced_lease(self.name, "default", body, _content_type=PATCH)
@@ -84,14 +113,25 @@ async def until(holds: Callable[[], bool], what: str) -> None:
     await eventually(check, what)
 
 
+async def looked_at(lease: Counted) -> None:
+    """Wait until the Lease was read once more, from now on."""
+    before = lease.looks
+    await until(lambda: lease.looks > before + 1, "another look")
+
+
 async def test_of_two_that_begin_at_once_exactly_one_leads_and_keeps_leading(replicas: Replicas) -> None:
-    electors = [replicas.elector("a"), replicas.elector("b")]
+    leases = [replicas.lease(), replicas.lease()]
+    electors = [replicas.elector(name, lease=lease) for name, lease in zip("ab", leases, strict=True)]
     async with running(electors[0].acquire()) as one, running(electors[1].acquire()) as two:
         await asyncio.wait([one, two], return_when=asyncio.FIRST_COMPLETED)
         leader, standby = electors if one.done() else reversed(electors)
-        waiting = two if one.done() else one
+        waiting, watched = (two, leases[1]) if one.done() else (one, leases[0])
         async with running(leader.keep()) as keeping:
-            await asyncio.sleep(1.5 * QUICK.lease)
+            for _ in range(4):
+                replicas.clock.now += TIMING.lease / 2
+                since = datetime.now(UTC)
+                await until(lambda since=since: replicas.is_renewed_by(replicas.holder(), since), "it renews")  # type: ignore[misc]
+                await looked_at(watched)
             assert leader.is_leading()
             assert not keeping.done()
             assert not waiting.done()
@@ -104,28 +144,33 @@ async def test_after_a_release_the_next_one_leads_at_once(replicas: Replicas) ->
     await soon(first.acquire())
     async with running(second.acquire()) as waiting:
         await until(lambda: second.is_informed, "it stands by")
-        began = time.monotonic()
         await first.release()
         assert not first.is_leading()
         await soon(waiting)
-        assert time.monotonic() - began < QUICK.lease / 2
+    assert replicas.clock.now == 0, "no time had to pass"
     assert replicas.holder() == "b"
 
 
 async def test_after_a_crash_the_next_one_leads_when_the_lease_is_over_and_the_first_cannot_act_any_more(
     replicas: Replicas,
 ) -> None:
-    first, second = replicas.elector("a"), replicas.elector("b")
-    began = time.monotonic()
+    watched = replicas.lease()
+    first, second = replicas.elector("a"), replicas.elector("b", lease=watched)
     await soon(first.acquire())
-    await soon(second.acquire())
-    took = time.monotonic() - began
-    assert not first.is_leading(), "its renew deadline lies before the end of the lease"
+    async with running(second.acquire()) as waiting:
+        await looked_at(watched)
+        replicas.clock.now = TIMING.renew_deadline
+        assert not first.is_leading(), "its renew deadline lies before the end of the lease"
+        replicas.clock.now = TIMING.lease - 0.001
+        await looked_at(watched)
+        assert not waiting.done()
+        replicas.clock.now = TIMING.lease
+        await soon(waiting)
     assert second.is_leading()
-    assert QUICK.lease <= took < QUICK.lease + 5 * QUICK.retry + 1
+    assert not first.is_leading()
 
 
-async def test_whose_lease_was_taken_by_another_one_is_told_at_the_next_renewal(replicas: Replicas) -> None:
+async def test_a_leader_whose_lease_was_taken_learns_it_at_the_next_renewal(replicas: Replicas) -> None:
     first = replicas.elector("a")
     await soon(first.acquire())
     replicas.patch({"spec": {"holderIdentity": "thief"}})
@@ -158,95 +203,114 @@ async def test_a_leader_survives_what_others_do_to_the_lease_without_taking_it(
         assert leader.is_leading()
 
 
-async def test_who_waits_for_a_holder_waits_on_when_the_lease_is_deleted_under_it(replicas: Replicas) -> None:
-    first, second = replicas.elector("a"), replicas.elector("b")
+async def test_a_candidate_keeps_waiting_when_the_lease_of_the_holder_is_deleted(replicas: Replicas) -> None:
+    watched = replicas.lease()
+    first, second = replicas.elector("a"), replicas.elector("b", lease=watched)
     await soon(first.acquire())
     async with running(second.acquire()) as waiting:
         await until(lambda: second.is_informed, "it stands by")
         replicas.delete()
-        await until(lambda: not first.is_leading(), "the first may not act any more")
+        replicas.clock.now = TIMING.lease - 0.001
+        assert not first.is_leading(), "the first may not act any more"
+        await looked_at(watched)
         assert not waiting.done()
+        replicas.clock.now = TIMING.lease
         await soon(waiting)
 
 
 async def test_a_process_that_was_stopped_does_not_lead_when_it_goes_on(replicas: Replicas) -> None:
-    skipped = 0.0
-    first = replicas.elector("a", clock=lambda: time.monotonic() + skipped)
+    first = replicas.elector("a")
     await soon(first.acquire())
     assert first.is_leading()
-    skipped = QUICK.renew_deadline
+    replicas.clock.now = TIMING.renew_deadline
     assert not first.is_leading()
     with pytest.raises(LeaseLost, match="could not be renewed"):
         await soon(first.keep())
 
 
-class Line:
-    """A connection to the API server that can be held up or cut."""
-
-    def __init__(self, url: str) -> None:
-        self._target = urlsplit(url)
-        self._through = asyncio.Event()
-        self._through.set()
-        self._server: asyncio.Server
-        self._tasks: set[asyncio.Task[None]] = set()
-
-    async def open(self) -> int:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
-        port: int = self._server.sockets[0].getsockname()[1]
-        return port
-
-    def hang(self) -> None:
-        """Swallow whatever is said from here on."""
-        self._through.clear()
-
-    def cut(self) -> None:
-        """End all connections and refuse new ones."""
-        self._server.close()
-        for task in self._tasks:
-            task.cancel()
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._tasks.add(task)
-        with contextlib.suppress(OSError, asyncio.CancelledError):
-            there, onward = await asyncio.open_connection(self._target.hostname, self._target.port)
-            with contextlib.closing(writer), contextlib.closing(onward):
-                await asyncio.gather(self._pipe(reader, onward), self._pipe(there, writer))
-
-    async def _pipe(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
-        while data := await source.read(65536):
-            await self._through.wait()
-            sink.write(data)
-        sink.close()
-
-
-@pytest.mark.parametrize("happens", [Line.hang, Line.cut], ids=["does not answer", "refuses connections"])
+@pytest.mark.parametrize("happens", [Connection.hang, Connection.cut], ids=["does not answer", "refuses connections"])
 async def test_a_leader_that_cannot_reach_the_api_server_gives_up_at_the_renew_deadline(
-    replicas: Replicas, api: AsyncApiClient, happens: Callable[[Line], None]
+    replicas: Replicas, api: AsyncApiClient, happens: Callable[[Connection], None]
 ) -> None:
-    line = Line(str(api.configuration.host))
-    configuration = Configuration(host=f"https://127.0.0.1:{await line.open()}")
-    configuration.ssl_ca_cert = api.configuration.ssl_ca_cert
-    configuration.api_key = dict(api.configuration.api_key)
-    configuration.cert_file, configuration.key_file = api.configuration.cert_file, api.configuration.key_file
-    async with AsyncApiClient(configuration) as through:
-        leader = replicas.elector("a", api=through)
+    impatient = Timing(lease=2, renew_deadline=1.4, retry=0.1)
+    async with line_to(api.configuration) as (line, configuration), AsyncApiClient(configuration) as through:
+        lease = replicas.lease(through)
+        leader = replicas.elector("a", lease=lease, timing=impatient)
         await soon(leader.acquire())
-        began = time.monotonic()
         happens(line)
-        with pytest.raises(LeaseLost, match="could not be renewed"):
-            await soon(leader.keep())
-        assert time.monotonic() - began <= QUICK.lease, "before anybody else could take the Lease"
+        async with running(leader.keep()) as keeping:
+            tried = lease.tries
+            await until(lambda: lease.tries > tried + 1, "it tries again and again")
+            replicas.clock.now = impatient.renew_deadline - 0.001
+            assert leader.is_leading()
+            assert not keeping.done()
+            replicas.clock.now = impatient.renew_deadline
+            with pytest.raises(LeaseLost, match="could not be renewed"):
+                await asyncio.wait_for(keeping, SECONDS)
         await asyncio.wait_for(leader.release(), SECONDS)
-    line.cut()
 
 
-async def test_who_cannot_reach_the_api_server_waits_for_it(replicas: Replicas) -> None:
+async def test_the_attempt_after_one_on_a_dropped_connection_opens_another_and_renews(
+    replicas: Replicas, api: AsyncApiClient
+) -> None:
+    impatient = Timing(lease=3, renew_deadline=2.1, retry=0.1)
+    async with line_to(api.configuration) as (line, configuration), AsyncApiClient(configuration) as through:
+        lease = replicas.lease(through)
+        leader = replicas.elector("a", lease=lease, timing=impatient)
+        await soon(leader.acquire())
+        async with running(leader.keep()) as keeping:
+            line.drop()
+            since, tried, opened = datetime.now(UTC), lease.tries, line.opened
+            await until(lambda: replicas.is_renewed_by("a", since), "it renews on another connection")
+            assert lease.tries >= tried + 2, "the first attempt was on the dropped one"
+            assert line.opened == opened + 1
+            assert not keeping.done()
+
+
+class Hanging(Lease):
+    """A Lease that is held, and whose every request takes as long as it may."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self.began: list[float] = []
+        self.hangs = False
+        self._clock = clock
+
+    @override
+    async def read(self) -> tuple[Record | None, str | None]:
+        return None, None
+
+    @override
+    async def write(self, record: Record, version: str | None) -> str:
+        self.began.append(self._clock())
+        if self.hangs:
+            await asyncio.Event().wait()
+        return "1"
+
+
+@pytest.mark.parametrize("timing", [Timing(), Timing(lease=15, renew_deadline=10, retry=2), Timing(retry=1)], ids=str)
+def test_two_attempts_that_get_no_answer_fit_into_the_renew_deadline(timing: Timing) -> None:
+    with asyncio.Runner(loop_factory=VirtualTime) as runner:
+        clock = runner.get_loop().time
+        lease = Hanging(clock)
+        elector = Elector(lease, "a", clock=clock, now=lambda: datetime.now(UTC), timing=timing)
+
+        async def lose() -> None:
+            await elector.acquire()
+            lease.hangs = True
+            with pytest.raises(LeaseLost, match="could not be renewed"):
+                await elector.keep()
+
+        runner.run(lose())
+        acquired, *attempts = lease.began
+        assert attempts == pytest.approx([acquired + timing.retry, acquired + timing.retry + timing.request])
+        assert clock() == pytest.approx(acquired + timing.renew_deadline), "and not a moment longer does it lead"
+
+
+async def test_a_candidate_waits_for_an_unreachable_api_server(replicas: Replicas) -> None:
     async with AsyncApiClient(Configuration(host="http://127.0.0.1:1")) as nowhere:
-        elector = replicas.elector("a", api=nowhere)
+        elector = replicas.elector("a", lease=replicas.lease(nowhere))
         with pytest.raises(TimeoutError):
-            await asyncio.wait_for(elector.acquire(), 5 * QUICK.retry)
+            await asyncio.wait_for(elector.acquire(), 5 * TIMING.retry)
         assert not elector.is_informed
         assert not elector.is_leading()
 
@@ -287,16 +351,16 @@ async def test_leadership_lasts_as_long_as_its_context_and_is_released_with_it(r
     assert lost == []
 
 
-async def test_who_is_to_stop_while_it_stands_by_never_leads(replicas: Replicas) -> None:
+async def test_a_candidate_that_is_stopped_never_leads(replicas: Replicas) -> None:
     first, second, stop = replicas.elector("a"), replicas.elector("b"), asyncio.Event()
     await soon(first.acquire())
-    asyncio.get_running_loop().call_later(2 * QUICK.retry, stop.set)
+    asyncio.get_running_loop().call_later(2 * TIMING.retry, stop.set)
     async with leadership(second, stop=stop, on_lost=lambda lost: pytest.fail(str(lost))) as leads:
         assert not leads
     assert replicas.holder() == "a"
 
 
-async def test_who_loses_the_lease_is_told_in_the_midst_of_its_work(replicas: Replicas) -> None:
+async def test_a_leader_that_loses_the_lease_is_stopped_during_its_work(replicas: Replicas) -> None:
     lost: asyncio.Future[LeaseLost] = asyncio.get_running_loop().create_future()
     async with leadership(replicas.elector("a"), stop=asyncio.Event(), on_lost=lost.set_result):
         replicas.patch({"spec": {"holderIdentity": "thief"}})

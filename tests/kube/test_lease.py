@@ -6,7 +6,8 @@ import pytest
 from kubernetes.aio.client import ApiClient as AsyncApiClient
 from kubernetes.client import ApiClient, CoordinationV1Api, V1Lease, V1LeaseSpec, V1ObjectMeta
 
-from ephemeral_endpoints.core.sharding import Shard
+from ephemeral_endpoints.engine.sharding import Shard
+from ephemeral_endpoints.kube.errors import Conflict, Gone
 from ephemeral_endpoints.kube.lease import (
     Lease,
     Record,
@@ -18,7 +19,6 @@ from ephemeral_endpoints.kube.lease import (
     resigned,
     sight,
 )
-from ephemeral_endpoints.kube.rest import Conflict, Gone
 
 MOMENT = datetime(2026, 11, 21, 12, 0, 0, tzinfo=UTC)
 LATER = MOMENT + timedelta(seconds=2)
@@ -34,7 +34,7 @@ FREE = Record("", 1, acquired="a", renewed="r2", transitions=3)
     ("before", "record", "expected", "reason"),
     [
         (None, None, None, "there has never been a Lease"),
-        (None, THEIRS, Sighting(THEIRS, 50.0), "seen for the first time: how old it is already, nobody can tell"),
+        (None, THEIRS, Sighting(THEIRS, 50.0), "seen for the first time: its age is unknown"),
         (Sighting(THEIRS, 1.0), THEIRS, Sighting(THEIRS, 1.0), "unchanged: the time goes on"),
         (Sighting(THEIRS, 1.0), RENEWED, Sighting(RENEWED, 50.0), "renewed: the time begins anew"),
         (Sighting(THEIRS, 1.0), FREE, Sighting(FREE, 50.0), "released"),
@@ -82,7 +82,7 @@ def test_a_claim_says_who_holds_the_lease_since_when(record: Record | None, expe
     assert claimed(record, "us", 10, MOMENT) == expected, reason
 
 
-def test_whoever_resigns_leaves_a_lease_that_is_free() -> None:
+def test_a_leader_that_resigns_frees_the_lease() -> None:
     left = resigned(OURS, MOMENT)
     assert free_in(Sighting(left, 5.0), "them", 5.0) == 0
     assert (left.acquired, left.transitions) == (OURS.acquired, OURS.transitions)
@@ -111,8 +111,13 @@ def test_the_namespace_is_the_pods_where_there_is_one(tmp_path: Path, text: str 
 
 
 @pytest.fixture
-def lease(api: AsyncApiClient) -> Lease:
-    return Lease(api, "default", f"test-{uuid4().hex[:8]}")
+def name() -> str:
+    return f"test-{uuid4().hex[:8]}"
+
+
+@pytest.fixture
+def lease(api: AsyncApiClient, name: str) -> Lease:
+    return Lease(api, "default", name)
 
 
 async def test_what_is_written_is_read_back_as_it_was_written(lease: Lease) -> None:
@@ -136,21 +141,23 @@ async def test_of_two_who_write_at_once_one_succeeds(lease: Lease) -> None:
     assert (await lease.read())[1] == second
 
 
-async def test_a_lease_that_was_deleted_is_not_made_again_unawares(lease: Lease, kubernetes_client: ApiClient) -> None:
+async def test_a_lease_that_was_deleted_is_not_made_again_unawares(
+    lease: Lease, name: str, kubernetes_client: ApiClient
+) -> None:
     version = await lease.write(OURS_IN_FULL, None)
-    CoordinationV1Api(kubernetes_client).delete_namespaced_lease(lease._name, "default")
+    CoordinationV1Api(kubernetes_client).delete_namespaced_lease(name, "default")
     with pytest.raises(Gone):
         await lease.write(OURS_IN_FULL, version)
 
 
-async def test_labels_of_others_on_the_lease_stay(lease: Lease, kubernetes_client: ApiClient) -> None:
+async def test_labels_of_others_on_the_lease_stay(lease: Lease, name: str, kubernetes_client: ApiClient) -> None:
     leases = CoordinationV1Api(kubernetes_client)
     leases.create_namespaced_lease(
-        "default", V1Lease(metadata=V1ObjectMeta(name=lease._name, labels={"a": "b"}), spec=V1LeaseSpec())
+        "default", V1Lease(metadata=V1ObjectMeta(name=name, labels={"a": "b"}), spec=V1LeaseSpec())
     )
     record, version = await lease.read()
     assert record == Record("", 10), "a Lease that says nothing is free"
     await lease.write(OURS_IN_FULL, version)
-    metadata = leases.read_namespaced_lease(lease._name, "default").metadata
+    metadata = leases.read_namespaced_lease(name, "default").metadata
     assert metadata is not None
     assert metadata.labels == {"a": "b"}

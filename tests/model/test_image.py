@@ -12,10 +12,10 @@ from tests.fixtures.buildah import Buildah, UnusableError, download
 from tests.fixtures.containers import MODEL, REVISION
 from tests.fixtures.platform import Aws
 
-from ephemeral_endpoints.local.aws import ministack
-from ephemeral_endpoints.local.containers.build import build_model_image
-from ephemeral_endpoints.local.containers.image import BuiltImage
-from ephemeral_endpoints.local.processes import wait_until
+from eep_platform.aws import ministack
+from eep_platform.containers.build import build_model_image
+from eep_platform.containers.image import BuiltImage
+from eep_platform.processes import wait_until
 
 MOST_BYTES = 200_000_000
 NAME = "wine-by-an-engine"

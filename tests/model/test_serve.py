@@ -12,8 +12,8 @@ from model.hyperparameters import Hyperparameters
 from model.serve import Settings
 from model.train import train
 
-from ephemeral_endpoints.local import processes
-from ephemeral_endpoints.local.paths import log_file
+from eep_platform import processes
+from eep_platform.paths import log_file
 from model import paths
 
 ROOT = Path(__file__).parents[2]
@@ -41,7 +41,7 @@ def server(state: Path) -> Iterator[str]:
     process = processes.spawn("model", [sys.executable, "-m", "model.serve"], state=state, env=environment, cwd=ROOT)
     url = f"http://127.0.0.1:{port}"
     try:
-        processes.wait_until(lambda: _answers(url), seconds=60, what="the server", process=process)
+        processes.wait_until(lambda: _answers(url), seconds=120, what="the server", process=process)
         yield url
     finally:
         processes.stop(process)
@@ -49,13 +49,13 @@ def server(state: Path) -> Iterator[str]:
 
 def _answers(url: str) -> bool:
     try:
-        return requests.get(f"{url}/ping", timeout=5).ok
+        return requests.get(f"{url}/ping", timeout=60).ok
     except requests.ConnectionError:
         return False
 
 
 def test_predictions_are_those_of_the_artefact(server: str, state: Path) -> None:
-    answer = requests.post(f"{server}/invocations", data=SAMPLE.read_bytes(), headers=JSON, timeout=5).json()
+    answer = requests.post(f"{server}/invocations", data=SAMPLE.read_bytes(), headers=JSON, timeout=60).json()
     wine = list(json.loads(SAMPLE.read_text())["instances"][0].values())
     [probabilities] = joblib.load(state / "model" / paths.ARTEFACT).predict_proba([wine])
     assert answer["revision"] == "abc123"
@@ -78,15 +78,15 @@ def test_predictions_are_those_of_the_artefact(server: str, state: Path) -> None
 def test_bad_requests_are_refused_with_what_is_wrong(
     server: str, body: bytes, headers: dict[str, str], status: int
 ) -> None:
-    answer = requests.post(f"{server}/invocations", data=body, headers=headers, timeout=5)
+    answer = requests.post(f"{server}/invocations", data=body, headers=headers, timeout=60)
     assert answer.status_code == status
     assert answer.json()["error"]
 
 
-def test_the_log_tells_of_every_request_and_of_no_payload(server: str, state: Path) -> None:
+def test_the_log_has_every_request_and_no_payload(server: str, state: Path) -> None:
     payload = "7.7777"
     body = SAMPLE.read_bytes().replace(b"14.23", payload.encode())
-    assert requests.post(f"{server}/invocations", data=body, headers=JSON, timeout=5).ok
+    assert requests.post(f"{server}/invocations", data=body, headers=JSON, timeout=60).ok
     log = log_file(state, "model").read_text()
     assert payload not in log
     events = [json.loads(line) for line in log.splitlines()]
@@ -100,9 +100,9 @@ def test_sigterm_ends_the_server_in_order(tmp_path: Path) -> None:
     environment |= {"BIND_HOST": "127.0.0.1"}
     argv = [sys.executable, "-m", "model.serve"]
     with subprocess.Popen(argv, env=environment, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603 (ourselves)
-        processes.wait_until(lambda: _answers(f"http://127.0.0.1:{port}"), seconds=60, what="the server")
+        processes.wait_until(lambda: _answers(f"http://127.0.0.1:{port}"), seconds=120, what="the server")
         process.terminate()
-        output, _ = process.communicate(timeout=30)
+        output, _ = process.communicate(timeout=60)
     assert "Application shutdown complete." in output
 
 

@@ -9,7 +9,7 @@
 {{- .Values.fullnameOverride | default $full | trunc 48 | trimSuffix "-" -}}
 {{- end -}}
 
-{{- /* For what is in no namespace: releases in several may have one name. */ -}}
+{{- /* For cluster-scoped objects: releases in several namespaces may have the same name. */ -}}
 {{- define "ephemeral-endpoints.clusterName" -}}
 {{- printf "%s-%s" (include "ephemeral-endpoints.fullname" .) .Release.Namespace -}}
 {{- end -}}
@@ -58,12 +58,12 @@ when it only renders.
 {{- $count := get (.metadata.annotations | default dict) "ephemeral-endpoints.io/shards" -}}
 {{- $isOurs := and $count (eq (get $labels "app.kubernetes.io/instance") $.Release.Name) -}}
 {{- if and $isOurs (ne $count (toString (int $.Values.shards))) (or .spec.replicas (get .status "replicas")) -}}
-{{- fail (printf "shards: %s are at work, and %d would be beside them. First stop those: helm upgrade with --reset-then-reuse-values --set replicaCount=0" $count (int $.Values.shards)) -}}
+{{- fail (printf "shards: replicas of %s shards still run, so the number cannot change to %d. Stop them first: helm upgrade with --reset-then-reuse-values --set replicaCount=0" $count (int $.Values.shards)) -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}
 
-{{- /* What the pods of Deployments and Jobs have in common. */ -}}
+{{- /* The part that the pods of Deployments and Jobs share. */ -}}
 {{- define "ephemeral-endpoints.podBasics" -}}
 serviceAccountName: {{ include "ephemeral-endpoints.serviceAccountName" . }}
 automountServiceAccountToken: true

@@ -9,7 +9,7 @@
   resources: [ephemeralendpointclasses/status]
   verbs: [patch]
 {{- if not .Values.clusterId }}
-# The cluster's id is derived from the UID of this namespace, unless clusterId says it.
+# The cluster id is derived from the UID of this namespace unless clusterId sets it.
 - apiGroups: [""]
   resources: [namespaces]
   resourceNames: [kube-system]
@@ -24,10 +24,19 @@
 - apiGroups: [ephemeral-endpoints.io]
   resources: [ephemeralendpoints/status]
   verbs: [patch]
-# The token of each object, in a Secret that is got by its name: they are neither listed nor watched.
+# The Secret with the token of each object, read by name: Secrets are neither listed nor watched.
 - apiGroups: [""]
   resources: [secrets]
   verbs: [get, create, delete]
+# ConfigMaps that objects take variables from. Data is read by name; list and watch get metadata only, and only while an
+# object refers to a ConfigMap.
+- apiGroups: [""]
+  resources: [configmaps]
+  verbs: [get, list, watch]
+{{ include "ephemeral-endpoints.eventRules" . }}
+{{- end -}}
+
+{{- define "ephemeral-endpoints.eventRules" -}}
 - apiGroups: [""]
   resources: [events]
   verbs: [create]

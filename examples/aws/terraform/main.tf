@@ -9,20 +9,23 @@ locals {
 
   # The placeholders of ../policies/*.json.
   values = {
-    Partition     = local.partition
-    Region        = data.aws_region.here.id
-    AccountId     = local.account
-    ClusterId     = var.cluster_id
-    ExecutionRole = aws_iam_role.service["execution"].name
-    ForwarderRole = aws_iam_role.service["forwarder"].name
-    InvokeRole    = aws_iam_role.service["invoke"].name
-    BuildProject  = local.project
-    EventQueue    = aws_sqs_queue.events.name
-    AssumedRole   = var.assumed_role
-    DataBucket    = var.data_bucket
-    BuildSecrets  = var.build_secrets
-    Repository    = var.image_repository
-    EksCluster    = var.eks_cluster
+    Partition      = local.partition
+    Region         = data.aws_region.here.id
+    AccountId      = local.account
+    ClusterId      = var.cluster_id
+    ClassName      = var.class_name
+    ExecutionRole  = aws_iam_role.service["execution"].name
+    ExecutionRoles = var.execution_roles
+    ForwarderRole  = aws_iam_role.service["forwarder"].name
+    InvokeRole     = aws_iam_role.service["invoke"].name
+    BuildProject   = local.project
+    EventQueue     = aws_sqs_queue.events.name
+    AssumedRole    = var.assumed_role
+    DataBucket     = var.data_bucket
+    KmsKeys        = var.kms_keys
+    BuildSecrets   = var.build_secrets
+    Repository     = var.image_repository
+    EksCluster     = var.eks_cluster
     # One pattern in the file, between quotes.
     InstanceTypes  = join("\", \"", var.instance_types)
     MaxConcurrency = var.max_concurrency
@@ -35,6 +38,7 @@ locals {
       "operator-routes"     = "operator"
       "operator-monitoring" = "operator"
       "operator-images"     = "operator"
+      "operator-hosting"    = "operator"
       "limits"              = "operator"
     },
     var.assumed_role == "" ? {} : { "operator-assume" = "operator" },
@@ -50,6 +54,11 @@ locals {
       "execution-data" = "execution"
       "forwarder-data" = "forwarder"
     },
+    var.vpc ? { "execution-vpc" = "execution" } : {},
+    var.kms_keys == "" ? {} : {
+      "execution-keys" = "execution"
+      "forwarder-keys" = "forwarder"
+    },
     var.build_secrets == "" ? {} : { "build-secrets" = "build" },
   )
   of_workflow = var.github_repository == "" ? {} : {
@@ -64,7 +73,7 @@ locals {
     { for role in aws_iam_role.workflow : "workflow" => role.name },
   )
 
-  # What keeps a service from acting with a role for other accounts, where it supports that.
+  # Keeps services that support it from using a role for other accounts.
   services = {
     execution = { principal = "sagemaker.amazonaws.com", of_account = true }
     forwarder = { principal = "lambda.amazonaws.com", of_account = false }
@@ -216,7 +225,7 @@ resource "aws_sqs_queue" "events" {
 
 resource "aws_cloudwatch_event_rule" "events" {
   name        = "${local.project}-events"
-  description = "Tells the operator of changed endpoints"
+  description = "Notifies the operator of changed endpoints"
   event_pattern = jsonencode({
     source        = ["aws.sagemaker"]
     "detail-type" = ["SageMaker Endpoint State Change"]
@@ -261,7 +270,7 @@ resource "aws_cloudwatch_log_group" "builds" {
 
 resource "aws_codebuild_project" "builds" {
   name         = local.project
-  description  = "Builds images of pull requests; what it does is told at every start"
+  description  = "Builds images of pull requests; the operator sets the buildspec of every build"
   service_role = aws_iam_role.service["build"].arn
   tags         = var.tags
 

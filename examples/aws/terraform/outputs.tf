@@ -4,12 +4,12 @@ output "operator_role_arn" {
 }
 
 output "workflow_role_arn" {
-  description = "role-to-assume of the workflows; null where there is none."
+  description = "role-to-assume of the workflows; null without one."
   value       = one(aws_iam_role.workflow[*].arn)
 }
 
 output "class" {
-  description = "A class to begin with, for kubectl apply."
+  description = "A class to start with, for kubectl apply."
   value = yamlencode({
     apiVersion = "ephemeral-endpoints.io/v1alpha1"
     kind       = "EphemeralEndpointClass"

@@ -8,6 +8,12 @@ variable "cluster_id" {
   }
 }
 
+variable "class_name" {
+  description = "Name of the class that the roles are for."
+  type        = string
+  default     = "default"
+}
+
 variable "trust" {
   description = "How the operator's pods get credentials: IRSA or PodIdentity."
   type        = string
@@ -38,7 +44,7 @@ variable "service_account" {
 }
 
 variable "name_prefix" {
-  description = "What the names of roles and policies begin with."
+  description = "Prefix of the names of roles and policies."
   type        = string
   default     = "ephemeral-endpoints"
 }
@@ -49,26 +55,44 @@ variable "data_bucket" {
   default     = ""
 }
 
+variable "execution_roles" {
+  description = "Names (with their paths) of the class's allowedExecutionRoleArns, as a pattern."
+  type        = string
+  default     = "ephemeral-endpoints-execution/*"
+}
+
+variable "kms_keys" {
+  description = "IDs of the KMS keys that classes name, as a pattern; empty: none."
+  type        = string
+  default     = ""
+}
+
+variable "vpc" {
+  description = "Whether classes have network.vpc."
+  type        = bool
+  default     = false
+}
+
 variable "build_secrets" {
-  description = "Names of secrets that builds may mount; empty: none."
+  description = "Prefix of the secrets that builds may mount, before /<class>/; empty: none."
   type        = string
   default     = ""
 }
 
 variable "assumed_role" {
-  description = "ARN of the role that the operator assumes for a class of another account; empty: none."
+  description = "ARN of the role that the operator assumes for a class in another account; empty: none."
   type        = string
   default     = ""
 }
 
 variable "instance_types" {
-  description = "Instance types that may be used at all, as patterns."
+  description = "Permitted instance types, as patterns."
   type        = list(string)
   default     = ["ml.*"]
 }
 
 variable "max_concurrency" {
-  description = "Largest concurrency of a serverless endpoint."
+  description = "Maximum concurrency of a serverless endpoint."
   type        = number
   default     = 200
 }
@@ -80,13 +104,13 @@ variable "permissions_boundary" {
 }
 
 variable "tags" {
-  description = "Tags of everything that takes them."
+  description = "Tags of all taggable resources."
   type        = map(string)
   default     = {}
 }
 
 variable "github_repository" {
-  description = "owner/name of a repository on GitHub whose workflows get a role; empty: none."
+  description = "owner/name of a GitHub repository whose workflows get a role; empty: none."
   type        = string
   default     = ""
 }
@@ -98,13 +122,13 @@ variable "github_subject" {
 }
 
 variable "image_repository" {
-  description = "Repository of ECR that those workflows push to."
+  description = "ECR repositories that the workflows push to and the class pulls from."
   type        = string
   default     = "models/*"
 }
 
 variable "eks_cluster" {
-  description = "EKS cluster that those workflows apply objects in."
+  description = "EKS cluster that the workflows apply objects to."
   type        = string
   default     = "previews"
 }

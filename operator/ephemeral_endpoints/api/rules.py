@@ -1,4 +1,4 @@
-"""Validation rules that the API server and Python both apply, with one message for the person who broke them."""
+"""Validation rules that the API server and Python both apply, with one message for users."""
 
 import re
 from collections.abc import Callable
@@ -17,8 +17,8 @@ class Rule:
     """A condition on a value: in CEL for the API server, and in Python for everybody else.
 
     Stands in the metadata of an annotated type, or in the `rules` of an ApiModel. In the schema it becomes an entry of
-    x-kubernetes-validations (https://kubernetes.io/docs/reference/using-api/cel/). The message says what to write.
-    Where `holds` is None the rule is the API server's alone: it compares with the object's former state, say.
+    x-kubernetes-validations (https://kubernetes.io/docs/reference/using-api/cel/). The message contains the remedy.
+    Where `holds` is None the rule is the API server's alone: it compares with the object's former state, for example.
     """
 
     cel: str
@@ -48,7 +48,7 @@ class Rule:
 def matches(expression: str, message: str) -> Rule:
     """Return the rule that a regular expression matches the whole string.
 
-    The expression is written in what RE2 and Python's `re` have in common.
+    The expression uses the common syntax of RE2 and Python's `re`.
     """
     return Rule(
         cel=f"self.matches({cel_string(f'^({expression})$')})",

@@ -1,19 +1,20 @@
-"""The accounts and regions that classes refer to, each as the classes say to get there; connected on first use."""
+"""The accounts and regions that classes refer to, with the access that they specify; connected on first use."""
 
 import asyncio
 import logging
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import replace
 from functools import partial
 from typing import Protocol
 
-from ephemeral_endpoints.api.endpoint_class import EphemeralEndpointClass
+from ephemeral_endpoints.api.v1alpha1.endpoint_class import EphemeralEndpointClass
 from ephemeral_endpoints.aws.account import Account
 from ephemeral_endpoints.aws.calls import Calls
 from ephemeral_endpoints.aws.clients import Access, Clients, Role
-from ephemeral_endpoints.aws.component import Scope
+from ephemeral_endpoints.aws.component import Component, Scope
+from ephemeral_endpoints.aws.errors import wrong_account
 from ephemeral_endpoints.aws.limits import Limiter
-from ephemeral_endpoints.core.errors import Unauthenticated, WrongAccount
+from ephemeral_endpoints.engine.errors import Unauthenticated
 
 logger = logging.getLogger(__name__)
 
@@ -36,23 +37,28 @@ class Accounts:
     What one of them waits for holds up no other. Two roles of one account share its rate limits.
     """
 
-    def __init__(  # noqa: PLR0913 - the ways into AWS, and who hears what is found there
+    def __init__(  # noqa: PLR0913 - the ways into AWS, and callbacks
         self,
         cluster_id: str,
         *,
         connector: Connector,
         calls: Callable[[Access], Calls],
+        components: Callable[[Clients, Scope], Iterable[Component]],
         clock: Callable[[], float],
         on_change: Callable[[str], None],
-        on_trouble: Callable[[], None] = lambda: None,
+        on_list_error: Callable[[], None] = lambda: None,
     ) -> None:
-        """``calls`` gives the door for an access. ``on_change`` and ``on_trouble`` are the accounts', see there."""
+        """``calls`` returns the ``Calls`` for an access, ``components`` a component for every kind.
+
+        ``on_change`` and ``on_list_error`` are the accounts', see there.
+        """
         self._cluster_id = cluster_id
         self._connector = connector
         self._calls = calls
+        self._components = components
         self._clock = clock
         self._on_change = on_change
-        self._on_trouble = on_trouble
+        self._on_list_error = on_list_error
         self._connected: dict[Access, Account] = {}
         self._opening: dict[Access, asyncio.Task[Account]] = {}
         self._failing: dict[Access, float] = {}
@@ -67,19 +73,19 @@ class Accounts:
         """The connections that lead to one account and region."""
         return tuple(account for account in self.connected if account.scope == scope)
 
-    def begin(self, klass: EphemeralEndpointClass) -> None:
-        """Begin to connect to the account of a class; whoever asks for it later shares that."""
-        if Access.of(klass) not in self._connected:
-            self._begun(Access.of(klass))
+    def begin(self, endpoint_class: EphemeralEndpointClass) -> None:
+        """Begin to connect to the account of a class; later requests for it share the attempt."""
+        if Access.of(endpoint_class) not in self._connected:
+            self._begun(Access.of(endpoint_class))
 
-    async def of(self, klass: EphemeralEndpointClass) -> Account:
+    async def of(self, endpoint_class: EphemeralEndpointClass) -> Account:
         """The account of a class, see ``by``."""
-        return await self.by(Access.of(klass))
+        return await self.by(Access.of(endpoint_class))
 
     async def by(self, access: Access) -> Account:
         """The account that an access leads to, with a complete inventory; waits for the first lists.
 
-        Whoever asks meanwhile shares the attempt. Raises an error of the ``AwsError`` tree: WrongAccount if the
+        Concurrent requests share the attempt. Raises an error of the ``AwsError`` tree: WrongAccount if the
         credentials are not of the account that the class names.
         """
         if account := self._connected.get(access):
@@ -87,14 +93,14 @@ class Accounts:
         return await asyncio.shield(self._begun(access))
 
     def forget(self, account: Account) -> None:
-        """Connect anew next time: botocore keeps the absence of credentials for as long as a session lives."""
+        """Reconnect next time: botocore keeps the absence of credentials for as long as a session exists."""
         self._connector.forget(account.clients)
         self._connected = {access: each for access, each in self._connected.items() if each is not account}
 
     def keep_only(self, accesses: Collection[Access]) -> None:
         """Give up the connections that no class uses any more, once another leads to the same account and region.
 
-        The last one stays: what was left behind there is still to be found.
+        The last one stays: orphans in the account are still to be found.
         """
         self._failing = {access: since for access, since in self._failing.items() if access in accesses}
         used = {account.scope for access, account in self._connected.items() if access in accesses}
@@ -132,26 +138,26 @@ class Accounts:
         calls = self._calls(access)
         caller = await calls(clients.sts.get_caller_identity)
         if caller["Account"] != access.account:
-            raise WrongAccount(
-                f"the credentials are of account {caller['Account']}, the roles of the class of {access.account}: set "
-                f"the class's spec.assumeRole to a role of {access.account}, or give the operator credentials of it",
-                operation="GetCallerIdentity",
-            )
+            raise wrong_account(caller["Account"], access.account)
         scope = Scope(self._cluster_id, access.account, access.region)
         limiter = self._limiters.setdefault((scope.account_id, scope.region), calls.limiter)
         return Account(
             clients,
             scope,
             replace(calls, limiter=limiter),
+            self._components(clients, scope),
             clock=self._clock,
             on_change=self._on_change,
-            on_trouble=self._on_trouble,
+            on_list_error=self._on_list_error,
         )
 
     def _opened(self, access: Access, opening: asyncio.Task[Account]) -> None:
         del self._opening[access]
         if opening.cancelled() or opening.exception():
             self._failing.setdefault(access, self._clock())
-        else:
-            self._failing.pop(access, None)
-            self._connected[access] = opening.result()
+            return
+        account = self._connected[access] = opening.result()
+        if self._failing.pop(access, None) is not None:
+            # Their next attempts may be minutes away.
+            for owner in account.inventory.owners():
+                self._on_change(owner)

@@ -1,4 +1,4 @@
-"""Many asked by one call: whoever asks while one waits for its turn or is under way goes with the next one."""
+"""Batches of requests: a request that arrives while a call waits or runs becomes part of the next call."""
 
 import asyncio
 from collections import ChainMap
@@ -7,26 +7,26 @@ from functools import partial
 from typing import Generic, TypeVar
 
 from ephemeral_endpoints.aws.calls import Calls
-from ephemeral_endpoints.core.errors import AwsError, Invalid, NotFound
+from ephemeral_endpoints.engine.errors import AwsError, Invalid, NotFound
 
 K = TypeVar("K")
 V = TypeVar("V")
 
 Fill = Callable[[], Collection[K]]
-"""Whom the call is for, to be asked for at the last moment; more at every further attempt."""
+"""Returns the keys of the call. Called right before every attempt, since more requests may have arrived."""
 
 Send = Callable[[Calls, Fill[K]], Awaitable[Mapping[K, V | AwsError]]]
-"""Makes the call; returns each one's answer or error.
+"""Makes the call; returns the answer or the error of each key.
 
-Who is not answered in a call for several is asked for alone, as all are whose call raises NotFound or Invalid: one of
-them may have spoiled it for the others. Any other ``AwsError`` concerns all.
+A key without an answer in a call for several is requested alone, as are all keys of a call that raises NotFound or
+Invalid: one of them may have failed it for the others. Any other ``AwsError`` applies to all keys.
 """
 
 
 class Batches(Generic[K, V]):
-    """Calls of one operation that take up to ``most`` at once.
+    """Calls of one operation with up to ``most`` keys each.
 
-    After a call there are ``pause_seconds`` until the next: who comes alone is answered at once, a burst by few calls.
+    ``pause_seconds`` separate two calls: a single request is answered at once, a burst of them by few calls.
     """
 
     def __init__(self, send: Send[K, V], *, most: int, pause_seconds: float = 0.0) -> None:
@@ -37,7 +37,7 @@ class Batches(Generic[K, V]):
         self._flushing: asyncio.Task[None] | None = None
 
     async def ask(self, calls: Calls, key: K) -> V:
-        """Ask for one together with those that are asked for meanwhile. Raises an ``AwsError``."""
+        """Request one key, together with keys that are requested meanwhile. Raises an ``AwsError``."""
         done = self._waiting.setdefault(key, asyncio.get_running_loop().create_future())
         if self._flushing is None or self._flushing.done():
             self._flushing = asyncio.create_task(self._flush(calls))
@@ -48,7 +48,7 @@ class Batches(Generic[K, V]):
             batch: dict[K, asyncio.Future[V]] = {}
             try:
                 answers: Mapping[K, V | Exception] = await self._answered(calls, batch)
-            except Exception as error:  # noqa: BLE001 - a mistake of ours must not leave anybody waiting
+            except Exception as error:  # noqa: BLE001 - a bug of ours must not block the waiting callers
                 self._fill(batch)
                 answers = dict.fromkeys(batch, error)
             for key, done in batch.items():

@@ -1,4 +1,4 @@
-"""The one door through which every AWS call goes: limited, counted, off the event loop, its errors translated."""
+"""The only way to call AWS: rate-limited, counted, off the event loop, with translated errors."""
 
 import asyncio
 import random
@@ -13,8 +13,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
 
 from ephemeral_endpoints.aws.errors import translate
-from ephemeral_endpoints.aws.limits import Lane, Limiter, Sleep
-from ephemeral_endpoints.core import errors
+from ephemeral_endpoints.aws.limits import Limiter, Priority, Sleep
+from ephemeral_endpoints.engine import errors
 
 if TYPE_CHECKING:
     from botocore.client import BaseClient
@@ -27,33 +27,32 @@ THROTTLE_BASE_SECONDS: Final = 0.25
 THROTTLE_CAP_SECONDS: Final = 8.0
 
 
-class Observer(Protocol):
-    """Told of each call that was made: ``outcome`` is ``ok`` or the name of the error."""
+class CallObserver(Protocol):
+    """Is notified of each call: ``outcome`` is ``ok`` or the name of the error."""
 
     def __call__(self, service: str, operation: str, outcome: str, seconds: float) -> None:
-        """Take note of a call that took ``seconds``."""
+        """Record a call that took ``seconds``."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Calls:
-    """Makes AWS calls on behalf of ``owner``.
+    """Makes AWS calls for ``owner``.
 
-    botocore's own retries are off in our clients: whether a call may simply be repeated is for the reconciler to say.
-    The one exception is throttling, where nothing was done: such a call is repeated here after a growing, jittered
-    pause.
+    Our clients disable botocore's retries, because only the reconciler can decide whether a call may be repeated. The
+    exception is a throttled call, which had no effect: it is repeated here after a growing, jittered pause.
     """
 
     limiter: Limiter
     pool: ThreadPoolExecutor
-    observer: Observer
+    observer: CallObserver
     owner: str = ""
-    lane: Lane = Lane.NORMAL
+    priority: Priority = Priority.NORMAL
     sleep: Sleep = asyncio.sleep
 
-    def on_behalf_of(self, owner: str, lane: Lane) -> "Calls":
-        """The same door for another owner or lane."""
-        return replace(self, owner=owner, lane=lane)
+    def on_behalf_of(self, owner: str, priority: Priority) -> "Calls":
+        """The same for another owner or priority."""
+        return replace(self, owner=owner, priority=priority)
 
     async def __call__(self, method: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Call the client's ``method`` and return its answer.
@@ -64,13 +63,13 @@ class Calls:
         return await self._limited(method, lambda: partial(method, *args, **kwargs))
 
     async def deferred(self, method: Callable[..., R], arguments: Callable[[], Mapping[str, Any]]) -> R:
-        """Like calling it, with arguments that are asked for when the rate limit lets the call go, at every attempt."""
+        """Like ``__call__``, with arguments computed at every attempt, once the rate limit permits the call."""
         return await self._limited(method, lambda: partial(method, **arguments()))
 
     async def _limited(self, method: Callable[..., R], prepared: Callable[[], Callable[[], R]]) -> R:
         service, operation = _identity(method)
         for attempt in range(1, THROTTLE_ATTEMPTS + 1):
-            await self.limiter.take(service, operation, self.owner, self.lane)
+            await self.limiter.take(service, operation, self.owner, self.priority)
             try:
                 return await self._once(service, operation, prepared())
             except errors.Throttled:

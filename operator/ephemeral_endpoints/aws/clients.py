@@ -1,4 +1,4 @@
-"""The boto3 clients of one account and region, made once and shared by all threads."""
+"""The boto3 clients of one account and region, created once and shared by all threads."""
 
 import threading
 from collections.abc import Callable
@@ -15,10 +15,13 @@ from botocore.credentials import (
     CredentialResolver,
     DeferredRefreshableCredentials,
 )
+from typing_extensions import override
 
 from ephemeral_endpoints import __version__
-from ephemeral_endpoints.api.endpoint_class import EphemeralEndpointClass
-from ephemeral_endpoints.aws.fence import fence
+from ephemeral_endpoints.api.v1alpha1.endpoint_class import EphemeralEndpointClass
+from ephemeral_endpoints.aws.fence import fence, watch_dates
+from ephemeral_endpoints.aws.service_models import ServiceModels
+from ephemeral_endpoints.iam.statement import Statement
 
 if TYPE_CHECKING:
     from types_boto3_apigatewayv2 import ApiGatewayV2Client
@@ -28,17 +31,26 @@ if TYPE_CHECKING:
     from types_boto3_ecr import ECRClient
     from types_boto3_lambda import LambdaClient
     from types_boto3_logs import CloudWatchLogsClient
+    from types_boto3_resourcegroupstaggingapi import ResourceGroupsTaggingAPIClient
     from types_boto3_sagemaker import SageMakerClient
     from types_boto3_sqs import SQSClient
     from types_boto3_sts import STSClient
 
-ACTIONS: Final = frozenset({"sts:AssumeRole"})
-"""The IAM actions that the operator's own role needs on the roles that classes name."""
+STATEMENTS: Final = (
+    Statement(
+        "AssumeRoleOfClass",
+        ("sts:AssumeRole",),
+        ("${AssumedRole}",),
+        "The roles of classes in other accounts, each by its ARN.",
+    ),
+)
+"""The permissions on the roles that classes name. sts:GetCallerIdentity needs no permission
+(https://docs.aws.amazon.com/STS/latest/APIReference/API_GetCallerIdentity.html)."""
 
 CONNECT_TIMEOUT_SECONDS: Final = 5
 READ_TIMEOUT_SECONDS: Final = 30
 SESSION_NAME: Final = "ephemeral-endpoints"
-"""What CloudTrail shows beside an assumed role."""
+"""The session name that CloudTrail shows for an assumed role."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,23 +63,23 @@ class Role:
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """An account and region, and the role by which the operator works there; None: with its own credentials."""
+    """An account and region, and the role that the operator assumes there; None: its own credentials."""
 
     account: str
     region: str
     role: Role | None = None
 
     @classmethod
-    def of(cls, klass: EphemeralEndpointClass) -> Self:
-        """Where the things of a class are, and how the class says to get there."""
-        assumed = klass.spec.assume_role
+    def of(cls, endpoint_class: EphemeralEndpointClass) -> Self:
+        """The account, region and role of a class."""
+        assumed = endpoint_class.spec.assume_role
         role = Role(assumed.role_arn, assumed.external_id) if assumed else None
-        return cls(klass.spec.account, klass.spec.region, role)
+        return cls(endpoint_class.spec.account, endpoint_class.spec.region, role)
 
 
 @dataclass(frozen=True, slots=True)
 class Clients:
-    """One client a service; clients are safe to use from many threads, sessions are not."""
+    """One client per service. Clients are thread-safe, sessions are not."""
 
     region: str
     role: Role | None
@@ -82,21 +94,30 @@ class Clients:
     ecr: "ECRClient"
     sqs: "SQSClient"
     sts: "STSClient"
+    tagging: "ResourceGroupsTaggingAPIClient"
 
 
 class Sessions:
-    """Makes clients. There is one session a role, for all its regions.
+    """Creates clients, with one session per role for all its regions.
 
-    All sessions share botocore's service models, which are 30 of the 32 MB that the clients of a session take. Safe to
-    use from many threads. ``check`` is called before every request of every client.
+    All sessions share botocore's service models, which are most of their clients' memory. Thread-safe.
+    ``check`` is called before every request of every client, ``note_date`` with the Date of every answer.
     """
 
-    def __init__(self, *, connections: int, check: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self,
+        *,
+        connections: int,
+        check: Callable[[], None] = lambda: None,
+        note_date: Callable[[str | None], None] = lambda _: None,
+    ) -> None:
         self._check = check
+        self._note_date = note_date
         self._lock = threading.RLock()
         self._sessions: dict[Role | None, boto3.Session] = {}
-        self._loader: object = botocore.session.Session().get_component("data_loader")
-        # Repeating a call whose outcome is unknown could make a twin: botocore never repeats, the reconciler looks.
+        self._loader = botocore.session.Session().get_component("data_loader")
+        self._loader.file_loader = ServiceModels()
+        # A retry of a call with an unknown outcome could create a duplicate: the reconciler looks instead.
         self._config = Config(
             connect_timeout=CONNECT_TIMEOUT_SECONDS,
             max_pool_connections=connections,
@@ -109,8 +130,8 @@ class Sessions:
     def connect(self, region: str, role: Role | None = None) -> Clients:
         """Clients for ``region`` with the credentials of ``role``, else with those of the default chain.
 
-        Calls no service, but the default chain may ask the instance's metadata for credentials. A role is assumed at
-        the first call and again before its credentials expire; that call then raises what STS answers.
+        Calls no service, but the default chain may query the instance's metadata. A role is assumed at the first call
+        and again before its credentials expire; that call raises the errors of STS.
         """
         with self._lock:
             session, config = self._session(role, region), self._config
@@ -128,14 +149,16 @@ class Sessions:
                 ecr=session.client("ecr", region_name=region, config=config),
                 sqs=session.client("sqs", region_name=region, config=config),
                 sts=session.client("sts", region_name=region, config=config),
+                tagging=session.client("resourcegroupstaggingapi", region_name=region, config=config),
             )
         for each in fields(clients):
             if isinstance(client := getattr(clients, each.name), BaseClient):
                 fence(client, self._check)
+                watch_dates(client, self._note_date)
         return clients
 
     def forget(self, clients: Clients) -> None:
-        """Look for credentials anew next time: botocore keeps those it has, or their absence, with the session."""
+        """Look up credentials again next time: botocore caches them, or their absence, in the session."""
         with self._lock:
             if self._sessions.get(clients.role) is clients.session:
                 # A role's own credentials come from those of the default chain.
@@ -145,6 +168,8 @@ class Sessions:
     def _session(self, role: Role | None, region: str) -> boto3.Session:
         if role not in self._sessions:
             core = botocore.session.Session()
+            # Else botocore's own requests for credentials, such as AssumeRoleWithWebIdentity, may take five minutes.
+            core.set_default_client_config(self._config)
             core.register_component("data_loader", self._loader)
             if role:
                 provider = _RoleProvider(role, self._session(None, region), self._source_client(region))
@@ -164,7 +189,7 @@ class Sessions:
 
 
 class _RoleProvider(CredentialProvider):
-    """Credentials of a role, which botocore gets by sts:AssumeRole and refreshes in time."""
+    """Credentials of a role, which botocore gets with sts:AssumeRole and refreshes in time."""
 
     METHOD = "assume-role"
 
@@ -174,8 +199,9 @@ class _RoleProvider(CredentialProvider):
         self._source = source
         self._make_client = make_client
 
+    @override
     def load(self) -> DeferredRefreshableCredentials | None:
-        """See ``CredentialProvider``. None if there are no credentials to assume the role with."""
+        # None: there are no credentials to assume the role with.
         source = self._source.get_credentials()
         if source is None:
             return None

@@ -1,21 +1,31 @@
-"""What one kind of AWS resource is to the reconciler.
+"""The interface of one kind of AWS resource to the reconciler, and helpers for the components of all kinds.
 
-Adding a kind is adding one module with a ``Component`` and one line in ``aws.components``.
+Adding a kind is adding one module with a ``Component``, and the component to the ``feature`` module beside it.
 """
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Final, Protocol, TypeVar
+from typing import Any, ClassVar, TypeVar
 
+from ephemeral_endpoints.api.v1alpha1.partitions import partition_of
 from ephemeral_endpoints.aws.calls import Calls
-from ephemeral_endpoints.core.names import prefix
-from ephemeral_endpoints.core.resources import Have, Haves, Key, Kind, Spec, Want
-from ephemeral_endpoints.core.tags import Tags
+from ephemeral_endpoints.aws.clients import Clients
+from ephemeral_endpoints.engine.errors import NotFound
+from ephemeral_endpoints.engine.names import owner_of, prefix
+from ephemeral_endpoints.engine.resources import (
+    DesiredResource,
+    Key,
+    ObservedResource,
+    ObservedResources,
+    ResourceKind,
+    Spec,
+)
+from ephemeral_endpoints.engine.tags import Tags
+from ephemeral_endpoints.iam.statement import Statement
 
 S = TypeVar("S")
-
-_PARTITIONS: Final = {"cn-": "aws-cn", "us-gov-": "aws-us-gov"}
-"""Partitions by what the names of their regions begin with."""
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,72 +38,99 @@ class Scope:
 
     @property
     def prefix(self) -> str:
-        """What the names of all our things begin with."""
+        """The prefix of the names of all our resources."""
         return prefix(self.cluster_id)
 
     @property
     def partition(self) -> str:
-        """What ARNs there begin with, after ``arn:``.
+        """The partition of ARNs there."""
+        return partition_of(self.region).id
 
-        Rule: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference-arns.html
-        """
-        return next((name for start, name in _PARTITIONS.items() if self.region.startswith(start)), "aws")
+    def arn(self, service: str, resource: str) -> str:
+        """The ARN of a resource there."""
+        return f"arn:{self.partition}:{service}:{self.region}:{self.account_id}:{resource}"
 
 
-class Component(Protocol):
-    """The contract that every kind keeps.
+class Component(ABC):
+    """One kind of AWS resource: how it is listed, made, changed and deleted; each kind has a subclass in its feature.
 
     All methods raise errors of the ``AwsError`` tree and wait for AWS's answer only, never for a state.
     """
 
-    kind: ClassVar[Kind]
+    kind: ClassVar[ResourceKind]
     actions: ClassVar[frozenset[str]]
     """The IAM actions that the component's calls need."""
 
-    async def observe(self, calls: Calls, known: Haves) -> list[Have]:
+    statements: ClassVar[tuple[Statement, ...]] = ()
+    """The statements that grant them, unless other kinds share them: then they are the feature's."""
+
+    def __init__(self, clients: Clients, scope: Scope) -> None:
+        self._clients = clients
+        self._scope = scope
+
+    @abstractmethod
+    async def list_all(self, calls: Calls, known: ObservedResources) -> list[ObservedResource]:
         """All resources of the kind that carry our prefix, by paginated lists.
 
-        Describes only what changed against ``known``. Never mutates.
+        Describes only what changed against ``known``, of which it looks at its own kind and at those that must be
+        listed before. Never mutates.
         """
-        ...
 
-    async def look(self, calls: Calls, key: Key, known: Haves) -> Have | None:
+    async def list_changes(
+        self, calls: Calls, known: ObservedResources
+    ) -> Mapping[Key, ObservedResource | None] | None:
+        """What of the known resources, or beside them, changed since they were listed; a missing one is None.
+
+        None if a complete list costs no more calls. May overlook a change, which the next complete list shows. Never
+        mutates.
+        """
+        del calls, known
+        return None
+
+    @abstractmethod
+    async def describe(self, calls: Calls, key: Key, known: ObservedResources) -> ObservedResource | None:
         """The one resource as it is right now, None if it does not exist. Never mutates."""
-        ...
 
-    async def tags(self, calls: Calls, have: Have) -> Mapping[str, str] | None:
+    @abstractmethod
+    async def tags(self, calls: Calls, observed: ObservedResource) -> Mapping[str, str] | None:
         """The resource's tags; None for kinds that AWS cannot tag."""
-        ...
 
-    async def mark(self, calls: Calls, have: Have, marks: Tags) -> None:
+    @abstractmethod
+    async def add_tags(self, calls: Calls, observed: ObservedResource, tags: Tags) -> None:
         """Add tags to the resource, or change the values of those that it has; nothing for kinds that AWS cannot tag.
 
         Idempotent.
         """
-        ...
 
-    async def apply(self, calls: Calls, want: Want, have: Have | None, known: Haves) -> Have:
-        """Create the resource (``have`` None) or bring it one call nearer to ``want``.
+    @abstractmethod
+    async def apply(
+        self, calls: Calls, resource: DesiredResource, observed: ObservedResource | None, known: ObservedResources
+    ) -> ObservedResource:
+        """Create the resource (``observed`` None) or bring it one call nearer to ``resource``.
 
-        Returns what is known to be there afterwards.
+        Returns the resource as it is known afterwards.
 
         Idempotent: a repeated creation raises AlreadyExists or changes nothing.
         """
-        ...
 
-    async def delete(self, calls: Calls, have: Have, known: Haves) -> Have | None:
-        """Trigger the deletion; None if the resource is gone, else what is left of it.
+    @abstractmethod
+    async def delete(
+        self, calls: Calls, observed: ObservedResource, known: ObservedResources
+    ) -> ObservedResource | None:
+        """Trigger the deletion; None if the resource is gone, else its new state.
 
-        Deleting what is not there succeeds.
+        Deleting a resource that does not exist succeeds.
         """
-        ...
+
+    def _owner_of(self, name: str) -> str | None:
+        return owner_of(self._scope.cluster_id, name)
 
 
-def expect(want: Want, kind: type[S]) -> S:
+def expect(resource: DesiredResource, kind: type[S]) -> S:
     """The want's specification, known to be of the component's own type."""
-    if not isinstance(want.spec, kind):
-        raise TypeError(f"{want.key} carries a {type(want.spec).__name__}, not a {kind.__name__}")
-    return want.spec
+    if not isinstance(resource.spec, kind):
+        raise TypeError(f"{resource.key} carries a {type(resource.spec).__name__}, not a {kind.__name__}")
+    return resource.spec
 
 
 def expect_spec(spec: Spec | None, kind: type[S]) -> S | None:
@@ -115,16 +152,32 @@ async def pages(
     calls: Calls,
     method: Callable[..., Any],
     *,
-    asks: str = "NextToken",
-    answers: str | None = None,
+    request_cursor: str = "NextToken",
+    answer_cursor: str | None = None,
     **arguments: Any,
 ) -> AsyncIterator[Any]:
-    """The answers of a paginated operation; ``asks`` and ``answers`` name the paging members of request and answer."""
+    """The answers of a paginated operation.
+
+    ``request_cursor`` and ``answer_cursor`` name the paging members of request and answer, the latter if it differs.
+    """
     more: dict[str, str] = {}
     while True:
         answer = await calls(method, **arguments, **more)
         yield answer
-        following = answer.get(answers or asks)
+        following = answer.get(answer_cursor or request_cursor)
         if not following:
             return
-        more = {asks: following}
+        more = {request_cursor: following}
+
+
+async def items(calls: Calls, method: Callable[..., Any], member: str, **arguments: Any) -> list[Any]:
+    """The items that a paginated operation has in ``member`` of its answers; for ``arguments`` see ``pages``."""
+    return [item async for page in pages(calls, method, **arguments) for item in page[member]]
+
+
+async def if_there(call: Awaitable[T]) -> T | None:
+    """The answer of a call, None if its resource does not exist."""
+    try:
+        return await call
+    except NotFound:
+        return None

@@ -1,14 +1,19 @@
-"""The last check before a request leaves for AWS."""
+"""What happens right before each request to AWS, and right after."""
 
 from collections.abc import Callable
 
 from botocore.client import BaseClient
 
 
-def fence(client: BaseClient, check: Callable[[], None]) -> None:
-    """Have ``check`` called, in the calling thread, right before every request of the client.
+def watch_dates(client: BaseClient, note: Callable[[str | None], None]) -> None:
+    """Call ``note`` with the Date of every answer to the client, in the calling thread."""
+    client.meta.events.register("after-call", lambda http_response, **_: note(http_response.headers.get("Date")))
 
-    No request leaves if it raises. (botocore's event ``before-send``, which follows signing and precedes the
+
+def fence(client: BaseClient, check: Callable[[], None]) -> None:
+    """Call ``check`` in the calling thread right before every request of the client.
+
+    The request is not sent if it raises. (botocore's event ``before-send`` follows signing and precedes the
     connection.)
     """
     client.meta.events.register("before-send", lambda **_: check())

@@ -1,8 +1,8 @@
-"""The account's rate limits, kept by ourselves and shared fairly.
+"""Client-side rate limits of the account, shared fairly.
 
-One token bucket per documented limit. Those who wait for a bucket are served in turn, namespace by namespace and in
-each object by object, so that neither a busy object nor a crowd of them holds up the others; deletions have a lane of
-their own, so that a burst of creations cannot starve them.
+There is one token bucket per documented limit. Callers that wait for a bucket take turns, by namespace and within it by
+object, so that neither a busy object nor a crowd of them delays the others. Deletions have a lane of their own, so that
+a burst of creations cannot starve them.
 """
 
 import asyncio
@@ -14,7 +14,7 @@ from typing import Final
 
 Sleep = Callable[[float], Awaitable[None]]
 Group = Callable[[str], str]
-"""Tells the namespace of an owner; what belongs to none is one group."""
+"""Returns the namespace of an owner; owners without one form a single group."""
 
 Waiting = OrderedDict[str, OrderedDict[str, deque[asyncio.Future[None]]]]
 
@@ -24,14 +24,14 @@ def _together(_: str) -> str:
 
 
 TURNS_IN_A_ROW: Final = 4
-"""So many calls of one object go before the next object's.
+"""Consecutive calls of one object before the next object's turn.
 
-In a burst it is better that the first are done early than that all are done late.
+In a burst it is better that some objects finish early than that all finish late.
 """
 
 
-class Lane(IntEnum):
-    """Who goes first at a bucket: lanes are served alternately."""
+class Priority(IntEnum):
+    """The lane of a call at a bucket; lanes are served alternately."""
 
     DELETE = 0
     NORMAL = 1
@@ -39,7 +39,7 @@ class Lane(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """A limit of an account and region: requests a second in steady state, and how many may come at once."""
+    """A limit of an account and region: requests per second in steady state, and the burst."""
 
     name: str
     rate: float
@@ -52,14 +52,13 @@ _API_GATEWAY = Limit("apigateway", 10, 40)
 _LAMBDA = Limit("lambda-control", 15, 15)
 
 OWN_PACE: Final[Mapping[tuple[str, str], Limit]] = {
-    ("cloudwatch", "ListTagsForResource"): Limit("list-alarm-tags", 25, 50),
-    ("logs", "ListTagsForResource"): Limit("list-log-group-tags", 25, 50),
     ("sagemaker", "ListTags"): Limit("list-sagemaker-tags", 25, 50),
 }
-"""What AWS documents no limit of and we do not hurry.
+"""Operations without a documented limit that we slow down ourselves.
 
-The tags of all that is to be deleted are read after a restart. For a thousand objects at once that would use up the
-processor and keep the first of them from going, while the deletions of the last have to wait for their limits anyway.
+After a restart, tags are read of all resources that are to be deleted and that the index of tags does not prove. For a
+thousand objects at once this would use up the CPU and delay the first deletions, while the last ones have to wait for
+their limits anyway.
 """
 
 LIMITS: Final[Mapping[tuple[str, str], Limit]] = {
@@ -67,24 +66,59 @@ LIMITS: Final[Mapping[tuple[str, str], Limit]] = {
     ("cloudwatch", "PutMetricAlarm"): Limit("put-metric-alarm", 3, 3),
     ("cloudwatch", "DeleteAlarms"): Limit("delete-alarms", 3, 3),
     ("cloudwatch", "DescribeAlarms"): Limit("describe-alarms", 9, 9),
+    ("cloudwatch", "ListTagsForResource"): Limit("list-alarm-tags", 10, 10),
     ("cloudwatch", "TagResource"): Limit("tag-alarm", 20, 20),
     ("logs", "CreateLogGroup"): Limit("create-log-group", 10, 10),
     ("logs", "DeleteLogGroup"): Limit("delete-log-group", 10, 10),
     ("logs", "DescribeLogGroups"): Limit("describe-log-groups", 10, 10),
+    ("logs", "DescribeLogStreams"): Limit("describe-log-streams", 25, 25),
+    ("logs", "GetLogEvents"): Limit("get-log-events", 10, 10),
+    ("logs", "ListTagsForResource"): Limit("list-log-group-tags", 5, 5),
     ("logs", "PutRetentionPolicy"): Limit("put-retention-policy", 5, 5),
     ("logs", "TagResource"): Limit("tag-log-group", 5, 5),
     ("lambda", "*"): _LAMBDA,
+    ("resourcegroupstaggingapi", "GetResources"): Limit("get-tagged-resources", 15, 15),
     **OWN_PACE,
 }
-"""Limits by (service, operation); ``*`` stands for every operation of the service.
+"""Limits by (service, operation); ``*`` means every operation of the service.
 
 Sources: the "endpoints and quotas" pages of API Gateway, CloudWatch, CloudWatch Logs and Lambda in the AWS General
-Reference. SageMaker, ECR and CodeBuild publish none that matters here; their throttling answers are waited out.
+Reference, and "Service quotas" in the Tag Editor User Guide. If a limit depends on the region, as that of GetLogEvents
+does, it is the lowest one.
+"""
+
+_UNDOCUMENTED: Final = "AWS documents no request rate"
+_UNDOCUMENTED_IN_ECR: Final = "ECR documents request rates of pushes and pulls only"
+
+UNLIMITED: Final[Mapping[tuple[str, str], str]] = {
+    ("application-autoscaling", "*"): _UNDOCUMENTED,
+    ("codebuild", "*"): _UNDOCUMENTED,
+    ("ecr", "BatchDeleteImage"): _UNDOCUMENTED_IN_ECR,
+    ("ecr", "BatchGetImage"): "2,000 per second, more than the operator can make",
+    ("ecr", "CreateRepository"): _UNDOCUMENTED_IN_ECR,
+    ("ecr", "DeleteRepository"): _UNDOCUMENTED_IN_ECR,
+    ("ecr", "DescribeImageScanFindings"): _UNDOCUMENTED_IN_ECR,
+    ("ecr", "DescribeImages"): _UNDOCUMENTED_IN_ECR,
+    ("ecr", "DescribeRepositories"): _UNDOCUMENTED_IN_ECR,
+    ("ecr", "GetDownloadUrlForLayer"): "3,000 per second, more than the operator can make",
+    ("ecr", "GetLifecyclePolicy"): _UNDOCUMENTED_IN_ECR,
+    ("ecr", "ListTagsForResource"): _UNDOCUMENTED_IN_ECR,
+    ("ecr", "PutImageScanningConfiguration"): _UNDOCUMENTED_IN_ECR,
+    ("ecr", "PutImageTagMutability"): _UNDOCUMENTED_IN_ECR,
+    ("ecr", "PutLifecyclePolicy"): _UNDOCUMENTED_IN_ECR,
+    ("ecr", "TagResource"): _UNDOCUMENTED_IN_ECR,
+    ("sagemaker", "*"): _UNDOCUMENTED,
+    ("sqs", "*"): "a standard queue has a nearly unlimited rate",
+    ("sts", "*"): "600 per second, and the operator calls it once for each role",
+}
+"""Why the other operations that the operator calls have no limit here. Their throttled calls are retried.
+
+Every call of the operator is in one of the two tables, as the tests of its components check.
 """
 
 
 def share(limits: Mapping[tuple[str, str], Limit], count: int) -> Mapping[tuple[str, str], Limit]:
-    """What each of so many processes may use of limits that they share."""
+    """The limits of each of ``count`` processes that share them."""
     return {
         call: replace(limit, rate=limit.rate / count, burst=max(1, limit.burst // count))
         for call, limit in limits.items()
@@ -92,7 +126,7 @@ def share(limits: Mapping[tuple[str, str], Limit], count: int) -> Mapping[tuple[
 
 
 class Bucket:
-    """A token bucket with a queue per lane, and in a lane a turn of a few calls per owner. Times are in seconds."""
+    """A token bucket with a queue per lane, in which owners take turns of a few calls. Times are in seconds."""
 
     def __init__(
         self, limit: Limit, clock: Callable[[], float], sleep: Sleep = asyncio.sleep, group: Group = _together
@@ -103,26 +137,26 @@ class Bucket:
         self._tokens = float(limit.burst)
         self._filled_at = clock()
         self._group = group
-        self._lanes: dict[Lane, Waiting] = {lane: OrderedDict() for lane in Lane}
-        self._last_lane = Lane.NORMAL
+        self._lanes: dict[Priority, Waiting] = {priority: OrderedDict() for priority in Priority}
+        self._last_lane = Priority.NORMAL
         self._served = ""
         self._in_a_row = 0
         self._serving: asyncio.Task[None] | None = None
 
-    async def take(self, owner: str, lane: Lane) -> None:
-        """Wait for a token; returns at once while there are some and nobody waits."""
+    async def take(self, owner: str, priority: Priority) -> None:
+        """Wait for a token; returns at once if one is available and no caller waits."""
         self._fill()
         if self._tokens >= 1 and not any(self._lanes.values()):
             self._tokens -= 1
             return
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._lanes[lane].setdefault(self._group(owner), OrderedDict()).setdefault(owner, deque()).append(turn)
+        self._lanes[priority].setdefault(self._group(owner), OrderedDict()).setdefault(owner, deque()).append(turn)
         if self._serving is None or self._serving.done():
             self._serving = asyncio.create_task(self._serve())
         await turn
 
     def drain(self) -> None:
-        """Empty the bucket: AWS has just said that the rate is used up."""
+        """Empty the bucket: AWS has just throttled a call."""
         self._fill()
         self._tokens = min(self._tokens, 0.0)
 
@@ -143,9 +177,9 @@ class Bucket:
                 turn.set_result(None)
 
     def _next_turn(self) -> asyncio.Future[None]:
-        lane = next(lane for lane in self._lane_order() if self._lanes[lane])
-        self._last_lane = lane
-        groups = self._lanes[lane]
+        priority = next(priority for priority in self._lane_order() if self._lanes[priority])
+        self._last_lane = priority
+        groups = self._lanes[priority]
         group, waiting = next(iter(groups.items()))
         owner, turns = next(iter(waiting.items()))
         turn = turns.popleft()
@@ -164,14 +198,14 @@ class Bucket:
             del groups[group]
         return turn
 
-    def _lane_order(self) -> tuple[Lane, ...]:
-        return tuple(sorted(Lane, key=lambda lane: lane == self._last_lane))
+    def _lane_order(self) -> tuple[Priority, ...]:
+        return tuple(sorted(Priority, key=lambda priority: priority == self._last_lane))
 
 
 def _prudent(limit: Limit) -> Limit:
-    """What we use of a limit.
+    """The part of a limit that we use.
 
-    AWS's bucket and ours do not fill in step: a call that arrives a little early is refused, and then waits far longer.
+    AWS's bucket and ours do not fill in step: a call that arrives slightly early is throttled, and waits far longer.
     """
     return replace(limit, rate=limit.rate * _USED_SHARE, burst=max(1, limit.burst - 1))
 
@@ -189,13 +223,13 @@ class Limiter:
         self._limits = limits
         self._buckets = {limit: Bucket(_prudent(limit), clock, sleep, group) for limit in set(limits.values())}
 
-    async def take(self, service: str, operation: str, owner: str, lane: Lane) -> None:
-        """Wait until a call of that operation is within its limit; operations without a limit pass."""
+    async def take(self, service: str, operation: str, owner: str, priority: Priority) -> None:
+        """Wait until a call of the operation is within its limit; returns at once without a limit."""
         if bucket := self._bucket(service, operation):
-            await bucket.take(owner, lane)
+            await bucket.take(owner, priority)
 
     def throttled(self, service: str, operation: str) -> None:
-        """Note that AWS refused such a call for its rate."""
+        """Record that AWS has throttled such a call."""
         if bucket := self._bucket(service, operation):
             bucket.drain()
 

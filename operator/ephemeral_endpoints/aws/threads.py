@@ -1,22 +1,24 @@
-"""Threads for calls that take long and that nobody waits for at the end."""
+"""Threads for long calls that must not delay the end of the process."""
 
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from threading import Thread
 from typing import ParamSpec, TypeVar
 
+from typing_extensions import override
+
 P = ParamSpec("P")
 R = TypeVar("R")
 
 
 class DaemonThreads(ThreadPoolExecutor):
-    """Runs each call in a daemon thread of its own: a long poll must not hold up the end of the process.
+    """Runs each call in a daemon thread of its own, such as a long poll.
 
-    The threads of a pool are joined when the interpreter exits, whatever they wait for. Here the pool keeps none.
+    The interpreter joins the threads of a pool when it exits, even if they wait for a call. This pool keeps none.
     """
 
+    @override
     def submit(self, fn: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> Future[R]:
-        """See ``Executor``."""
         future: Future[R] = Future()
 
         def run() -> None:

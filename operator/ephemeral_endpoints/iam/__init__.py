@@ -1,7 +1,7 @@
-"""Least privilege in AWS: what every role may do, and why; generated from what the code declares that it calls.
+"""Least privilege in AWS: the permissions of every role and their purposes, beside the calls that need them.
 
-What an action can be narrowed by is in the Service Authorization Reference
+The Service Authorization Reference lists how each action can be restricted
 (https://docs.aws.amazon.com/service-authorization/latest/reference/reference_policies_actions-resources-contextkeys.html):
-the resource types of each action, the condition keys of the action, and those of its resource types, which
-``aws:ResourceTag`` belongs to.
+the resource types of the action, its condition keys, and those of its resource types, such as
+``aws:ResourceTag``.
 """

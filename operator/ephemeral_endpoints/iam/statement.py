@@ -1,4 +1,4 @@
-"""One row of a policy: some actions, on what, under which conditions, and why."""
+"""One statement of a policy: actions, resources, conditions and the purpose."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -14,7 +14,7 @@ Conditions = Mapping[str, Mapping[str, str | tuple[str, ...]]]
 
 
 class Effect(StrEnum):
-    """What a statement does."""
+    """The effect of a statement."""
 
     ALLOW = "Allow"
     DENY = "Deny"
@@ -22,9 +22,9 @@ class Effect(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """Actions on resources under conditions; ``${Name}`` stands for a parameter.
+    """Actions on resources under conditions; ``${Name}`` is a parameter.
 
-    ``why`` tells a reviewer what it is for, and what it cannot be narrowed by.
+    ``why`` explains the purpose to a reviewer, and why the statement cannot be restricted further.
     """
 
     sid: str
@@ -35,7 +35,7 @@ class Statement:
     effect: Effect = Effect.ALLOW
 
     def rendered(self, values: Mapping[str, str] | None = None) -> dict[str, Any]:
-        """The statement as JSON has it, with values for the placeholders; None leaves them. Raises KeyError."""
+        """The statement as JSON with values for placeholders; None keeps them. Raises KeyError."""
         found: dict[str, Any] = {
             "Sid": self.sid,
             "Effect": str(self.effect),
@@ -50,13 +50,23 @@ class Statement:
         return found if values is None else filled(found, values)
 
 
+def actions(service: str, *operations: str) -> frozenset[str]:
+    """Actions of a service."""
+    return frozenset(f"{service}:{each}" for each in operations)
+
+
+def granted(statements: Iterable[Statement]) -> frozenset[str]:
+    """All actions that statements name."""
+    return frozenset(action for each in statements for action in each.actions)
+
+
 def document(statements: Iterable[Statement], values: Mapping[str, str] | None = None) -> dict[str, Any]:
     """A policy document, see ``Statement.rendered``."""
     return {"Version": VERSION, "Statement": [each.rendered(values) for each in statements]}
 
 
 def filled(value: Any, values: Mapping[str, str]) -> Any:  # noqa: ANN401 - JSON
-    """JSON with values in place of all ``${Name}``, in keys too. Raises KeyError for a name that has no value."""
+    """JSON with every ``${Name}`` replaced, in keys too. Raises KeyError for a name without a value."""
     if isinstance(value, str):
         return _PLACEHOLDER.sub(lambda match: values[match[1]], value)
     if isinstance(value, dict):

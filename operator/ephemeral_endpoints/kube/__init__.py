@@ -1,1 +1,1 @@
-"""The edge to Kubernetes: what is watched, and what is written."""
+"""The edge to Kubernetes: watches and writes."""

@@ -1,4 +1,4 @@
-"""What the operator writes to Kubernetes, and the little that it reads beside the watch."""
+"""The operator's writes to Kubernetes, and its few reads beside the watch."""
 
 import asyncio
 import base64
@@ -10,20 +10,17 @@ import secrets
 from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from datetime import datetime
 from typing import Any, Final, Protocol
-from urllib.parse import urlencode
 
-import aiohttp
 from kubernetes.aio.client import ApiClient
-from kubernetes.aio.client.exceptions import ApiException
 
-from ephemeral_endpoints.api import GROUP, VERSION
-from ephemeral_endpoints.core.errors import SecretTaken
-from ephemeral_endpoints.core.tags import timestamp
-from ephemeral_endpoints.kube.rest import MERGE_PATCH, Conflict, Gone, Raw, Rest
-from ephemeral_endpoints.kube.store import CLASS_ANNOTATION, FINALIZER
+from ephemeral_endpoints.api.kinds import KINDS
+from ephemeral_endpoints.engine.errors import SecretTaken
+from ephemeral_endpoints.engine.reasons import Reason
+from ephemeral_endpoints.engine.tags import timestamp
+from ephemeral_endpoints.kube.cache import FINALIZER, ObjectKey
+from ephemeral_endpoints.kube.errors import Conflict, Gone, KubernetesError, Unavailable
+from ephemeral_endpoints.kube.rest import MERGE_PATCH, Raw, Rest
 
-ENDPOINTS: Final = "ephemeralendpoints"
-CLASSES: Final = "ephemeralendpointclasses"
 _PAGE: Final = 100
 """Objects a list: all of thousands at once would take hundreds of MB for a moment."""
 
@@ -37,19 +34,21 @@ _EVENT_PREFIX: Final = 200
 _EVENT_MESSAGE: Final = 1024
 _EVENT_ATTEMPTS: Final = 3
 _EVENT_PAUSE_SECONDS: Final = 0.1
-_REFUSED: Final = range(400, 429)
-_GROUP_PATH: Final = f"/apis/{GROUP}/{VERSION}"
 
 
 class Kube(Protocol):
-    """What the reconciler needs of Kubernetes. Every method may raise Conflict, Gone or the client's ApiException."""
+    """The interface of the reconciler to Kubernetes. Every method may raise KubernetesError."""
 
-    async def adopt(self, raw: Raw, class_name: str | None) -> Raw:
-        """Put our finalizer on the object, and the class that it resolved to; returns the object after the write."""
+    async def add_finalizer(self, raw: Raw, class_name: str | None) -> Raw:
+        """Put our finalizer on the object, and the class that it resolved to into its spec; returns it afterwards.
+
+        As Kubernetes does with the default StorageClass of a claim: what is in the spec is immutable for everybody.
+        https://kubernetes.io/docs/concepts/storage/persistent-volumes/#retroactive-default-storageclass-assignment
+        """
         ...
 
-    async def release(self, raw: Raw) -> Raw | None:
-        """Take our finalizer off the object; returns what is left of it, None if it is gone."""
+    async def remove_finalizer(self, raw: Raw) -> Raw | None:
+        """Remove our finalizer; returns the updated object, None if it is gone."""
         ...
 
     async def write_status(self, raw: Raw, patch: Mapping[str, Any]) -> Raw:
@@ -57,7 +56,7 @@ class Kube(Protocol):
         ...
 
     async def delete(self, raw: Raw) -> Raw:
-        """Delete exactly this object; returns it as it is then, with its deletion time."""
+        """Delete exactly this version of the object; returns it as it is then, with its deletion time."""
         ...
 
     async def token(self, raw: Raw) -> str:
@@ -67,17 +66,17 @@ class Kube(Protocol):
         """
         ...
 
-    async def event(self, raw: Raw, *, kind: str, reason: str, message: str) -> None:
-        """Emit an Event of type ``kind`` (Normal or Warning) about the object.
+    async def event(self, raw: Raw, *, type_: str, reason: Reason, message: str) -> None:
+        """Emit an Event of ``type_`` Normal or Warning about the object.
 
-        The same Event upon the same status is emitted once, however often it is asked for. Where the API server
-        refuses it, or fails several times, it is let go.
+        The same Event upon the same status is emitted once, even if requested repeatedly. Where the API server
+        refuses it, or fails several times, it is dropped.
         """
         ...
 
 
 def secret_name(name: str) -> str:
-    """The name of the Secret with an object's token; long names are cut and told apart by a hash."""
+    """The name of the Secret with an object's token; long names are cut and distinguished by a hash."""
     suffix = "-endpoint-token"
     if len(name) + len(suffix) <= _NAME_LENGTH:
         return name + suffix
@@ -94,44 +93,50 @@ class KubeClient:
         self._now = now
 
     async def cluster_id(self) -> str:
-        """Eight characters that stand for this cluster: a hash of the UID of its kube-system namespace."""
+        """Eight characters that identify this cluster: a hash of the UID of its kube-system namespace."""
         namespace = await self._rest("GET", "/api/v1/namespaces/kube-system")
         return hashlib.sha256(namespace["metadata"]["uid"].encode()).hexdigest()[:8]
 
     async def objects(self, namespaces: Collection[str]) -> AsyncIterator[Raw]:
-        """All classes, and the objects of those namespaces, of all if there are none given; page by page.
+        """All objects that are in those namespaces, in any if there are none given, or in none; page by page.
 
-        Raises what the other methods raise, also in the midst of it: what came before is not all.
+        Kinds that others depend on come first. Raises what the other methods raise, also between two pages: the list
+        is then incomplete.
         """
-        within = [f"/namespaces/{namespace}" for namespace in namespaces] or [""]
-        for path in (f"/{CLASSES}", *(f"{each}/{ENDPOINTS}" for each in within)):
-            async for item in listed(self._rest, path):
-                yield item
+        for kind in reversed(KINDS):
+            for folder in kind.folders(namespaces):
+                async for item in listed(self._rest, folder):
+                    yield item
 
-    async def adopt(self, raw: Raw, class_name: str | None) -> Raw:
+    async def add_finalizer(self, raw: Raw, class_name: str | None) -> Raw:
         """See ``Kube``."""
-        metadata: dict[str, Any] = {"finalizers": [*raw["metadata"].get("finalizers", []), FINALIZER]}
-        if class_name:
-            metadata["annotations"] = {CLASS_ANNOTATION: class_name}
-        return await self._patch(path_of(raw), {"metadata": _locked(raw, metadata)})
+        finalizers = list(dict.fromkeys([*raw["metadata"].get("finalizers", []), FINALIZER]))
+        spec = {"spec": {"className": class_name}} if class_name else {}
+        patch = {"metadata": _locked(raw, {"finalizers": finalizers}), **spec}
+        return await self._patch(ObjectKey.of(raw).api_path, patch)
 
-    async def release(self, raw: Raw) -> Raw | None:
+    async def remove_finalizer(self, raw: Raw) -> Raw | None:
         """See ``Kube``."""
         remaining = [each for each in raw["metadata"].get("finalizers", []) if each != FINALIZER]
         try:
-            left = await self._patch(path_of(raw), {"metadata": _locked(raw, {"finalizers": remaining})})
+            left = await self._patch(ObjectKey.of(raw).api_path, {"metadata": _locked(raw, {"finalizers": remaining})})
         except Gone:
             return None
         return left if remaining else None
 
     async def write_status(self, raw: Raw, patch: Mapping[str, Any]) -> Raw:
         """See ``Kube``."""
-        # The API server ignores a UID that is sent to /status: the version alone tells an object from its successor.
-        return await self._patch(f"{path_of(raw)}/status", {"metadata": _locked(raw, {}), "status": patch})
+        # The API server ignores a UID that is sent to /status: only the version identifies the object.
+        return await self._patch(
+            f"{ObjectKey.of(raw).api_path}/status", {"metadata": _locked(raw, {}), "status": patch}
+        )
 
     async def delete(self, raw: Raw) -> Raw:
         """See ``Kube``."""
-        return await self._rest("DELETE", path_of(raw), exactly(raw))
+        options = exactly(raw)
+        version = {"resourceVersion": raw["metadata"]["resourceVersion"]}
+        options = {**options, "preconditions": {**options["preconditions"], **version}}
+        return await self._rest("DELETE", ObjectKey.of(raw).api_path, options)
 
     async def token(self, raw: Raw) -> str:
         """See ``Kube``."""
@@ -141,52 +146,36 @@ class KubeClient:
             with contextlib.suppress(Gone):  # made below
                 secret = await self._rest("GET", f"{path}/{name}")
                 if not _is_predecessors(secret, raw):
-                    return _token_of(secret, raw)
+                    return token_of(secret, raw)
                 await self._rest("DELETE", f"{path}/{name}", exactly(secret))
             with contextlib.suppress(Conflict):
                 await self._rest("POST", path, _new_secret(name, raw))
-        raise SecretTaken(f"the Secret {name} comes and goes")
+        raise SecretTaken(f"something keeps deleting the Secret {name}: find out what does")
 
-    async def event(self, raw: Raw, *, kind: str, reason: str, message: str) -> None:
+    async def event(self, raw: Raw, *, type_: str, reason: Reason, message: str) -> None:
         """See ``Kube``."""
         path = f"/api/v1/namespaces/{raw['metadata'].get('namespace', 'default')}/events"
-        body = _event(raw, kind, reason, message, self._now())
+        body = _event(raw, type_, reason.name, message, self._now())
         for attempt in range(_EVENT_ATTEMPTS):
             await asyncio.sleep(_EVENT_PAUSE_SECONDS * attempt)
             try:
                 await self._rest("POST", path, body)
-            except (Conflict, Gone):
-                return
-            except ApiException as error:
-                if error.status in _REFUSED:
-                    return
-            except (aiohttp.ClientError, TimeoutError):
-                # A connection that was kept may just have been closed; whether the Event arrived its name will tell.
+            except Unavailable:
+                # A kept connection may just have been closed; a repeated name shows whether the Event arrived.
                 continue
-            else:
+            except KubernetesError:
                 return
+            return
 
     async def _patch(self, path: str, body: Raw) -> Raw:
         return await self._rest("PATCH", path, body, content_type=MERGE_PATCH)
 
 
 async def listed(rest: Rest, folder: str) -> AsyncIterator[Raw]:
-    """All objects in a folder of our API group, page by page. Raises what ``Rest`` raises, also in the midst of it."""
-    following: str | None = ""
-    while following is not None:
-        query = urlencode({"limit": _PAGE, "continue": following} if following else {"limit": _PAGE})
-        page = await rest("GET", f"{_GROUP_PATH}{folder}?{query}")
+    """All objects in a folder of the API server, page by page. Raises what ``Rest`` raises, also between two pages."""
+    async for page in rest.pages(folder, limit=_PAGE):
         for item in page["items"]:
             yield item
-        following = page["metadata"].get("continue") or None
-
-
-def path_of(raw: Raw) -> str:
-    """Where the API server has an object of ours."""
-    metadata = raw["metadata"]
-    if "namespace" not in metadata:
-        return f"{_GROUP_PATH}/{CLASSES}/{metadata['name']}"
-    return f"{_GROUP_PATH}/namespaces/{metadata['namespace']}/{ENDPOINTS}/{metadata['name']}"
 
 
 def _locked(raw: Raw, metadata: Raw) -> Raw:
@@ -210,16 +199,19 @@ def _is_predecessors(secret: Raw, raw: Raw) -> bool:
     )
 
 
-def _token_of(secret: Raw, raw: Raw) -> str:
+def token_of(secret: Raw, raw: Raw) -> str:
+    """The token that an object's Secret holds. Raises SecretTaken."""
     name = secret["metadata"]["name"]
     owners = secret["metadata"].get("ownerReferences", [])
     if not any(owner["uid"] == raw["metadata"]["uid"] for owner in owners):
-        raise SecretTaken(f"the Secret {name} belongs to something else: delete or rename it")
+        raise SecretTaken(
+            f"the Secret {name} does not belong to this object: delete or rename it, and the operator creates one"
+        )
     token = base64.b64decode(secret.get("data", {}).get("token", "")).decode("ascii", errors="replace")
     if not _TOKEN.fullmatch(token):
         raise SecretTaken(
-            f"the Secret {name} holds no token: delete it, and a new one is made; one of your own must have 16 to 1024 "
-            "printable characters of ASCII without blanks"
+            f"the Secret {name} holds no valid token: delete it, and the operator creates a new one. A token of your "
+            "own must be 16 to 1024 printable ASCII characters without spaces"
         )
     return token
 
@@ -241,18 +233,18 @@ def _new_secret(name: str, raw: Raw) -> Raw:
     }
 
 
-def _event(raw: Raw, kind: str, reason: str, message: str, moment: datetime) -> Raw:
+def _event(raw: Raw, type_: str, reason: str, message: str, moment: datetime) -> Raw:
     metadata, stamp = raw["metadata"], timestamp(moment)
     namespace = metadata.get("namespace")
     return {
         "apiVersion": "v1",
         "kind": "Event",
         "metadata": {
-            "name": f"{metadata['name'][:_EVENT_PREFIX].rstrip('-.')}.{_digest(raw, kind, reason, message)}",
+            "name": f"{metadata['name'][:_EVENT_PREFIX].rstrip('-.')}.{_digest(raw, type_, reason, message)}",
             "namespace": namespace or "default",
         },
         "involvedObject": {**_reference(raw), **({"namespace": namespace} if namespace else {})},
-        "type": kind,
+        "type": type_,
         "reason": reason,
         "message": message[:_EVENT_MESSAGE],
         "firstTimestamp": stamp,
@@ -265,7 +257,7 @@ def _event(raw: Raw, kind: str, reason: str, message: str, moment: datetime) -> 
 
 
 def _digest(raw: Raw, *parts: str) -> str:
-    """What tells an Event from others about the same object: what it says, and of which status it is the news."""
+    """The identity of an Event among others about the same object: its content, and the status that it reports."""
     content = json.dumps([raw["metadata"]["uid"], raw.get("status"), *parts], sort_keys=True)
     return hashlib.sha256(content.encode()).hexdigest()[:16]
 

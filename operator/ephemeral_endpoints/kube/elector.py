@@ -1,13 +1,13 @@
 """Leader election: of all replicas one acts, the one that holds a Lease; by the rules of client-go's leader election.
 
-The holder renews the Lease; another replica takes it when it has seen it unchanged for as long as the holder asked for.
+The holder renews the Lease; another replica takes it when it has seen it unchanged for the holder's lease duration.
 That is measured by each replica's own monotonic clock; the times written into the Lease are for people only. Every
-write is guarded by the resource version. A holder that cannot renew in time may not act any more well before anybody
-else may begin to; two fences, around AWS calls and around Kubernetes requests, see to that even in a process that was
-stopped or whose event loop was busy meanwhile. What remains is a request that was already on its way: names in AWS
-are deterministic and writes to Kubernetes guarded, so that it makes no twin.
+write is guarded by the resource version. A holder that cannot renew in time may not act any more well before another
+may begin to; two fences, around AWS calls and around Kubernetes requests, see to that even in a process that was
+stopped or whose event loop was busy meanwhile. A request may still be in flight: names in AWS are deterministic
+and writes to Kubernetes guarded, so that it creates no duplicate.
 
-The election of the Kubernetes client (``kubernetes.aio.leaderelection``) goes by the wall clock, does not release,
+The election of the Kubernetes client (``kubernetes.aio.leaderelection``) uses the wall clock, does not release,
 waits minutes for an API server that does not answer, and ends with an exception when it refuses connections.
 """
 
@@ -19,16 +19,12 @@ from datetime import datetime
 from math import inf
 from typing import Final, NoReturn
 
-import aiohttp
-from kubernetes.aio.client.exceptions import ApiException
-
+from ephemeral_endpoints.kube.errors import Conflict, Gone, KubernetesError
 from ephemeral_endpoints.kube.lease import Lease, Record, Sighting, Timing, claimed, free_in, resigned, sight
-from ephemeral_endpoints.kube.rest import Conflict, Gone
 
 logger = logging.getLogger(__name__)
 
 DEFAULT_TIMING: Final = Timing()
-_ERROR_LENGTH: Final = 300
 
 
 class LeaseLost(Exception):  # noqa: N818 - an outcome of the election, no fault
@@ -36,7 +32,7 @@ class LeaseLost(Exception):  # noqa: N818 - an outcome of the election, no fault
 
 
 class Elector:
-    """Tries for the Lease on behalf of one process. ``clock`` is monotonic seconds, ``now`` the time of day in UTC."""
+    """Competes for the Lease for one process. ``clock`` is monotonic seconds, ``now`` the time of day in UTC."""
 
     def __init__(
         self,
@@ -56,30 +52,37 @@ class Elector:
         self._version: str | None = None
         self._held_until = -inf
         self.is_informed = False
-        """Whether the API server has told how the Lease stands."""
+        """Whether the Lease has been read from the API server."""
 
     def is_leading(self) -> bool:
         """Whether this process may act at this moment. For any thread; does not block."""
         return self._clock() < self._held_until
 
     async def acquire(self) -> None:
-        """Return when this process leads. Waits without end, also for an API server that is away."""
+        """Return when this process leads. Waits without end, also for an API server that is unavailable."""
         while not await self._attempt(self._timing.request):
             free = free_in(self._sighting, self._identity, self._clock())
             await asyncio.sleep(min(free, self._timing.retry) or self._timing.retry)
 
     async def keep(self) -> NoReturn:
-        """Renew until cancelled. Raises LeaseLost, at the renew deadline at the latest."""
+        """Renew until cancelled. Raises LeaseLost, at the renew deadline at the latest.
+
+        An attempt begins ``retry`` seconds after the one before, or when that one has ended: an attempt on a
+        connection that was dropped takes longer, and closes it, so that the next one opens another.
+        """
+        began = self._clock()
         while True:
-            await asyncio.sleep(min(self._timing.retry, self._left()))
+            pause = max(0.0, began + self._timing.retry - self._clock())
+            await asyncio.sleep(min(pause, self._left()))
             if not self.is_leading():
                 raise LeaseLost(f"the Lease could not be renewed for {self._timing.renew_deadline:g} s")
+            began = self._clock()
             await self._attempt(min(self._timing.request, self._left()))
 
     async def release(self) -> None:
         """Stop leading and let others begin at once, as far as the API server can be reached."""
         self._held_until = -inf
-        with suppress(ApiException, aiohttp.ClientError, TimeoutError, Conflict, Gone):
+        with suppress(KubernetesError, TimeoutError):
             async with asyncio.timeout(self._timing.request):
                 record, version = await self._lease.read()
                 if record and record.holder == self._identity:
@@ -89,19 +92,19 @@ class Elector:
         return max(0.0, self._held_until - self._clock())
 
     async def _attempt(self, seconds: float) -> bool:
-        """Acquire or renew, once. Raises LeaseLost if another one holds what this process held."""
+        """Acquire or renew, once. Raises LeaseLost if another replica holds the Lease that this one held."""
         try:
             async with asyncio.timeout(seconds):
                 return await self._renew() or await self._take()
         except (Conflict, Gone):
             self._version = None
-        except (ApiException, aiohttp.ClientError, TimeoutError) as error:
-            told = str(error)[:_ERROR_LENGTH] or type(error).__name__
-            logger.warning("the Lease cannot be read or written", extra={"error": told})
+        except (KubernetesError, TimeoutError) as error:
+            message = str(error) or f"no answer within {seconds:g} s"
+            logger.warning("the operator cannot read or write the Lease; it tries again", extra={"error": message})
         return False
 
     async def _renew(self) -> bool:
-        """One write and no read, while nobody else touches the Lease."""
+        """One write and no read, while no other client changes the Lease."""
         if self._sighting is None or self._version is None or not self.is_leading():
             return False
         try:
@@ -137,8 +140,8 @@ async def leadership(
 ) -> AsyncIterator[bool]:
     """Wait for the Lease, keep it within the context, and release it at the end.
 
-    Yields whether this process leads; it does not if the ``stop`` flag was set first. ``on_lost`` is called in the
-    midst of the context and should not return: what runs there must not go on.
+    Yields whether this process leads; it does not if the ``stop`` flag was set first. ``on_lost`` is called within
+    the context and should not return: the work there must not continue.
     """
     keeping: asyncio.Task[None] | None = None
     try:

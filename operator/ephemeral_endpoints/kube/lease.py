@@ -1,4 +1,4 @@
-"""The Lease that replicas compete for: what it says, who may take it when, and how it is written.
+"""The Lease that replicas compete for: its content, the rules for taking it, and how it is written.
 
 Each replica measures by its own monotonic clock how long the Lease has stood unchanged; the times in it are for people
 only. Every write is guarded by the resource version. The rules are those of client-go's leader election.
@@ -14,8 +14,9 @@ from typing import Any, Final
 
 from kubernetes.aio.client import ApiClient
 
-from ephemeral_endpoints.core.sharding import WHOLE, Shard
-from ephemeral_endpoints.kube.rest import MERGE_PATCH, Gone, Rest
+from ephemeral_endpoints.engine.sharding import WHOLE, Shard
+from ephemeral_endpoints.kube.errors import Gone
+from ephemeral_endpoints.kube.rest import MERGE_PATCH, Rest
 
 _API_VERSION: Final = "coordination.k8s.io/v1"
 _NAME: Final = "ephemeral-endpoints"
@@ -32,13 +33,13 @@ class Timing:
 
     @property
     def request(self) -> float:
-        """How long one attempt may take, so that a second one fits into the renew deadline."""
-        return self.renew_deadline / 2
+        """How long one attempt may take: two of them, the first ``retry`` after a renewal, fit into its deadline."""
+        return (self.renew_deadline - self.retry) / 2
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """The ``spec`` of a Lease. ``holder`` is empty if nobody holds it; the times are text, for nothing goes by them."""
+    """The ``spec`` of a Lease. ``holder`` is empty if there is none; the times are text: nothing depends on them."""
 
     holder: str
     seconds: int
@@ -49,14 +50,14 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Sighting:
-    """What the Lease said, and since when it says so by the local monotonic clock."""
+    """A record of the Lease, and since when it is unchanged by the local monotonic clock."""
 
     record: Record
     since: float
 
 
 def sight(before: Sighting | None, record: Record | None, now: float) -> Sighting | None:
-    """The sighting after a look. A Lease that is not there (any more) frees nobody of waiting for who held it."""
+    """The sighting after a read. Even if the Lease does not exist (any more), its last holder is waited for."""
     if record is None or (before is not None and before.record == record):
         return before
     return Sighting(record, now)
@@ -111,7 +112,7 @@ class Lease:
         self._name = name
 
     async def read(self) -> tuple[Record | None, str | None]:
-        """What it says and its resource version; None if there is no such Lease."""
+        """Its record and its resource version; None if there is no such Lease."""
         try:
             found = await self._rest("GET", f"{self._folder}/{self._name}")
         except Gone:

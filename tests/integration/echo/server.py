@@ -1,4 +1,4 @@
-"""A model server honest to SageMaker's contract that answers every request with what its environment says."""
+"""A model server honest to SageMaker's contract that answers every request as its environment says."""
 
 import os
 import signal
@@ -12,19 +12,19 @@ class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def do_GET(self) -> None:
-        """Tell health."""
+        """Answer a health check."""
         self._answer(b"")
 
     def do_POST(self) -> None:
-        """Answer with the text to say."""
+        """Answer with the status and the text to say."""
         self.rfile.read(int(self.headers["Content-Length"]))
-        self._answer(os.environ.get("SAY", "hello").encode())
+        self._answer(os.environ.get("SAY", "hello").encode(), int(os.environ.get("STATUS", "200")))
 
     def log_message(self, *_: object) -> None:
         """Access is not logged."""
 
-    def _answer(self, body: bytes) -> None:
-        self.send_response(200)
+    def _answer(self, body: bytes, status: int = 200) -> None:
+        self.send_response(status)
         self.send_header("Content-Type", "text/plain")
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()

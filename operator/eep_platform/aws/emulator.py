@@ -1,0 +1,193 @@
+"""ministack as a program, with seven patches that bring it closer to AWS.
+
+- ministack accepts event sources that begin with ``aws.`` only from its own services; our SageMaker is another process.
+- It kills the busy workers of a function whose code changes; Lambda lets invocations in flight end
+  (https://docs.aws.amazon.com/lambda/latest/api/API_UpdateFunctionCode.html).
+- It drops the exclusions from a repository's tag immutability
+  (https://docs.aws.amazon.com/AmazonECR/latest/userguide/image-tag-mutability.html).
+- It deletes an image together with one of its tags; ECR removes only the tag
+  (https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_BatchDeleteImage.html).
+- It evaluates alarms only when data arrives, over the data of all dimensions and without regard to missing data.
+- It serves an HTTP API that has no stage; API Gateway answers 404 until ``$default`` is created
+  (https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-stages.html).
+- It says that layers are downloaded from AWS, where they are not.
+"""
+
+import functools
+import json
+import os
+import threading
+import time
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import urlsplit
+
+from ministack import app
+from ministack.core import lambda_runtime
+from ministack.core.responses import request_scope
+from ministack.services import apigateway, cloudwatch, ecr, eventbridge
+
+from eep_platform.aws.alarms import Rule, State, Windows
+
+_POLL_SECONDS = 0.05
+_EVALUATION_SECONDS = 5
+
+_EXCLUSIONS = "imageTagMutabilityExclusionFilters"
+
+Answer = tuple[int, dict[str, str], bytes]
+Handle = Callable[[dict[str, Any]], Answer]
+Kill = Callable[[Iterable[Any]], None]
+Shape = Callable[[dict[str, Any]], dict[str, Any]]
+Execute = Callable[..., Awaitable[Answer]]
+
+
+def sparing_busy(kill: Kill) -> Kill:
+    """Kill idle workers at once, and each busy one as soon as it is idle."""
+
+    def retire(worker: Any) -> None:  # noqa: ANN401 - ministack has no types
+        while worker.in_use:
+            time.sleep(_POLL_SECONDS)
+        kill([worker])
+
+    def kill_idle(workers: Iterable[Any]) -> None:
+        listed = [worker for worker in workers if worker is not None]
+        kill([worker for worker in listed if not worker.in_use])
+        for worker in listed:
+            if worker.in_use:
+                threading.Thread(target=retire, args=(worker,), daemon=True).start()
+
+    return kill_idle
+
+
+def keeping_exclusions(handle: Handle, repositories: Mapping[str, dict[str, Any]]) -> Handle:
+    """Handle a request that sets a repository's tag mutability, and keep its exclusions."""
+
+    def handle_and_keep(data: dict[str, Any]) -> Answer:
+        answer = handle(data)
+        if answer[0] == HTTPStatus.OK:
+            repositories[data["repositoryName"]][_EXCLUSIONS] = data.get(_EXCLUSIONS, [])
+        return answer
+
+    return handle_and_keep
+
+
+def showing_exclusions(shape: Shape) -> Shape:
+    """Show the exclusions with a repository."""
+
+    def shown(repository: dict[str, Any]) -> dict[str, Any]:
+        exclusions = repository.get(_EXCLUSIONS)
+        return {**shape(repository), **({_EXCLUSIONS: exclusions} if exclusions else {})}
+
+    return shown
+
+
+def taking_off_tags(delete: Handle, find: Callable[[str, dict[str, str]], dict[str, Any] | None]) -> Handle:
+    """Delete an image by tag only if it has no other tag."""
+
+    def handle(data: dict[str, Any]) -> Answer:
+        rest, taken = [], []
+        for each in data.get("imageIds", []):
+            image = None if "imageDigest" in each else find(data.get("repositoryName", ""), each)
+            if image and len(image["imageTags"]) > 1:
+                image["imageTags"].remove(each["imageTag"])
+                taken.append({**each, "imageDigest": image["imageDigest"]})
+            else:
+                rest.append(each)
+        status, headers, body = delete({**data, "imageIds": rest})
+        if taken:
+            answer = json.loads(body)
+            body = json.dumps({**answer, "imageIds": [*taken, *answer["imageIds"]]}).encode()
+        return status, headers, body
+
+    return handle
+
+
+def evaluate(alarm: dict[str, Any]) -> None:
+    """Put an alarm into the state that its metric asks for, with all that follows from a change of it."""
+    rule = Rule.of(alarm)
+    if rule is None:
+        return
+    dimensions = cloudwatch._dims_key(cloudwatch._dims_from_list(alarm["Dimensions"]))  # noqa: SLF001 - no call does it
+    points = cloudwatch._metrics.get((alarm["Namespace"], alarm["MetricName"], dimensions), [])  # noqa: SLF001 - likewise
+    unit = alarm.get("Unit")
+    of_unit = [(each["Timestamp"], each) for each in points if unit in (None, each["Unit"])]
+    windows: Windows[dict[str, Any]] = Windows.of(rule, time.time())
+    name = alarm.get("ExtendedStatistic") or alarm["Statistic"]
+    values = [_statistic(name, each) for each in windows.fill(of_unit)]
+    state, reason = rule.state(State(alarm["StateValue"]), values)
+    if state != alarm["StateValue"]:
+        change = {"AlarmName": alarm["AlarmName"], "StateValue": str(state), "StateReason": reason}
+        cloudwatch._set_alarm_state({}, change, is_cbor=False, is_json=True)  # noqa: SLF001 - likewise
+
+
+def _statistic(name: str, points: Sequence[dict[str, Any]]) -> float | None:
+    """A statistic of one period; None without data, and for those that ministack cannot compute."""
+    statistics = cloudwatch._calc_stats(points)  # noqa: SLF001 - no call does it
+    computed = name in statistics or cloudwatch._is_percentile_stat(name)  # noqa: SLF001 - likewise
+    return cloudwatch._stat_value(statistics, name, points) if computed else None  # noqa: SLF001 - likewise
+
+
+def _evaluate_everywhere() -> None:
+    for scope in {key[:2] for key, _ in cloudwatch._alarms.all_items()}:  # noqa: SLF001 - no call does it
+        with request_scope(*scope):
+            cloudwatch._evaluate_all_alarms()  # noqa: SLF001 - likewise
+
+
+def _evaluate_regularly() -> None:
+    """Evaluate all alarms every few seconds, in the loop that serves: an alarm ends when nothing arrives any more."""
+    while True:
+        time.sleep(_EVALUATION_SECONDS)
+        if app._MAIN_LOOP is not None:  # noqa: SLF001 - likewise
+            app._MAIN_LOOP.call_soon_threadsafe(_evaluate_everywhere)  # noqa: SLF001 - likewise
+
+
+def with_a_stage(execute: Execute, stages: Callable[[str], Mapping[str, Any]], refusal: Answer) -> Execute:
+    """Serve only stages that exist."""
+
+    async def serve(api_id: str, stage: str, *request: object, **options: object) -> Answer:
+        if stage not in stages(api_id):
+            return refusal
+        return await execute(api_id, stage, *request, **options)
+
+    return serve
+
+
+def downloading_here(handle: Handle, port: str) -> Handle:
+    """Have layers downloaded from this machine."""
+
+    def handle_here(data: dict[str, Any]) -> Answer:
+        status, headers, body = handle(data)
+        answer = json.loads(body)
+        if status == HTTPStatus.OK:
+            path = urlsplit(answer["downloadUrl"]).path
+            body = json.dumps({**answer, "downloadUrl": f"http://127.0.0.1:{port}{path}"}).encode()
+        return status, headers, body
+
+    return handle_here
+
+
+if __name__ == "__main__":
+    publish = eventbridge._put_events  # noqa: SLF001 - no setting does it
+    eventbridge._put_events = functools.partial(publish, allow_aws_source=True)  # noqa: SLF001 - likewise
+    lambda_runtime.kill_workers = sparing_busy(lambda_runtime.kill_workers)
+    repositories = ecr._repositories  # noqa: SLF001 - likewise
+    ecr._create_repository = keeping_exclusions(ecr._create_repository, repositories)  # noqa: SLF001 - likewise
+    ecr._put_image_tag_mutability = keeping_exclusions(  # noqa: SLF001 - likewise
+        ecr._put_image_tag_mutability,  # noqa: SLF001 - likewise
+        repositories,
+    )
+    ecr._batch_delete_image = taking_off_tags(  # noqa: SLF001 - likewise
+        ecr._batch_delete_image,  # noqa: SLF001 - likewise
+        ecr._find_image,  # noqa: SLF001 - likewise
+    )
+    ecr._get_download_url_for_layer = downloading_here(  # noqa: SLF001 - likewise
+        ecr._get_download_url_for_layer,  # noqa: SLF001 - likewise
+        os.environ["GATEWAY_PORT"],
+    )
+    ecr._repo_shape = showing_exclusions(ecr._repo_shape)  # noqa: SLF001 - likewise
+    cloudwatch._evaluate_alarm = evaluate  # noqa: SLF001 - likewise
+    threading.Thread(target=_evaluate_regularly, daemon=True).start()
+    not_found = apigateway._http_api_not_found()  # noqa: SLF001 - likewise
+    apigateway.handle_execute = with_a_stage(apigateway.handle_execute, apigateway.stages_for_api, not_found)
+    app.main()

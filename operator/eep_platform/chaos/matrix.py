@@ -1,0 +1,170 @@
+"""All cases: generated from a recording, and run on many lanes in parallel."""
+
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from itertools import zip_longest
+from typing import Final
+
+from botocore.exceptions import BotoCoreError, ClientError
+from kubernetes.client.exceptions import ApiException
+
+from eep_platform.chaos.fault_kinds import FaultKind
+from eep_platform.chaos.lane import Lane
+from eep_platform.chaos.lifecycle import LIFECYCLES, Lifecycle, Phases
+from eep_platform.chaos.points import Phase, Point, points
+from eep_platform.chaos.recorder import ConditionRecorder
+from eep_platform.chaos.trial import Case, NotConvergedError, Observation, Result, judge, run
+from eep_platform.errors import PlatformError
+
+_TRIES: Final = 3
+"""Lifecycles in which a call that not every lifecycle makes is waited for."""
+_FAILURES: Final = (NotConvergedError, PlatformError, ApiException, BotoCoreError, ClientError)
+"""Errors that end a lifecycle early; its lane is reset."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """Lifecycles without faults: the calls, the conditions and the final state of each phase."""
+
+    observations: Mapping[Phase, Observation]
+    states: Mapping[Phase, str]
+
+    @property
+    def points(self) -> list[Point]:
+        """Every call in which a fault can be injected."""
+        return [point for phase in Phase for point in points(phase, self.observations[phase].log)]
+
+    @property
+    def reasons(self) -> frozenset[tuple[str, str]]:
+        """The reasons that are reported without any fault."""
+        return frozenset().union(*(each.reasons for each in self.observations.values()))
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """A lifecycle to run: its phases, and the faults in some of them."""
+
+    phases: Phases
+    cases: Mapping[Phase, Case]
+    expires: bool = False
+    tries: int = _TRIES
+
+
+def record(lane: Lane) -> Recording:
+    """Run each lifecycle once without faults; a phase of both is recorded as in the last, which has few snapshots."""
+    observations: dict[Phase, Observation] = {}
+    states: dict[Phase, str] = {}
+    for number, (phases, settings) in enumerate(LIFECYCLES.items()):
+        lifecycle = Lifecycle(lane, f"record-{number}", settings)
+        with ConditionRecorder(lane.bench, lane.name) as recorder:
+            for phase in phases:
+                observations[phase] = run(lifecycle, phase, recorder, until_stable=True)
+                states[phase] = lifecycle.normal(lifecycle.state())
+    return Recording(observations, states)
+
+
+def full(chosen: Iterable[Point]) -> list[Case]:
+    """Every call with every kind of fault."""
+    return [Case(point, kind) for point in chosen for kind in FaultKind]
+
+
+def covering(chosen: Sequence[Point]) -> list[Case]:
+    """Every call and every kind of fault at least once: one case for each call, the kinds in turn."""
+    kinds = list(FaultKind)
+    return [Case(point, kinds[number % len(kinds)]) for number, point in enumerate(chosen)]
+
+
+def scenarios(cases: Iterable[Case]) -> list[Scenario]:
+    """The fewest lifecycles that hold all cases, one in each phase; every second one ends by expiry."""
+    by_phase: dict[Phase, list[Case]] = {phase: [] for phase in Phase}
+    for case in cases:
+        by_phase[case.point.phase].append(case)
+    found = []
+    # A case belongs to the last lifecycle that has its phase, as its recording does.
+    lifecycle_of = {phase: phases for phases in LIFECYCLES for phase in phases}
+    for phases in LIFECYCLES:
+        own = (by_phase[phase] for phase in phases if lifecycle_of[phase] == phases)
+        for number, row in enumerate(zip_longest(*own)):
+            found.append(Scenario(phases, {each.point.phase: each for each in row if each}, expires=number % 2 == 1))
+    return found
+
+
+@dataclass
+class Matrix:
+    """Runs scenarios until none is left; ``report`` gets a line for every result."""
+
+    recording: Recording
+    report: Callable[[str], None]
+    results: list[Result] = field(default_factory=list)
+    _queue: deque[Scenario] = field(default_factory=deque)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _started: int = 0
+    _total: int = 0
+
+    def run(self, lanes: Sequence[Lane], cases: Sequence[Case]) -> list[Result]:
+        """Run all cases and return their results in the same order; blocks for the whole time."""
+        self._queue.extend(scenarios(cases))
+        self._total = len(cases)
+        with ThreadPoolExecutor(len(lanes)) as pool:
+            try:
+                for done in [pool.submit(self._work, lane) for lane in lanes]:
+                    done.result()
+            finally:
+                self._queue.clear()
+        found = {result.case: result for result in self.results}
+        return [found[case] for case in cases]
+
+    def _work(self, lane: Lane) -> None:
+        while True:
+            with self._lock:
+                if not self._queue:
+                    return
+                scenario = self._queue.popleft()
+                self._started += 1
+                name = f"pr-{self._started}"
+            self._run(lane, name, scenario)
+
+    def _run(self, lane: Lane, name: str, scenario: Scenario) -> None:
+        lifecycle = Lifecycle(lane, name, LIFECYCLES[scenario.phases], self.recording.states, scenario.expires)
+        undone = dict(scenario.cases)
+        with ConditionRecorder(lane.bench, lane.name) as recorder:
+            for phase in scenario.phases:
+                case = undone.pop(phase, None)
+                try:
+                    seen = run(lifecycle, phase, recorder, case)
+                except _FAILURES as error:
+                    self._abort(lane, case, undone, scenario, f"{type(error).__name__} in {phase}: {error}")
+                    return
+                if case:
+                    self._finish(case, seen, scenario)
+
+    def _finish(self, case: Case, seen: Observation, scenario: Scenario) -> None:
+        result = judge(case, seen, self.recording.observations[case.point.phase], self.recording.reasons)
+        if not seen.fired and scenario.tries > 1:
+            self._requeue({case.point.phase: case}, scenario, scenario.tries - 1)
+        else:
+            self._record(result)
+
+    def _abort(self, lane: Lane, case: Case | None, undone: Mapping[Phase, Case], scenario: Scenario, why: str) -> None:
+        if case:
+            self._record(Result(case, 0.0, 0, violations=(why,)))
+        else:
+            self.report(f"without a fault: {why}")
+        if undone:
+            self._requeue(undone, scenario, scenario.tries)
+        lane.reset()
+
+    def _requeue(self, cases: Mapping[Phase, Case], scenario: Scenario, tries: int) -> None:
+        with self._lock:
+            self._queue.append(Scenario(scenario.phases, cases, scenario.expires, tries))
+
+    def _record(self, result: Result) -> None:
+        with self._lock:
+            self.results.append(result)
+            reasons = ", ".join(result.reasons) or "nothing"
+            figures = f"{result.seconds:.1f} s, {result.mutations:+d} calls, reported {reasons}"
+            wrong = f"; WRONG: {'; '.join(result.violations)}" if result.violations else ""
+            self.report(f"{len(self.results)}/{self._total} {result.case}: {figures}{wrong}")

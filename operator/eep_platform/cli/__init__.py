@@ -1,0 +1,1 @@
+"""`eep local`: one module an action."""

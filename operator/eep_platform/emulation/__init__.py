@@ -1,0 +1,1 @@
+"""What all emulated AWS services share: requests, errors, pages, settings, and the way to other services."""

@@ -1,0 +1,55 @@
+r"""Translates the regular expressions of AWS service models from Java's syntax to Python's.
+
+Python's `re` has no Unicode categories (`\p{L}`), so they become ranges. It takes the two halves of a surrogate pair
+for two characters, so they become the one character that they mean.
+"""
+
+import re
+import sys
+import unicodedata
+from collections.abc import Iterator
+from functools import cache
+from itertools import groupby
+
+_TOKEN = re.compile(
+    r"\\p\{(?P<property>\w+)\}"
+    r"|\\u(?P<high>[Dd][89ABab]\w\w)\\u(?P<low>[Dd][C-Fc-f]\w\w)"
+    r"|(?P<escape>\\.)|(?P<open>\[\^?)|(?P<close>\])|(?P<other>.)",
+    re.DOTALL,
+)
+_NAMED = {"ASCII": r"\x00-\x7f", "Print": r"\x20-\x7e"}
+
+
+@cache
+def compiled(pattern: str) -> re.Pattern[str]:
+    """Compile a pattern for `fullmatch`, because the service matches whole values.
+
+    Raises:
+        re.error: The pattern uses syntax that neither this module nor `re` supports.
+    """
+    return re.compile("".join(_translated(pattern)))
+
+
+def _translated(pattern: str) -> Iterator[str]:
+    in_class = False
+    for token in _TOKEN.finditer(pattern):
+        if token["property"]:
+            ranges = _ranges(token["property"])
+            yield ranges if in_class else f"[{ranges}]"
+        elif token["high"]:
+            pair = bytes.fromhex(token["high"] + token["low"])
+            yield f"\\U{ord(pair.decode('utf-16-be')):08x}"
+        elif token["escape"] == r"\z":
+            yield r"\Z"
+        else:
+            in_class = (in_class or bool(token["open"])) and not token["close"]
+            yield token[0]
+
+
+@cache
+def _ranges(name: str) -> str:
+    if name in _NAMED:
+        return _NAMED[name]
+    matching = (code for code in range(sys.maxunicode + 1) if unicodedata.category(chr(code)).startswith(name))
+    runs = ([code for _, code in run] for _, run in groupby(enumerate(matching), key=lambda pair: pair[1] - pair[0]))
+    return "".join(f"\\U{run[0]:08x}-\\U{run[-1]:08x}" for run in runs)

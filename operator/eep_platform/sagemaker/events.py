@@ -1,0 +1,65 @@
+"""The EventBridge events of endpoints: `SageMaker Endpoint State Change`.
+
+Source: "Events that Amazon SageMaker AI sends to Amazon EventBridge" in the SageMaker developer guide. The detail has
+times in milliseconds since the epoch and the status in upper case.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from eep_platform.emulation.aws import Aws
+from eep_platform.sagemaker.endpoints import Endpoint, Variant
+
+SOURCE = "aws.sagemaker"
+DETAIL_TYPE = "SageMaker Endpoint State Change"
+_MOST_ENTRIES = 10
+
+
+def state_change(endpoint: Endpoint, tags: Mapping[str, str]) -> dict[str, Any]:
+    """The entry for PutEvents that announces the endpoint's present state."""
+    detail = {
+        "EndpointName": endpoint.name,
+        "EndpointArn": endpoint.arn,
+        "EndpointConfigName": endpoint.shown.config_name,
+        "ProductionVariants": [_variant(variant) for variant in endpoint.shown.variants],
+        "EndpointStatus": re.sub(r"(?<=[a-z])(?=[A-Z])", "_", endpoint.status).upper(),
+        "CreationTime": _milliseconds(endpoint.created),
+        "LastModifiedTime": _milliseconds(endpoint.modified),
+        "Tags": dict(tags),
+    }
+    if endpoint.failure_reason:
+        detail["FailureReason"] = endpoint.failure_reason
+    return {
+        "Source": SOURCE,
+        "DetailType": DETAIL_TYPE,
+        "Detail": json.dumps(detail),
+        "Resources": [endpoint.arn],
+        "Time": endpoint.modified,
+    }
+
+
+async def deliver_events(aws: Aws, entries: list[dict[str, Any]]) -> None:
+    """Send entries to the default bus, in order; raises botocore's errors, and `ClientError` for rejected entries."""
+    for start in range(0, len(entries), _MOST_ENTRIES):
+        answer = await aws.call("events", "put_events", Entries=entries[start : start + _MOST_ENTRIES])
+        for result in answer["Entries"]:
+            if "ErrorCode" in result:
+                code, message = result["ErrorCode"], result.get("ErrorMessage", "")
+                raise ClientError({"Error": {"Code": code, "Message": message}}, "PutEvents")
+
+
+def _variant(variant: Variant) -> dict[str, Any]:
+    return {
+        "VariantName": variant.name,
+        "DesiredWeight": variant.weight,
+        "DesiredInstanceCount": float(variant.instance_count),
+    }
+
+
+def _milliseconds(time: datetime) -> float:
+    return float(round(time.timestamp() * 1000))

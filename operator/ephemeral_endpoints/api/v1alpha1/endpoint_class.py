@@ -1,0 +1,318 @@
+"""EphemeralEndpointClass: where endpoints run and within which limits, as the platform team decides."""
+
+import re
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from ephemeral_endpoints.api import API_VERSION, DEFAULT_CLASS_ANNOTATION
+from ephemeral_endpoints.api.rules import Rule, matches
+from ephemeral_endpoints.api.v1alpha1.base import TOLERANT, ApiModel, Conditions, ObjectMeta, Readable
+from ephemeral_endpoints.api.v1alpha1.duration import cel_is_duration, cel_seconds
+from ephemeral_endpoints.api.v1alpha1.hosting import HostingSettings, VolumeSize
+from ephemeral_endpoints.api.v1alpha1.image_policy import PRICE, BuildPolicy, ImagePolicy
+from ephemeral_endpoints.api.v1alpha1.network import Encryption, NetworkPolicy
+from ephemeral_endpoints.api.v1alpha1.routing import RoutingPolicy
+from ephemeral_endpoints.api.v1alpha1.tags import TagPolicy
+from ephemeral_endpoints.api.v1alpha1.types import (
+    Duration,
+    InstanceTypeGlob,
+    Integer,
+    Region,
+    RoleArn,
+    TopicArn,
+    UpToAnHour,
+)
+
+_ACCOUNT = "::[0-9]{12}:"
+_ROLES = ("executionRoleArn", "forwarderRoleArn", "invokeRoleArn")
+
+# https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_CreateQueue.html
+QueueName = Annotated[
+    str,
+    Field(max_length=80),
+    matches(
+        "[A-Za-z0-9_-]{1,80}",
+        "must be the name of a standard SQS queue, such as eep-events, not its URL or ARN: letters, digits, _ and -",
+    ),
+]
+
+_INSTANCE_TYPE = "ml[.][a-z0-9-]+[.][a-z0-9-]+"
+
+Prices = Annotated[
+    Mapping[str, Annotated[str, Field(max_length=12)]],
+    Field(max_length=200),
+    Rule(
+        cel=f"self.all(type, type.matches('^({_INSTANCE_TYPE})$') && self[type].matches('^({PRICE})$'))",
+        message='must map instance types to a price in USD per hour, in quotes: ml.m5.large: "0.115"',
+        holds=lambda prices: all(
+            re.fullmatch(_INSTANCE_TYPE, type_) and re.fullmatch(PRICE, price) for type_, price in prices.items()
+        ),
+    ),
+]
+
+
+# https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html
+ExternalId = Annotated[
+    str,
+    Field(min_length=2, max_length=1224),
+    matches(
+        r"[A-Za-z0-9_+=,.@:/-]{2,}",
+        "must be an external ID: 2 to 1224 letters, digits and _+=,.@:/-",
+    ),
+]
+
+
+def _account(arn: str) -> str:
+    found = re.search(_ACCOUNT, arn)
+    return found[0].strip(":") if found else ""
+
+
+class InstancePolicy(ApiModel):
+    """Which instances may be used, and how many."""
+
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            cel="!has(self.defaults) || !has(self.defaults.volumeSizeGB)"
+            " || self.defaults.volumeSizeGB <= self.maxVolumeSizeGB",
+            message="defaults.volumeSizeGB must not be greater than maxVolumeSizeGB",
+            holds=lambda policy: (policy.defaults.volume_size_gb or 0) <= policy.max_volume_size_gb,
+        ),
+    )
+
+    allowed_types: Annotated[tuple[InstanceTypeGlob, ...], Field(max_length=100)] = ()
+    """Allowed instance types, at most 100, as patterns in which * stands for any characters and ? for one: ml.m5.*.
+    Empty: every type. Default empty."""
+
+    max_count: Annotated[Integer, Field(ge=0, le=500)] = 10
+    """Maximum number of instances of an object in all its variants, including autoscaling, 0 to 500; 0 allows only
+    serverless endpoints. Default 10."""
+
+    max_volume_size_gb: Annotated[VolumeSize, Field(alias="maxVolumeSizeGB")] = 512
+    """Largest volume of an instance in GB, 1 to 512. Default 512."""
+
+    defaults: HostingSettings = HostingSettings()
+    """Settings of instances whose objects do not choose their own. volumeSizeGB does not apply to instance types with
+    disks of their own."""
+
+
+class AlarmPolicy(ApiModel):
+    """What happens when an alarm goes off."""
+
+    actions: Annotated[tuple[TopicArn, ...], Field(max_length=5)] = ()
+    """SNS topics in the class's region that are notified when an alarm goes off, and when it ends, at most 5. Their
+    access policies must admit CloudWatch. Default none."""
+
+
+class EventSource(ApiModel):
+    """The queue that receives the events of endpoints."""
+
+    queue_name: QueueName
+    """Name of a standard SQS queue in the class's region and the account of its roles, used by the operator only. An
+    EventBridge rule must send it the events with source aws.sagemaker and detail type SageMaker Endpoint State Change.
+    The operator polls the queue with long polling, which makes 3 calls a minute per queue; its role needs
+    sqs:GetQueueUrl, sqs:ReceiveMessage and sqs:DeleteMessage on it."""
+
+
+class EndpointPolicy(ApiModel):
+    """Timeouts and retries of endpoints."""
+
+    creation_timeout: Duration = timedelta(minutes=30)
+    """An endpoint whose creation or update takes longer is reported as Stuck; only AWS can end it. One whose
+    capacityTimeout, modelDownloadTimeout and startupTimeout add up to more has as long as they. Default 30m."""
+
+    creation_attempts: Annotated[Integer, Field(ge=1, le=20)] = 5
+    """Number of attempts to create an endpoint that fails, 1 to 20; then it waits for a change of the object's spec.
+    Default 5."""
+
+    retry_after: UpToAnHour = timedelta(seconds=30)
+    """Pause after the first failure, at most 1h; it doubles with each failure up to 15m, unless it is longer from the
+    start. Default 30s."""
+
+
+class AssumedRole(ApiModel):
+    """The role that the operator assumes for the class."""
+
+    role_arn: RoleArn
+    """ARN of the role, in the account of the class's other roles. The operator's own role needs sts:AssumeRole on it,
+    and its trust policy must name the operator's role."""
+
+    external_id: ExternalId | None = None
+    """The external ID that the role's trust policy requires, 2 to 1224 letters, digits and _+=,.@:/-. It is not a
+    secret. Absent: none is sent."""
+
+
+class LifecyclePolicy(ApiModel):
+    """Limits of the time to live."""
+
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            # A malformed duration has its own rule and message.
+            cel=f"[self.defaultTtl, self.maxTtl].exists(ttl, !{cel_is_duration('ttl')})"
+            f" || {cel_seconds('self.defaultTtl')} <= {cel_seconds('self.maxTtl')}",
+            message="defaultTtl must not be longer than maxTtl",
+            holds=lambda policy: policy.default_ttl <= policy.max_ttl,
+        ),
+    )
+
+    default_ttl: Duration = timedelta(hours=72)
+    """How long an endpoint lives whose object asks for nothing: a duration such as 3d or 72h. Default 72h."""
+
+    max_ttl: Duration = timedelta(hours=336)
+    """The longest that any endpoint lives, at most 365d; an object that asks for more gets this. Default 336h."""
+
+    allow_retain: bool = False
+    """Whether objects may keep their AWS resources with deletionPolicy Retain, which nothing ends, not even maxTtl.
+    Otherwise such an object is refused, and its resources are deleted with it. Default false."""
+
+
+class EphemeralEndpointClassSpec(ApiModel):
+    """Where endpoints run and within which limits."""
+
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            cel=" && ".join(
+                f"self.{role}.find('{_ACCOUNT}') == self.{_ROLES[0]}.find('{_ACCOUNT}')" for role in _ROLES[1:]
+            ),
+            message=f"{', '.join(_ROLES)} must be roles of the same account: AWS services cannot assume roles of "
+            "other accounts",
+            holds=lambda spec: spec.account == _account(spec.forwarder_role_arn) == _account(spec.invoke_role_arn),
+        ),
+        Rule(
+            cel="!has(self.assumeRole)"
+            f" || self.assumeRole.roleArn.find('{_ACCOUNT}') == self.{_ROLES[0]}.find('{_ACCOUNT}')",
+            message="assumeRole.roleArn must be a role of the same account as the other roles: the operator creates "
+            "everything there, and AWS services cannot assume roles of other accounts",
+            holds=lambda spec: spec.assume_role is None or _account(spec.assume_role.role_arn) == spec.account,
+        ),
+        Rule(
+            cel="!has(self.allowedExecutionRoleArns) || self.allowedExecutionRoleArns.all(role,"
+            f" role.find('{_ACCOUNT}') == self.{_ROLES[0]}.find('{_ACCOUNT}'))",
+            message="allowedExecutionRoleArns must be roles of the same account as the other roles: AWS services "
+            "cannot assume roles of other accounts",
+            holds=lambda spec: all(_account(role) == spec.account for role in spec.allowed_execution_role_arns),
+        ),
+        Rule(
+            # https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricAlarm.html
+            cel="!has(self.alarms) || !has(self.alarms.actions)"
+            " || self.alarms.actions.all(topic, topic.contains(':sns:' + self.region + ':'))",
+            message="alarms.actions must be SNS topics in the class's region: CloudWatch notifies no others",
+            holds=lambda spec: all(f":sns:{spec.region}:" in topic for topic in spec.alarms.actions),
+        ),
+        Rule(
+            cel="self.region == oldSelf.region"
+            f" && self.{_ROLES[0]}.find('{_ACCOUNT}') == oldSelf.{_ROLES[0]}.find('{_ACCOUNT}')",
+            message="the region and the account of the roles cannot change, because endpoints of the class run there: "
+            "create another class",
+        ),
+    )
+
+    region: Region
+    """AWS region that the endpoints run in, such as eu-central-1. It cannot change."""
+
+    execution_role_arn: RoleArn
+    """ARN of the role that SageMaker assumes to pull images, read model archives and write logs. Endpoints run in the
+    account of the roles, which cannot change."""
+
+    allowed_execution_role_arns: Annotated[tuple[RoleArn, ...], Field(max_length=20)] = ()
+    """ARNs of roles that objects may have their models run with in place of executionRoleArn, at most 20. The
+    operator's role must be able to pass them to SageMaker. Default none."""
+
+    forwarder_role_arn: RoleArn
+    """ARN of the role that the Lambda function in front of each endpoint runs as."""
+
+    invoke_role_arn: RoleArn
+    """ARN of the role that API Gateway assumes to invoke the Lambda function."""
+
+    assume_role: AssumedRole | None = None
+    """The role that the operator assumes to work in the class's account. Absent: the operator uses its own
+    credentials, which must belong to that account."""
+
+    images: ImagePolicy = ImagePolicy()
+    """Allowed images, and the repository of built ones."""
+
+    builds: BuildPolicy | None = None
+    """How images are built from commits, and copied. Absent: images are neither built nor copied."""
+
+    instances: InstancePolicy = InstancePolicy()
+    """Which instances may be used, and how many."""
+
+    network: NetworkPolicy = NetworkPolicy()
+    """The network of models, which objects may narrow."""
+
+    encryption: Encryption = Encryption()
+    """Keys of AWS KMS that encrypt what SageMaker stores."""
+
+    tags: TagPolicy = TagPolicy()
+    """Tags of everything that is created in AWS, beside the owner tags."""
+
+    alarms: AlarmPolicy = AlarmPolicy()
+    """What happens when an alarm goes off."""
+
+    routing: RoutingPolicy = RoutingPolicy()
+    """What the class allows of URLs."""
+
+    endpoints: EndpointPolicy = EndpointPolicy()
+    """Timeouts and retries of endpoints."""
+
+    prices: Prices = Field(default_factory=dict)
+    """Hourly prices of instances in USD, by type: {ml.m5.large: "0.115"}; at most 200. Those of ml.t2.medium,
+    ml.m5.large and ml.g4dn.xlarge in us-east-1 are built in. Default empty."""
+
+    lifecycle: LifecyclePolicy = LifecyclePolicy()
+    """Limits of the time to live."""
+
+    events: EventSource | None = None
+    """The queue that receives the events of endpoints, so that changes are seen at once and polling can be slower.
+    Absent: endpoints are polled while any of them is changing."""
+
+    @property
+    def account(self) -> str:
+        """The 12-digit AWS account that endpoints of the class run in."""
+        return _account(self.execution_role_arn)
+
+
+class EphemeralEndpointClassStatus(ApiModel):
+    """The last observed state. Only the operator writes it."""
+
+    model_config = TOLERANT
+
+    observed_generation: int = -1
+    """The metadata.generation that the status refers to; -1 before the operator has seen the class."""
+
+    conditions: Conditions = ()
+    """Conditions of the class. Ready is True when endpoints can be created in this class and its queue, if it names
+    one, can be read."""
+
+
+class EphemeralEndpointClass(ApiModel):
+    """Where endpoints run and within which limits.
+
+    Objects without a className use the class with the annotation ephemeral-endpoints.io/is-default-class: "true".
+    """
+
+    model_config = TOLERANT
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            cel="size(self.metadata.name) <= 63 && self.metadata.name.matches('^[a-z0-9]([a-z0-9-]*[a-z0-9])?$')",
+            message="the name of a class must be a DNS label, so that className can name it: at most 63 lowercase "
+            "letters, digits and '-', with a letter or digit at both ends",
+        ),
+    )
+
+    api_version: Literal["ephemeral-endpoints.io/v1alpha1"] = API_VERSION
+    kind: Literal["EphemeralEndpointClass"] = "EphemeralEndpointClass"
+    metadata: ObjectMeta
+
+    spec: EphemeralEndpointClassSpec
+    """Where endpoints run and within which limits."""
+
+    status: Annotated[EphemeralEndpointClassStatus, Readable] = EphemeralEndpointClassStatus()
+    """The last observed state. Only the operator writes it."""
+
+    @property
+    def is_default(self) -> bool:
+        """Whether objects without a ``className`` use the class."""
+        return self.metadata.annotations.get(DEFAULT_CLASS_ANNOTATION) == "true"

@@ -1,0 +1,202 @@
+"""Show what the operator does next for an object."""
+
+import asyncio
+import base64
+import hashlib
+import json
+import time
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import aiohttp
+import click
+from kubernetes.aio import config
+from kubernetes.aio.client import ApiClient
+
+from ephemeral_endpoints.api.v1alpha1.endpoint import EphemeralEndpoint
+from ephemeral_endpoints.aws.accounts import Accounts
+from ephemeral_endpoints.aws.calls import Calls
+from ephemeral_endpoints.aws.clients import Sessions
+from ephemeral_endpoints.aws.limits import LIMITS, Limiter
+from ephemeral_endpoints.controllers.endpoint.explain import Explainer, ExplainError, ObjectExplanation
+from ephemeral_endpoints.engine.errors import ReconcileError
+from ephemeral_endpoints.features.registry import components
+from ephemeral_endpoints.kube.cache import ObjectKey, Store, endpoint_key
+from ephemeral_endpoints.kube.client import KubeClient, secret_name
+from ephemeral_endpoints.kube.configmaps import ConfigMaps
+from ephemeral_endpoints.kube.errors import KubernetesError
+from ephemeral_endpoints.kube.lease import Lease, lease_name
+from ephemeral_endpoints.kube.rest import Rest
+
+_CONNECTIONS: Final = 8
+_TIMEOUT: Final = aiohttp.ClientTimeout(total=10)
+_READ_ERRORS: Final = (KubernetesError, aiohttp.ClientError, TimeoutError, ValueError)
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """The options of the command line."""
+
+    key: ObjectKey
+    context: str | None
+    cluster_id: str | None
+    operator_namespace: str
+    operator_url: str | None
+
+
+@click.command(help=__doc__)
+@click.argument("name")
+@click.option("-n", "--namespace", default="default", show_default=True, help="Namespace of the object.")
+@click.option("--context", help="Context of the kubeconfig. Default: the current one.")
+@click.option("--cluster-id", envvar="EEP_CLUSTER_ID", help="The operator's EEP_CLUSTER_ID, if it is set.")
+@click.option(
+    "--operator-namespace",
+    default="ephemeral-endpoints",
+    show_default=True,
+    help="Namespace of the operator, whose leader is asked for retries and holds.",
+)
+@click.option("--operator-url", help="URL of the operator's HTTP port, in place of asking the leader's Pod.")
+@click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", show_default=True)
+def command(name: str, namespace: str, output: str, **options: str | None) -> None:
+    """Read the object, its class and AWS, and apply the operator's own rules. Changes nothing.
+
+    AWS is read with the credentials of this shell, as the class's account and role say.
+    """
+    target = Options(
+        endpoint_key(namespace, name),
+        options["context"],
+        options["cluster_id"],
+        options["operator_namespace"] or "",
+        options["operator_url"],
+    )
+    try:
+        found, running = asyncio.run(_explain(target))
+    except (ExplainError, KubernetesError, ReconcileError) as error:
+        raise click.ClickException(str(error)) from error
+    except config.ConfigException as error:
+        raise click.ClickException(f"no API server can be reached: {error}") from error
+    click.echo(json.dumps(as_json(found, running), indent=2) if output == "json" else as_text(found, running))
+
+
+async def _explain(target: Options) -> tuple[ObjectExplanation, Mapping[str, Any]]:
+    await config.load_kube_config(context=target.context)  # type: ignore[no-untyped-call]  # shipped without annotations
+    async with ApiClient() as api:
+        kube, store = KubeClient(api, _now), Store()
+        async for raw in kube.objects(()):
+            store.put(raw)
+        cluster_id = target.cluster_id or await kube.cluster_id()
+        with ThreadPoolExecutor(_CONNECTIONS, "aws") as pool:
+            accounts = Accounts(
+                cluster_id,
+                connector=Sessions(connections=_CONNECTIONS),
+                calls=lambda _: Calls(Limiter(time.monotonic, LIMITS), pool, lambda *_: None),
+                components=components,
+                clock=time.monotonic,
+                on_change=lambda _: None,
+            )
+            endpoint = store.endpoint(target.key)
+            token = await _token_sha256(Rest(api), endpoint) if endpoint else None
+            configmaps = ConfigMaps(api, (), lambda _: None)
+            found = await Explainer(cluster_id, store, accounts, configmaps, _now).explain(target.key, token)
+        return found, await _running(api, target)
+
+
+async def _token_sha256(rest: Rest, endpoint: EphemeralEndpoint) -> str | None:
+    """The hash of the object's token; None where its Secret does not exist or may not be read."""
+    metadata = endpoint.metadata
+    path = f"/api/v1/namespaces/{metadata.namespace}/secrets/{secret_name(metadata.name)}"
+    try:
+        secret = await rest("GET", path)
+    except _READ_ERRORS:
+        return None
+    return hashlib.sha256(base64.b64decode(secret.get("data", {}).get("token", ""))).hexdigest()
+
+
+async def _running(api: ApiClient, target: Options) -> Mapping[str, Any]:
+    """The running operator's answer about the object; ``unknown`` is the error if it could not be reached."""
+    path = f"/inspect/{target.key.namespace}/{target.key.name}"
+    try:
+        if target.operator_url:
+            async with (
+                aiohttp.ClientSession(timeout=_TIMEOUT) as session,
+                session.get(target.operator_url.rstrip("/") + path) as response,
+            ):
+                response.raise_for_status()
+                answer: Mapping[str, Any] = await response.json()
+                return answer
+        namespace = target.operator_namespace
+        record, _ = await Lease(api, namespace, lease_name(())).read()
+        if record is None or not record.holder:
+            return {"unknown": f"no operator leads in namespace {namespace}: name it with --operator-namespace"}
+        pod = record.holder.rpartition("_")[0]
+        return await Rest(api)("GET", f"/api/v1/namespaces/{namespace}/pods/{pod}/proxy{path}")
+    except _READ_ERRORS as error:
+        return {"unknown": f"the operator could not be asked: {str(error) or type(error).__name__}"}
+
+
+def as_json(found: ObjectExplanation, running: Mapping[str, Any]) -> dict[str, Any]:
+    """The explanation for programs."""
+    return {
+        "object": f"{found.subject.endpoint.metadata.namespace}/{found.subject.endpoint.metadata.name}",
+        "class": found.subject.endpoint_class.metadata.name,
+        "terminating": found.is_terminating,
+        "resources": [
+            {
+                "kind": str(each.key.kind),
+                "name": each.key.name,
+                "desired": each.is_desired,
+                "observed": each.observed,
+                "next": each.following,
+            }
+            for each in found.resources
+        ],
+        "notes": list(found.notes),
+        "operator": dict(running),
+    }
+
+
+def as_text(found: ObjectExplanation, running: Mapping[str, Any]) -> str:
+    """The explanation for people."""
+    metadata, spec = found.subject.endpoint.metadata, found.subject.endpoint_class.spec
+    lines = [
+        f"EphemeralEndpoint {metadata.namespace}/{metadata.name}, generation {metadata.generation}",
+        f"class {found.subject.endpoint_class.metadata.name}: account {spec.account}, region {spec.region}",
+        f"expires {found.subject.lifetime.expires_at:%Y-%m-%d %H:%M:%S} UTC",
+        "",
+        *(
+            f"{each.type}={each.status} {each.reason}: {each.message}"
+            for each in found.subject.endpoint.status.conditions
+        ),
+        "",
+        *_table(found),
+    ]
+    if found.notes:
+        lines += ["", *(f"note: {note}" for note in found.notes)]
+    return "\n".join([*lines, "", *_operator_lines(running)])
+
+
+def _table(found: ObjectExplanation) -> list[str]:
+    rows = [("RESOURCE", "DESIRED", "OBSERVED", "NEXT")]
+    rows += [
+        (str(each.key), "yes" if each.is_desired else "no", each.observed, each.following) for each in found.resources
+    ]
+    widths = [max(len(row[column]) for row in rows) for column in range(3)]
+    return ["  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[3]]) for row in rows]
+
+
+def _operator_lines(running: Mapping[str, Any]) -> list[str]:
+    if why := running.get("unknown"):
+        return [f"retries and holds: not known ({why})"]
+    retries = [
+        f"retry: {what} failed {each['attempts']} times with {each['reason']}, tried again in {each['seconds']:.0f} s"
+        for what, each in running["failures"].items()
+    ]
+    held = [f"held: {what}: {reason}" for what, reason in running["held"].items()]
+    return [*retries, *held] or ["retries and holds: none"]
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

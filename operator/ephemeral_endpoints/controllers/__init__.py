@@ -1,0 +1,1 @@
+"""The controllers: which steps are taken for an object, in which order."""

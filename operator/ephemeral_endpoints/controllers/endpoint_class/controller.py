@@ -1,0 +1,197 @@
+"""Reconciles classes: shared resources exist while an object needs them, and a class is deleted after its objects."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
+from typing import Final
+
+from ephemeral_endpoints.api.v1alpha1.endpoint_class import EphemeralEndpointClass
+from ephemeral_endpoints.aws.account import Account, Owner
+from ephemeral_endpoints.aws.accounts import Accounts
+from ephemeral_endpoints.aws.converge import converge
+from ephemeral_endpoints.controllers.endpoint_class.desired import desired_of_class
+from ephemeral_endpoints.controllers.endpoint_class.reasons import InUse, class_condition
+from ephemeral_endpoints.engine.backoff import delay
+from ephemeral_endpoints.engine.errors import ReconcileError, Unauthenticated
+from ephemeral_endpoints.engine.names import owner_hash
+from ephemeral_endpoints.engine.plan import Step, View
+from ephemeral_endpoints.engine.resources import Key, ObservedResources
+from ephemeral_endpoints.engine.sharding import Shard
+from ephemeral_endpoints.engine.status import conditions, event_of, merge_patch, transitions
+from ephemeral_endpoints.features.routing.apis import api_number
+from ephemeral_endpoints.features.routing.placements import Placements
+from ephemeral_endpoints.features.routing.specs import HTTP_API, ROUTE
+from ephemeral_endpoints.features.subject import Subject
+from ephemeral_endpoints.kube.cache import FINALIZER, ObjectKey, Store
+from ephemeral_endpoints.kube.client import Kube
+from ephemeral_endpoints.kube.errors import Conflict, Gone
+
+CONFLICT_SECONDS: Final = 0.5
+
+
+class ClassController:
+    """Reconciles EphemeralEndpointClasses.
+
+    ``enqueue`` has an object reconciled, ``events_error`` gives the error of a class's event queue. Each shard
+    maintains the APIs of its objects; the first shard maintains everything else and writes to Kubernetes. ``now`` is
+    the time of day in UTC, ``clock`` monotonic seconds.
+    """
+
+    def __init__(  # noqa: PLR0913 - both edges, shared resources, and two clocks
+        self,
+        cluster_id: str,
+        accounts: Accounts,
+        placements: Placements,
+        *,
+        kube: Kube,
+        store: Store,
+        shard: Shard,
+        enqueue: Callable[[ObjectKey], None],
+        events_error: Callable[[EphemeralEndpointClass], ReconcileError | None],
+        now: Callable[[], datetime],
+        clock: Callable[[], float],
+    ) -> None:
+        self._cluster_id = cluster_id
+        self._accounts = accounts
+        self._placements = placements
+        self._kube = kube
+        self._store = store
+        self._shard = shard
+        self._enqueue = enqueue
+        self._events_error = events_error
+        self._now = now
+        self._clock = clock
+        self._attempts: dict[ObjectKey, int] = {}
+
+    async def reconcile(self, key: ObjectKey) -> float | None:
+        """Reconcile the class; returns in how many seconds it is due again, None if only a change can make it so."""
+        endpoint_class = self._store.named_class(key.name)
+        if endpoint_class is None:
+            self._attempts.pop(key, None)
+            return None
+        try:
+            error = await self._reconcile(key, endpoint_class)
+            if self._shard.is_first:
+                error = error or self._events_error(endpoint_class)
+                await self._report(key, error)
+        except Conflict:
+            return CONFLICT_SECONDS
+        except Gone:
+            return None
+        self._attempts[key] = self._attempts.get(key, 0) + 1 if error else 0
+        return delay(error, self._attempts[key]) if error else None
+
+    async def _reconcile(self, key: ObjectKey, endpoint_class: EphemeralEndpointClass) -> ReconcileError | None:
+        try:
+            account = await self._accounts.of(endpoint_class)
+        except ReconcileError as problem:
+            return problem
+        await self._add_finalizer(key, endpoint_class)
+        owner = Owner(owner_hash(endpoint_class.metadata.uid), endpoint_class.metadata.uid)
+        try:
+            await self._poll_other_shards(endpoint_class, account)
+            await account.resolve_unknown(owner.owner)
+            errors = await self._act(key, endpoint_class, account, owner)
+        except ReconcileError as problem:
+            errors = [problem]
+        if any(isinstance(error, Unauthenticated) for error in errors):
+            self._accounts.forget(account)
+        if not account.inventory.of(owner.owner):
+            await self._remove_finalizer(key, endpoint_class)
+        return next(iter(errors), None) or self._hindrance(key, endpoint_class, account, owner) or account.list_error
+
+    async def _poll_other_shards(self, endpoint_class: EphemeralEndpointClass, account: Account) -> None:
+        """No event arrives when another shard has deleted what a terminating class waits for."""
+        shard = self._shard
+        if endpoint_class.metadata.deletion_timestamp is not None and shard.is_first and not shard.is_whole:
+            await account.refresh(ROUTE.lineage, since=self._clock())
+
+    def _hindrance(
+        self, key: ObjectKey, endpoint_class: EphemeralEndpointClass, account: Account, owner: Owner
+    ) -> ReconcileError | None:
+        """The reason why a terminating class waits; it may wait for retained resources, which nothing deletes."""
+        if endpoint_class.metadata.deletion_timestamp is None:
+            return None
+        if self._store.of_class(key.name):
+            return InUse.by_objects()
+        own = account.inventory.of(owner.owner)
+        users = account.inventory.users_of(own)
+        if not users:
+            return None
+        return InUse.by_resources(own, users.keys() - own.keys())
+
+    async def _act(
+        self, key: ObjectKey, endpoint_class: EphemeralEndpointClass, account: Account, owner: Owner
+    ) -> list[ReconcileError]:
+        def observe() -> View:
+            own = self._kept_up(account.inventory.of(owner.owner))
+            users = account.inventory.users_of(own)
+            used, is_complete = self._placements.of(self._active_owners(key, endpoint_class))
+            wanted = desired_of_class(
+                self._cluster_id,
+                endpoint_class,
+                used,
+                is_complete=is_complete,
+                makes_images=any(user.spec.model.image is None for _, user in self._store.of_class(key.name)),
+                is_used=bool(users.keys() - own.keys()),
+            )
+            resources = tuple(resource for resource in wanted.resources if self._keeps_up(resource.key))
+            return View(replace(wanted, resources=resources), own, users)
+
+        steps: list[Step] = []
+        errors: dict[Key, ReconcileError] = {}
+        await converge(account, owner, observe, errors, steps.append)
+        if steps:
+            for user, _ in self._store.of_class(key.name):
+                self._enqueue(user)
+        return list(errors.values())
+
+    def _kept_up(self, observed_resources: ObservedResources) -> ObservedResources:
+        return {key: observed for key, observed in observed_resources.items() if self._keeps_up(key)}
+
+    def _keeps_up(self, key: Key) -> bool:
+        shard = self._shard
+        return shard.has(api_number(key)) if key.kind is HTTP_API else shard.is_first
+
+    async def _add_finalizer(self, key: ObjectKey, endpoint_class: EphemeralEndpointClass) -> None:
+        store, metadata = self._store, endpoint_class.metadata
+        if not self._shard.is_first:
+            return
+        if store.of_class(key.name) and metadata.deletion_timestamp is None and FINALIZER not in metadata.finalizers:
+            store.put(await self._kube.add_finalizer(store.raw(key), None))
+
+    async def _remove_finalizer(self, key: ObjectKey, endpoint_class: EphemeralEndpointClass) -> None:
+        store = self._store
+        is_going = endpoint_class.metadata.deletion_timestamp is not None and not store.of_class(key.name)
+        if not is_going or not self._shard.is_first:
+            return
+        if await self._kube.remove_finalizer(store.raw(key)) is None:
+            store.remove(key, endpoint_class.metadata.uid)
+
+    def _active_owners(self, key: ObjectKey, endpoint_class: EphemeralEndpointClass) -> frozenset[str]:
+        """The owners of the class's active objects that this shard places."""
+        users = (
+            Subject(self._cluster_id, endpoint, endpoint_class)
+            for user, endpoint in self._store.of_class(key.name)
+            if self._shard.takes(user.namespace)
+        )
+        return frozenset(user.names.owner for user in users if not user.is_terminating(self._now()))
+
+    async def _report(self, key: ObjectKey, problem: ReconcileError | None) -> None:
+        """Write the condition, and an Event about its transition, if it has changed."""
+        store = self._store
+        endpoint_class = store.named_class(key.name)
+        if endpoint_class is None:
+            return
+        generation, before = endpoint_class.metadata.generation, endpoint_class.status.conditions
+        updates = (class_condition(problem),)
+        made = conditions(updates, before, generation=generation, now=self._now())
+        after = endpoint_class.status.model_copy(update={"observed_generation": generation, "conditions": made})
+        raw = store.raw(key)
+        patch = merge_patch(raw.get("status", {}), after.to_wire())
+        if patch is None:
+            return
+        # As for objects, the Event comes first: it exists once however often it is emitted upon the same status.
+        if event := event_of(transitions(updates, before)):
+            await self._kube.event(raw, type_=event.type_, reason=event.reason, message=event.message)
+        store.put(await self._kube.write_status(raw, patch))

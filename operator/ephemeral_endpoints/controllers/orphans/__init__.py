@@ -1,0 +1,1 @@
+"""The sweep of resources in AWS without an object."""

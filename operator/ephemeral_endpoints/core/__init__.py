@@ -1,1 +1,0 @@
-"""The pure core: names, desired state, plan, lifecycle and conditions. It does no I/O and reads no clock."""

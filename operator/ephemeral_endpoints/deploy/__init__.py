@@ -1,0 +1,1 @@
+"""Generators of IAM policies, CloudFormation stacks, and tables in pages."""

@@ -1,0 +1,160 @@
+"""Deterministic names of an object's AWS resources.
+
+A name is a function of the cluster id, the object's UID and, for immutable resources, a hash of the content. After a
+lost answer or a crash, a second attempt therefore finds what the first one created. The format has at most 62
+characters; SageMaker allows 63:
+
+    eep-<cluster>-<slug>-<owner>[-<content>[-<content>]]
+
+``slug`` (of the object's name) is only for people; ``owner`` identifies the object.
+"""
+
+import base64
+import hashlib
+import json
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache, lru_cache
+
+OWNER_LENGTH = 10
+CONTENT_LENGTH = 8
+_KEPT = 4096
+"""Objects whose names are cached: a reconciliation needs them dozens of times."""
+
+SLUG_LENGTH = 20
+CLUSTER_ID_PATTERN = re.compile(r"[a-z0-9]{1,8}")
+
+LAMBDA_LOG_PREFIX = "/aws/lambda/"
+ENDPOINT_LOG_PREFIX = "/aws/sagemaker/Endpoints/"
+
+# https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_CreateRepository.html
+_FOLDERS = re.compile(r"(?:[a-z0-9]+(?:[._-]+[a-z0-9]+)*/)+")
+"""Folders before a repository's name. Log groups of services begin with a slash, as no repository can."""
+
+
+@lru_cache(maxsize=_KEPT)
+def owner_hash(uid: str) -> str:
+    """The ten lower-case characters [a-z2-7] that represent a UID in names.
+
+    50 bits, so that collisions do not occur within a cluster.
+    """
+    return base64.b32encode(hashlib.sha256(uid.encode()).digest()[:OWNER_LENGTH])[:OWNER_LENGTH].decode().lower()
+
+
+def content_hash(*parts: str) -> str:
+    """Eight hexadecimal characters that represent the content of an immutable resource."""
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:CONTENT_LENGTH]
+
+
+def content_digest(*parts: object) -> str:
+    """The whole SHA-256 of values that JSON can hold, in 52 characters [a-z2-7].
+
+    For content that people who do not trust each other choose: no two different contents with the same digest can be
+    found, not even by somebody who chooses both.
+    """
+    return base64.b32encode(hashlib.sha256(json.dumps(parts).encode()).digest()).decode().rstrip("=").lower()
+
+
+def slug(text: str) -> str:
+    """``text`` reduced to characters that all AWS names allow: [a-z0-9], single inner hyphens, 1 to 20 characters."""
+    cleaned = re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
+    return cleaned[:SLUG_LENGTH].strip("-") or "x"
+
+
+def prefix(cluster_id: str) -> str:
+    """The prefix of the names of all resources of one operator."""
+    return f"eep-{cluster_id}-"
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """The names of one object's resources."""
+
+    cluster_id: str
+    name: str
+    uid: str
+
+    @property
+    def owner(self) -> str:
+        """The owner hash, which identifies the object."""
+        return owner_hash(self.uid)
+
+    @property
+    def base(self) -> str:
+        """The name of the endpoint and of the forwarder function: at most 44 characters."""
+        return _base(self.cluster_id, self.name, self.uid)
+
+    def endpoint(self, variant: str | None) -> str:
+        """The name of the endpoint, or of a variant's own endpoint."""
+        return f"{self.base}-{content_hash(variant)}" if variant else self.base
+
+    def model(self, content: str, *, within: str | None = None) -> str:
+        """The name of the immutable model with that content hash.
+
+        ``within`` is the hash of all models that serve together, if there are several.
+        """
+        return f"{self.base}-{within}-{content}" if within else f"{self.base}-{content}"
+
+    def endpoint_config(self, models: str, content: str) -> str:
+        """The name of the immutable endpoint configuration with that content hash.
+
+        The name identifies the models that it uses, see ``models_of_config``; ``models`` is the hash of its model or of
+        all its models.
+        """
+        return f"{self.base}-{models}-{content}"
+
+    @property
+    def forwarder_logs(self) -> str:
+        """The log group that Lambda writes to."""
+        return LAMBDA_LOG_PREFIX + self.base
+
+    def alarm(self, subject: str) -> str:
+        """The name of the alarm on ``subject``, such as ``latency``."""
+        return f"{self.base}:{subject}"
+
+
+def endpoint_logs(endpoint: str) -> str:
+    """The log group that SageMaker writes to for an endpoint."""
+    return ENDPOINT_LOG_PREFIX + endpoint
+
+
+def models_of_config(config: str, models: Iterable[str]) -> frozenset[str]:
+    """The ``models`` that an endpoint configuration of ours uses, according to its name."""
+    serving = config.rpartition("-")[0]
+    return frozenset(model for model in models if model == serving or model.startswith(f"{serving}-"))
+
+
+def owner_of(cluster_id: str, name: str) -> str | None:
+    """The owner hash in a name of ours; None if the name does not belong to this operator.
+
+    Accepts every format of ``Names``, including log groups and alarms, and repositories in any folders.
+    """
+    match = _of_cluster(cluster_id).fullmatch(_bare(name))
+    return match.group(1) if match else None
+
+
+def _bare(name: str) -> str:
+    for service in (LAMBDA_LOG_PREFIX, ENDPOINT_LOG_PREFIX):
+        if name.startswith(service):
+            return name.removeprefix(service)
+    if folders := _FOLDERS.match(name):
+        return name[folders.end() :]
+    return name.partition(":")[0]
+
+
+@lru_cache(maxsize=_KEPT)
+def _base(cluster_id: str, name: str, uid: str) -> str:
+    return f"{prefix(cluster_id)}{slug(name)}-{owner_hash(uid)}"
+
+
+@cache
+def _of_cluster(cluster_id: str) -> re.Pattern[str]:
+    owner, content = f"[a-z2-7]{{{OWNER_LENGTH}}}", f"[0-9a-f]{{{CONTENT_LENGTH}}}"
+    return re.compile(rf"eep-{re.escape(cluster_id)}-[a-z0-9-]+?-({owner})(?:-{content}){{0,2}}")
+
+
+def api_name(cluster_id: str, class_name: str, class_uid: str, number: int = 0) -> str:
+    """The name of an HTTP API that objects of a class share; the first, number 0, omits its number."""
+    first = f"{prefix(cluster_id)}{slug(class_name)}-api-{owner_hash(class_uid)}"
+    return f"{first}-{number:0{CONTENT_LENGTH}x}" if number else first

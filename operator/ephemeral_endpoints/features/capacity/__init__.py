@@ -1,0 +1,1 @@
+"""Capacity: quotas of the account, and the cost of instances."""

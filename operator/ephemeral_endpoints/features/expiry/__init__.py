@@ -1,0 +1,1 @@
+"""Expiry: when an object ends, and how."""

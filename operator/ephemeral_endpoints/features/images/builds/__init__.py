@@ -1,0 +1,1 @@
+"""Builds of images, by CodeBuild or by Jobs of the cluster."""

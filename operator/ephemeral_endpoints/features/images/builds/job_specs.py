@@ -1,0 +1,412 @@
+"""The Job that makes an order's image by rootless BuildKit.
+
+The Pod first runs ``source``, which fetches the commit and refuses one that must not be built, then ``credentials``,
+which gets passwords for the registries by the role of the ServiceAccount, then ``restore`` and ``build``, for which
+BuildKit fetches the same commit by its SHA, and last ``push``. Only ``build`` runs what a commit contains, and it has
+no password: ``restore`` has fetched the caches into files, ``push`` pushes the files that it leaves. For an image of
+another registry ``credentials`` and ``push`` are all. What follows from the documentation:
+
+- BuildKit's user namespace and mounts are what the usual profiles of seccomp and AppArmor refuse, hence Unconfined for
+  ``build`` alone; without ``--oci-worker-no-process-sandbox`` it would have to mount /proc again, which Kubernetes
+  allows only in user namespaces of its own. With it a RUN of the Dockerfile sees the processes of its container, and
+  may get at the files that they may read: the token, the password to pull and the secrets of this one build.
+  https://github.com/moby/buildkit/blob/master/docs/rootless.md#containerized-deployment
+  https://github.com/moby/buildkit/blob/master/examples/kubernetes/job.rootless.yaml
+- Namespaces that enforce the Pod Security Standard "baseline" refuse Unconfined: the Jobs' namespace must not.
+  https://kubernetes.io/docs/concepts/security/pod-security-standards/
+- A Dockerfile can mount every secret that the build is given, by its id, the git token included; the token should
+  permit reading and nothing else. https://docs.docker.com/build/building/secrets/
+- Kubernetes replaces ``$(NAME)`` in commands, arguments and variables, and ``$$`` by ``$``: all are escaped.
+  https://kubernetes.io/docs/tasks/inject-data-application/define-command-argument-container/
+"""
+
+import hashlib
+import re
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from ephemeral_endpoints.api.v1alpha1.ecr import Registry
+from ephemeral_endpoints.api.v1alpha1.image_policy import JobBuild
+from ephemeral_endpoints.engine.errors import Invalid
+from ephemeral_endpoints.engine.names import prefix
+from ephemeral_endpoints.features.images.builds.policy import KEPT_CACHE, REVISION_ARGUMENT, BuildTarget, Commit, Copy
+from ephemeral_endpoints.features.images.builds.skopeo import copying, fetching_cache, pushing, pushing_cache
+from ephemeral_endpoints.features.images.builds.source_check import FETCH, check_arguments
+
+MANAGED_BY_LABEL: Final = "app.kubernetes.io/managed-by"
+MANAGER: Final = "ephemeral-endpoints"
+CLUSTER_LABEL: Final = "ephemeral-endpoints.io/cluster-id"
+CLASS_LABEL: Final = "ephemeral-endpoints.io/class"
+IMAGE_ANNOTATION: Final = "ephemeral-endpoints.io/image"
+SOURCE: Final = "source"
+CREDENTIALS: Final = "credentials"
+BUILD: Final = "build"
+RESTORE: Final = "restore"
+PUSH: Final = "push"
+
+DISK: Final = "20Gi"
+"""How much of its node's disk a build may use."""
+
+KEPT_SECONDS: Final = 3600
+"""So long a Job stays after its end, for people and for the next look."""
+
+CREDENTIALS_SCRIPT: Final = r"""set -euf
+umask 077
+auths=
+for registry in $REGISTRIES; do
+  region=${registry#*.dkr[.-]ecr*.}
+  password=$(aws ecr get-login-password --region "${region%%.*}")
+  auth=$(printf 'AWS:%s' "$password" | base64 | tr -d '\n')
+  auths="$auths${auths:+,}\"$registry\":{\"auth\":\"$auth\"}"
+done
+printf '{"auths":{%s}}' "$auths" >"$DOCKER_CONFIG/config.json"
+"""
+"""Passwords go from the AWS command line to the file and appear nowhere else."""
+
+_HASH_LENGTH: Final = 32
+_USER: Final = 1000
+"""The user of BuildKit's image; another one needs another image."""
+
+_REGISTRY_FOLDER: Final = "/run/eep/registry"
+_PASSWORDS: Final = f"{_REGISTRY_FOLDER}/config.json"
+_WORK: Final = "/run/eep/build"
+_ARCHIVE: Final = f"{_WORK}/image.tar"
+_NEW_CACHE: Final = f"{_WORK}/cache"
+_SOURCE_FOLDER: Final = "/run/eep/source"
+_RESTRICTED: Final = {
+    "allowPrivilegeEscalation": False,
+    "readOnlyRootFilesystem": True,
+    "capabilities": {"drop": ["ALL"]},
+}
+_SECRETS: Final = "/run/secrets/eep"
+_GIT: Final = "/run/secrets/eep-git"
+_PULL: Final = "/run/secrets/eep-pull"
+_TOKEN: Final = "token"  # noqa: S105 - the key of a Secret, not its value
+_READABLE: Final = 0o400
+"""The kubelet lets the fsGroup read too: https://kubernetes.io/docs/tasks/configure-pod-container/security-context/."""
+
+# https://kubernetes.io/docs/concepts/overview/working-with-objects/names/#dns-subdomain-names
+_SECRET_NAME: Final = re.compile(r"(?=.{1,253}$)[a-z0-9]([a-z0-9-]*[a-z0-9])?([.][a-z0-9]([a-z0-9-]*[a-z0-9])?)*")
+
+
+@dataclass(frozen=True, slots=True)
+class JobScope:
+    """Where the Jobs of a class are made, and how."""
+
+    settings: JobBuild
+    cluster_id: str
+    class_name: str
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """The label selector of the class's Jobs and Pods. A class's name is a DNS label, and so fits."""
+        return {MANAGED_BY_LABEL: MANAGER, CLUSTER_LABEL: self.cluster_id, CLASS_LABEL: self.class_name}
+
+
+def job_name(cluster_id: str, image: str, attempt: int) -> str:
+    """The one name of an attempt to make an image: a DNS label, with 128 bits of the image's name."""
+    digest = hashlib.sha256(image.encode()).hexdigest()[:_HASH_LENGTH]
+    return f"{prefix(cluster_id)}build-{digest}-{attempt}"
+
+
+def job(scope: JobScope, target: BuildTarget, *, attempt: int, timeout_seconds: int) -> dict[str, Any]:
+    """The Job that makes an image, once: whether there is another attempt is not Kubernetes' to decide.
+
+    Raises Invalid where a secret is kept under an invalid name of a Secret.
+    """
+    _check_secrets(target)
+    return {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": {
+            "name": job_name(scope.cluster_id, target.image, attempt),
+            "namespace": scope.settings.namespace,
+            "labels": scope.labels,
+            "annotations": {IMAGE_ANNOTATION: target.image},
+        },
+        "spec": {
+            "backoffLimit": 0,
+            "activeDeadlineSeconds": timeout_seconds,
+            "ttlSecondsAfterFinished": KEPT_SECONDS,
+            "template": {
+                # The webhook of IRSA, and that of EKS Pod Identity, then give the role to ``credentials`` alone:
+                # https://github.com/aws/amazon-eks-pod-identity-webhook#eks-walkthrough
+                "metadata": {
+                    "labels": scope.labels,
+                    "annotations": {"eks.amazonaws.com/skip-containers": f"{SOURCE},{RESTORE},{BUILD},{PUSH}"},
+                },
+                "spec": _pod(scope.settings, target),
+            },
+        },
+    }
+
+
+def _check_secrets(target: BuildTarget) -> None:
+    # The API server takes any name, and the Pod would wait for the Secret until its time is over.
+    kept = target.origin.secrets if isinstance(target.origin, Commit) else ()
+    for id_, name in kept:
+        if not _SECRET_NAME.fullmatch(name):
+            message = (
+                f"spec.builds.secrets of the class maps {id_} to {name!r}, which is not a valid name of a Secret: ask "
+                "the platform team to correct it"
+            )
+            raise Invalid(message, operation="CreateJob")
+
+
+def _pod(settings: JobBuild, target: BuildTarget) -> dict[str, Any]:
+    return {
+        "restartPolicy": "Never",
+        "serviceAccountName": settings.service_account_name,
+        # The token that this would mount is one for the API server. IRSA's webhook mounts its own, for AWS, all the
+        # same: https://docs.aws.amazon.com/eks/latest/userguide/pod-configuration.html
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
+        # The shell that runs BuildKit does not heed SIGTERM, and there is nothing to save.
+        "terminationGracePeriodSeconds": 5,
+        "nodeSelector": {"kubernetes.io/os": "linux"},
+        "affinity": {"nodeAffinity": _preferred_nodes(target.platform)},
+        "securityContext": {
+            "runAsNonRoot": True,
+            "runAsUser": _USER,
+            "runAsGroup": _USER,
+            "fsGroup": _USER,
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
+        "initContainers": list(_init_containers(settings, target)),
+        "containers": [_push(settings, target)],
+        "volumes": list(_volumes(settings, target)),
+    }
+
+
+def _init_containers(settings: JobBuild, target: BuildTarget) -> Iterator[dict[str, Any]]:
+    """What must end before the push: a commit is fetched and judged before there is any password."""
+    commit = target.origin if isinstance(target.origin, Commit) else None
+    if commit:
+        yield _source(settings, commit)
+    yield _credentials(settings, target)
+    if commit:
+        yield _restore(settings, target)
+        yield _build(settings, target, commit)
+
+
+def _preferred_nodes(platform: str) -> dict[str, Any]:
+    # Elsewhere BuildKit emulates the platform, which works but takes many times as long.
+    architecture = {"key": "kubernetes.io/arch", "operator": "In", "values": [platform.partition("/")[2]]}
+    term = {"weight": 100, "preference": {"matchExpressions": [architecture]}}
+    return {"preferredDuringSchedulingIgnoredDuringExecution": [term]}
+
+
+def _resources(settings: JobBuild) -> dict[str, dict[str, str]]:
+    amounts = {"cpu": settings.cpu, "memory": settings.memory, "ephemeral-storage": DISK}
+    return {"requests": dict(amounts), "limits": dict(amounts)}
+
+
+def _source(settings: JobBuild, commit: Commit) -> dict[str, Any]:
+    """In BuildKit's image, which has Git too: https://github.com/moby/buildkit/blob/master/Dockerfile."""
+    variables = {"SOURCE": _SOURCE_FOLDER, "LOCATION": commit.location, "REVISION": commit.revision}
+    mounts = [_mount("source", _SOURCE_FOLDER)]
+    if settings.git_secret:
+        url = urlsplit(commit.location)
+        variables |= {"TOKEN": f"{_GIT}/{_TOKEN}", "HOST": f"{url.scheme}://{url.netloc}"}
+        mounts.append(_mount("git", _GIT, read_only=True))
+    return {
+        "name": SOURCE,
+        "image": settings.image,
+        "command": ["sh", "-c", _literal(FETCH), SOURCE],
+        "args": [_literal(argument) for argument in check_arguments(commit)],
+        "env": _variables(variables),
+        "resources": _resources(settings),
+        "terminationMessagePolicy": "FallbackToLogsOnError",
+        "securityContext": _RESTRICTED,
+        "volumeMounts": mounts,
+    }
+
+
+def _credentials(settings: JobBuild, target: BuildTarget) -> dict[str, Any]:
+    variables = {
+        "DOCKER_CONFIG": _REGISTRY_FOLDER,
+        "REGISTRIES": " ".join(_registries(target)),
+        "HOME": "/tmp",  # noqa: S108 - where the AWS command line keeps the role's credentials, a volume of its own
+    }
+    mounts = [_mount("registry", _REGISTRY_FOLDER), _mount("scratch", "/tmp")]  # noqa: S108 - likewise
+    return {
+        "name": CREDENTIALS,
+        "image": settings.credentials_image,
+        "command": ["sh", "-c", _literal(CREDENTIALS_SCRIPT)],
+        "env": _variables(variables),
+        "resources": _resources(settings),
+        "terminationMessagePolicy": "FallbackToLogsOnError",
+        "securityContext": _RESTRICTED,
+        "volumeMounts": mounts,
+    }
+
+
+def _restore(settings: JobBuild, target: BuildTarget) -> dict[str, Any]:
+    """Fetches the caches; one that is missing is no failure."""
+    fetched = (
+        fetching_cache(cache, folder, passwords=_PASSWORDS)
+        for cache, folder in zip(target.caches, _cache_folders(target), strict=True)
+    )
+    return _skopeo(RESTORE, settings, [f"{_words(each)} || true" for each in fetched])
+
+
+def _push(settings: JobBuild, target: BuildTarget) -> dict[str, Any]:
+    origin, image, cache = target.origin, target.image, target.cache
+    if isinstance(origin, Copy):
+        words = copying(origin, image, platform=target.platform, passwords=_PASSWORDS)
+        return _skopeo(PUSH, settings, [_words(words)])
+    kept = pushing_cache(_NEW_CACHE, str(cache), passwords=_PASSWORDS)
+    return _skopeo(PUSH, settings, [_words(pushing(_ARCHIVE, image, passwords=_PASSWORDS)), f"{_words(kept)} || true"])
+
+
+def _words(arguments: Sequence[str]) -> str:
+    return shlex.join(["skopeo", *arguments])
+
+
+def _skopeo(name: str, settings: JobBuild, commands: Sequence[str]) -> dict[str, Any]:
+    return {
+        "name": name,
+        "image": settings.copy_image,
+        "command": ["sh", "-euc", _literal("\n".join(commands))],
+        # Layers that must be compressed first are kept in a file.
+        "env": _variables({"HOME": "/tmp", "TMPDIR": _WORK}),  # noqa: S108 - a volume of its own
+        "resources": _resources(settings),
+        "terminationMessagePolicy": "FallbackToLogsOnError",
+        "securityContext": _RESTRICTED,
+        "volumeMounts": [
+            _mount("registry", _REGISTRY_FOLDER, read_only=True),
+            _mount("scratch", "/tmp"),  # noqa: S108 - likewise
+            _mount("work", _WORK),
+        ],
+    }
+
+
+def _cache_folders(target: BuildTarget) -> list[str]:
+    return [f"{_WORK}/cache-{number}" for number, _ in enumerate(target.caches)]
+
+
+def _build(settings: JobBuild, target: BuildTarget, commit: Commit) -> dict[str, Any]:
+    variables = {
+        "BUILDKITD_FLAGS": "--oci-worker-no-process-sandbox",
+        # Two seconds, the default, are too few on a busy node; this is about a minute.
+        "BUILDCTL_CONNECT_RETRIES_MAX": "70",
+    }
+    # On some systems the volume that BuildKit's image declares for itself is one that it cannot use, hence our own: see
+    # the page on rootless mode that the module's text names.
+    mounts = [
+        _mount("work", _WORK),
+        _mount("buildkit", "/home/user/.local/share/buildkit"),
+    ]
+    if commit.secrets:
+        mounts.append(_mount("secrets", _SECRETS, read_only=True))
+    if settings.git_secret:
+        mounts.append(_mount("git", _GIT, read_only=True))
+    if settings.pull_secret:
+        variables["DOCKER_CONFIG"] = _PULL
+        mounts.append(_mount("pull", _PULL, read_only=True))
+    return {
+        "name": BUILD,
+        "image": settings.image,
+        "command": ["buildctl-daemonless.sh"],
+        "args": [_literal(argument) for argument in arguments(settings, target, commit)],
+        "env": _variables(variables),
+        "resources": _resources(settings),
+        # The last lines of the log are then in the Pod's status, at most 80 or 2048 bytes:
+        # https://kubernetes.io/docs/tasks/debug/debug-application/determine-reason-pod-failure/
+        "terminationMessagePolicy": "FallbackToLogsOnError",
+        "securityContext": {
+            # newuidmap and newgidmap get their capability by running, and need it in the bounding set.
+            "allowPrivilegeEscalation": True,
+            "capabilities": {"drop": ["ALL"], "add": ["SETUID", "SETGID"]},
+            "seccompProfile": {"type": "Unconfined"},
+            "appArmorProfile": {"type": "Unconfined"},
+        },
+        "volumeMounts": mounts,
+    }
+
+
+def _volumes(settings: JobBuild, target: BuildTarget) -> Iterator[dict[str, Any]]:
+    yield {"name": "registry", "emptyDir": {"medium": "Memory", "sizeLimit": "1Mi"}}
+    yield {"name": "scratch", "emptyDir": {"medium": "Memory", "sizeLimit": "16Mi"}}
+    yield {"name": "work", "emptyDir": {}}
+    if isinstance(target.origin, Copy):
+        return
+    yield {"name": "source", "emptyDir": {}}
+    yield {"name": "buildkit", "emptyDir": {}}
+    if target.origin.secrets:
+        sources = [
+            {"secret": {"name": name, "items": [{"key": "value", "path": id_, "mode": _READABLE}]}}
+            for id_, name in target.origin.secrets
+        ]
+        yield {"name": "secrets", "projected": {"sources": sources, "defaultMode": _READABLE}}
+    if settings.pull_secret:
+        # https://kubernetes.io/docs/concepts/configuration/secret/#docker-config-secrets
+        items = [{"key": ".dockerconfigjson", "path": "config.json", "mode": _READABLE}]
+        yield {
+            "name": "pull",
+            "secret": {"secretName": settings.pull_secret, "items": items, "defaultMode": _READABLE},
+        }
+    if settings.git_secret:
+        items = [{"key": _TOKEN, "path": _TOKEN, "mode": _READABLE}]
+        yield {
+            "name": "git",
+            "secret": {"secretName": settings.git_secret, "items": items, "defaultMode": _READABLE},
+        }
+
+
+def arguments(settings: JobBuild, target: BuildTarget, commit: Commit) -> list[str]:
+    """The arguments of buildctl as its process gets them: buildctl-daemonless.sh hands them on as ``"$@"``.
+
+    Values of the request always follow a name and ``=``, and so cannot become an option of their own.
+    """
+    # buildctl, other than buildx, adds no attestation unless it is asked to.
+    common = ["build", "--progress", "plain", "--frontend", "dockerfile.v0", "--opt", f"platform={target.platform}"]
+    options = (part for option in _options(commit) for part in ("--opt", option))
+    secrets = (part for secret in _secrets(settings, commit) for part in ("--secret", secret))
+    # A folder without a cache is passed over.
+    caches = (part for each in _cache_folders(target) for part in ("--import-cache", f"type=local,src={each}"))
+    kept = ("--export-cache", f"type=local,dest={_NEW_CACHE},{KEPT_CACHE}")
+    return [*common, *options, *secrets, *caches, *kept, "--output", f"type=oci,dest={_ARCHIVE},rewrite-timestamp=true"]
+
+
+def _options(commit: Commit) -> Iterator[str]:
+    folder = "" if commit.context == "." else f":{commit.context}"
+    yield f"context={commit.location}#{commit.revision}{folder}"
+    yield f"filename={commit.dockerfile}"
+    if commit.target:
+        yield f"target={commit.target}"
+    # The last of a name takes precedence: a class may let objects set the time, never the revision.
+    yield "build-arg:SOURCE_DATE_EPOCH=0"
+    for name, value in commit.arguments:
+        yield f"build-arg:{name}={value}"
+    yield f"build-arg:{REVISION_ARGUMENT}={commit.revision}"
+
+
+def _secrets(settings: JobBuild, commit: Commit) -> Iterator[str]:
+    if settings.git_secret:
+        # With its host the token is sent nowhere else, even if the Dockerfile adds from other Git servers.
+        yield f"id=GIT_AUTH_TOKEN.{urlsplit(commit.location).netloc},src={_GIT}/{_TOKEN}"
+    for id_, _ in commit.secrets:
+        yield f"id={id_},src={_SECRETS}/{id_}"
+
+
+def _registries(target: BuildTarget) -> list[str]:
+    """The registries of ECR that the order reads and writes."""
+    images = [target.repository, *([target.origin.image] if isinstance(target.origin, Copy) else [])]
+    hosts = dict.fromkeys(image.partition("/")[0] for image in images)
+    return [host for host in hosts if Registry.named(host)]
+
+
+def _literal(text: str) -> str:
+    return text.replace("$", "$$")
+
+
+def _variables(variables: Mapping[str, str]) -> list[dict[str, str]]:
+    return [{"name": name, "value": _literal(value)} for name, value in variables.items()]
+
+
+def _mount(volume: str, path: str, *, read_only: bool = False) -> dict[str, Any]:
+    return {"name": volume, "mountPath": path, **({"readOnly": True} if read_only else {})}

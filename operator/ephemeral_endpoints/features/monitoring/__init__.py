@@ -1,0 +1,1 @@
+"""Monitoring of endpoints: log groups and alarms."""

@@ -1,0 +1,1 @@
+"""Serving of the models: SageMaker models, endpoint configurations, endpoints and their autoscaling."""

@@ -1,0 +1,44 @@
+"""The condition ``EndpointReady``."""
+
+from typing import Final
+
+from ephemeral_endpoints.engine.conditions import Cause, Progress, Stage, of_resources
+from ephemeral_endpoints.engine.errors import ReconcileError
+from ephemeral_endpoints.features.serving.failures import Endpoints, Failure, worst
+from ephemeral_endpoints.features.serving.reasons import (
+    IN_FLIGHT_REASONS,
+    IN_SERVICE,
+    STUCK,
+    WAITING_FOR_IMAGE,
+)
+from ephemeral_endpoints.features.serving.specs import ENDPOINT_READY
+
+_DONE: Final = Cause(IN_SERVICE, "the endpoint is serving this revision")
+_HELD: Final = Cause(WAITING_FOR_IMAGE, "waiting for the image")
+
+
+def endpoint_ready(
+    progress: Progress, endpoints: Endpoints, last_lines: tuple[str, ...], held: ReconcileError | None = None
+) -> Stage:
+    """Whether the endpoints serve the revision; ``last_lines`` are those of the log of one that fails.
+
+    ``held`` is why nothing is created yet although the image may be ready.
+    """
+    failure = worst(endpoints, progress.desired.resources, progress.own)
+    cause = _cause(failure, last_lines) if failure else None
+    update = of_resources(
+        ENDPOINT_READY,
+        progress,
+        done=_DONE,
+        failure=cause,
+        held=Cause.of(held) if held else _HELD,
+        in_flight=IN_FLIGHT_REASONS,
+    )
+    return Stage(update, cause if failure and failure.terminal else None)
+
+
+def _cause(failure: Failure, lines: tuple[str, ...]) -> Cause:
+    message = f"{failure.message}; last lines of the log: {' | '.join(lines)}" if lines else failure.message
+    if failure.reason is STUCK:
+        return Cause(failure.reason, message, awaited="SageMaker to finish the change")
+    return Cause(failure.reason, message)

@@ -1,0 +1,234 @@
+"""The objects as last seen: in the watch, or in the answer to a write of our own, whichever is newer."""
+
+import logging
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Self, TypeVar
+
+from pydantic import ValidationError
+
+from ephemeral_endpoints import api
+from ephemeral_endpoints.api.kinds import BY_NAME, ENDPOINT, ENDPOINT_CLASS, KINDS, ObjectKind
+from ephemeral_endpoints.api.v1alpha1.base import ApiModel
+from ephemeral_endpoints.api.v1alpha1.endpoint import EphemeralEndpoint
+from ephemeral_endpoints.api.v1alpha1.endpoint_class import EphemeralEndpointClass
+from ephemeral_endpoints.engine.names import owner_hash
+
+logger = logging.getLogger(__name__)
+
+
+FINALIZER: Final = api.FINALIZER
+
+REMEMBERED_GONE: Final = 256
+"""UIDs of objects that are gone; answers arrive late by seconds, so that a few are enough."""
+
+
+T = TypeVar("T", bound=ApiModel)
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class ObjectKey:
+    """Which object is meant: its kind, its namespace, None where the kind has none, and its name."""
+
+    kind: str
+    namespace: str | None
+    name: str
+
+    @classmethod
+    def of(cls, raw: Mapping[str, Any]) -> Self:
+        """The key of an object as the API server gives it."""
+        return cls(raw["kind"], raw["metadata"].get("namespace"), raw["metadata"]["name"])
+
+    @property
+    def api_path(self) -> str:
+        """Where the API server has the object."""
+        return f"{BY_NAME[self.kind].folder(self.namespace)}/{self.name}"
+
+    @property
+    def namespaced_name(self) -> str:
+        """The name among objects of the same kind, as people write it: with the namespace, where there is one."""
+        return f"{self.namespace}/{self.name}" if self.namespace else self.name
+
+    @property
+    def log_fields(self) -> Mapping[str, str | None]:
+        """The fields that identify the object in the log."""
+        return {"kind": self.kind, "namespace": self.namespace, "object_name": self.name}
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.namespaced_name}"
+
+
+def endpoint_key(namespace: str, name: str) -> ObjectKey:
+    """The key of an EphemeralEndpoint."""
+    return ObjectKey(ENDPOINT.name, namespace, name)
+
+
+def class_key(name: str) -> ObjectKey:
+    """The key of an EphemeralEndpointClass."""
+    return ObjectKey(ENDPOINT_CLASS.name, None, name)
+
+
+class Store:
+    """Objects of all kinds, by their keys.
+
+    Resource versions are compared as numbers, which Kubernetes has guaranteed since 1.35 (KEP-5504).
+    """
+
+    def __init__(self) -> None:
+        self._parsed: Mapping[str, dict[ObjectKey, Any]] = {kind.name: {} for kind in KINDS}
+        self._bare: dict[ObjectKey, Mapping[str, Any]] = {}
+        self._by_owner: dict[str, ObjectKey] = {}
+        self._by_path: dict[str, set[ObjectKey]] = {}
+        self._gone: deque[str] = deque(maxlen=REMEMBERED_GONE)
+
+    def put(self, raw: Mapping[str, Any]) -> ObjectKey:
+        """Take over an object unless this version of it is known, or a newer one; returns its key.
+
+        An object that does not parse, which the CRD's schema should have prevented, is logged and otherwise ignored.
+        """
+        metadata, key = raw["metadata"], ObjectKey.of(raw)
+        known = self._bare.get(key)
+        if metadata["uid"] in self._gone or (known and _version(known) >= _version(raw)):
+            return key
+        try:
+            parsed = BY_NAME[key.kind].model.model_validate(raw)
+        except ValidationError:
+            logger.exception(
+                "the operator ignores an object that its schema does not allow: apply the CRDs of this version",
+                extra=key.log_fields,
+            )
+            return key
+        if known and known["metadata"]["uid"] != metadata["uid"]:
+            self._by_owner.pop(owner_hash(known["metadata"]["uid"]), None)
+        self._forget_path(key)
+        self._parsed[key.kind][key] = parsed
+        self._bare[key] = _bare(raw)
+        self._by_owner[owner_hash(metadata["uid"])] = key
+        if isinstance(parsed, EphemeralEndpoint):
+            self._by_path.setdefault(parsed.path, set()).add(key)
+        return key
+
+    def remove(self, key: ObjectKey, uid: str) -> None:
+        """Forget an object that is gone, unless another one already carries its name.
+
+        The answer to an earlier write that arrives late does not bring it back.
+        """
+        self._gone.append(uid)
+        if key in self._bare and self._bare[key]["metadata"]["uid"] == uid:
+            self._forget_path(key)
+            self._by_owner.pop(owner_hash(uid), None)
+            del self._bare[key], self._parsed[key.kind][key]
+
+    def get(self, model: type[T], key: ObjectKey) -> T | None:
+        """The object of that key and model."""
+        return self.all(model).get(key)
+
+    def all(self, model: type[T]) -> Mapping[ObjectKey, T]:
+        """All objects of a model, as they are at this moment and later."""
+        return self._parsed[model.__name__]
+
+    def count(self, kind: ObjectKind, is_counted: Callable[[str | None], bool]) -> int:
+        """How many objects of a kind there are in the namespaces that count, None being that of those without one."""
+        return sum(is_counted(key.namespace) for key in self._parsed[kind.name])
+
+    def endpoint(self, key: ObjectKey) -> EphemeralEndpoint | None:
+        """The EphemeralEndpoint of that key."""
+        return self.get(EphemeralEndpoint, key)
+
+    def uids(self) -> dict[ObjectKey, str]:
+        """The UIDs of all objects."""
+        return {key: raw["metadata"]["uid"] for key, raw in self._bare.items()}
+
+    def endpoints(self) -> list[tuple[ObjectKey, EphemeralEndpoint]]:
+        """All EphemeralEndpoints."""
+        return list(self._endpoints.items())
+
+    def named_class(self, name: str) -> EphemeralEndpointClass | None:
+        """The class of that name."""
+        return self.get(EphemeralEndpointClass, class_key(name))
+
+    def class_name_of(self, endpoint: EphemeralEndpoint) -> str | None:
+        """The class that an object uses.
+
+        The one that its spec names, which cannot change. An object that names none gets the name of the default class
+        together with the finalizer, before anything is created for it in AWS.
+        """
+        return endpoint.spec.class_name or self._default_class()
+
+    def of_class(self, name: str) -> list[tuple[ObjectKey, EphemeralEndpoint]]:
+        """The objects that use a class."""
+        return [(key, endpoint) for key, endpoint in self._endpoints.items() if self.class_name_of(endpoint) == name]
+
+    def by_owner(self, owner: str) -> ObjectKey | None:
+        """The object or class with that owner hash in the names of its resources."""
+        return self._by_owner.get(owner)
+
+    def sharing_path(self, path: str, class_name: str | None) -> list[tuple[ObjectKey, EphemeralEndpoint]]:
+        """The objects of a class that claim the path."""
+        asking = ((key, self._endpoints[key]) for key in sorted(self._by_path.get(path, ())))
+        return [(key, endpoint) for key, endpoint in asking if self.class_name_of(endpoint) == class_name]
+
+    def affected_by_class(self, name: str) -> list[ObjectKey]:
+        """The objects that a change of a class can concern: its own, and those that have no class yet."""
+        return [key for key, each in self._endpoints.items() if self.class_name_of(each) in {name, None}]
+
+    def count_ready(self, is_counted: Callable[[str | None], bool]) -> int:
+        """How many objects in the namespaces that count report that they are ready."""
+        return sum(
+            any(each.type == "Ready" and each.status == "True" for each in endpoint.status.conditions)
+            for key, endpoint in self._endpoints.items()
+            if is_counted(key.namespace)
+        )
+
+    def class_names(self) -> list[str]:
+        """The names of all classes."""
+        return sorted(key.name for key in self._classes)
+
+    def relevant_fields(self, key: ObjectKey) -> tuple[Any, ...] | None:
+        """The part of an object that can matter to its reconciliation.
+
+        Everything but its status and the API server's bookkeeping.
+        """
+        if key not in self._bare:
+            return None
+        metadata = self._bare[key]["metadata"]
+        return tuple(
+            metadata.get(each)
+            for each in (
+                *("uid", "generation", "deletionTimestamp"),
+                *("labels", "annotations", "finalizers", "ownerReferences"),
+            )
+        )
+
+    def raw(self, key: ObjectKey) -> Mapping[str, Any]:
+        """The object as the API server gave it, without its spec. Raises KeyError for one that is not known."""
+        return {**self._bare[key], "status": self._parsed[key.kind][key].status.to_wire()}
+
+    @property
+    def _endpoints(self) -> Mapping[ObjectKey, EphemeralEndpoint]:
+        return self.all(EphemeralEndpoint)
+
+    @property
+    def _classes(self) -> Mapping[ObjectKey, EphemeralEndpointClass]:
+        return self.all(EphemeralEndpointClass)
+
+    def _default_class(self) -> str | None:
+        return min((key.name for key, each in self._classes.items() if each.is_default), default=None)
+
+    def _forget_path(self, key: ObjectKey) -> None:
+        if known := self._endpoints.get(key):
+            path = known.path
+            self._by_path[path].discard(key)
+            if not self._by_path[path]:
+                del self._by_path[path]
+
+
+def _bare(raw: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The object without the fields that are never read or are kept parsed, which are most of it."""
+    metadata = {name: value for name, value in raw["metadata"].items() if name != "managedFields"}
+    return {**{name: value for name, value in raw.items() if name not in {"spec", "status"}}, "metadata": metadata}
+
+
+def _version(raw: Mapping[str, Any]) -> int:
+    return int(raw["metadata"]["resourceVersion"])

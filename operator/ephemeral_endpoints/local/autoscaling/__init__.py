@@ -1,5 +1,0 @@
-"""Application Auto Scaling for SageMaker's variants: the API, and the scaling itself.
-
-It serves the namespace `sagemaker` with the dimension `sagemaker:variant:DesiredInstanceCount`, in the process of
-SageMaker, whose endpoints it scales.
-"""

@@ -1,0 +1,1 @@
+"""Telemetry of the operator: metrics, logs, and the summary of statuses behind them."""

@@ -1,0 +1,117 @@
+from contextlib import suppress
+
+import pytest
+from tests.controllers.endpoint.test_controls import DENIED
+from tests.controllers.environment import Environment
+from tests.fixtures.platform import Aws
+
+from eep_platform.aws.contents import contents
+from eep_platform.aws.faults import Fault, FaultError
+from ephemeral_endpoints.engine.errors import AwsError
+from ephemeral_endpoints.features.serving.specs import ENDPOINT
+from ephemeral_endpoints.kube.cache import class_key
+
+CLASS = class_key("default")
+
+
+def events_of_class(env: Environment) -> list[tuple[str, str]]:
+    return [(each.kind, each.reason) for each in env.api.events if each.of == CLASS.name]
+
+
+async def snapshot(env: Environment) -> None:
+    with suppress(AwsError):
+        await env.snapshot()
+
+
+async def test_a_class_reports_a_list_that_fails_and_its_recovery_while_its_objects_stay_ready(
+    env: Environment, fresh_aws: Aws
+) -> None:
+    key = env.make()
+    await env.ready(key)
+    fresh_aws.control.add_faults(Fault(service="lambda", operation="ListFunctions", error=DENIED))
+    await snapshot(env)
+    assert "ListFunctions: not you" in await env.reason(CLASS, "AccessDenied")
+    assert env.condition(key)["status"] == "True"
+
+    writes, events = env.api.writes, events_of_class(env)
+    assert events[-1] == ("Warning", "AccessDenied")
+    await snapshot(env)
+    await env.rest()
+    assert env.api.writes == writes, "it is reported once"
+    assert events_of_class(env) == events
+
+    fresh_aws.control.clear_faults()
+    await snapshot(env)
+    await env.reason(CLASS, "Connected")
+    assert events_of_class(env) == [*events, ("Normal", "Connected")]
+
+
+async def test_a_list_that_fails_once_is_not_reported_by_the_class(env: Environment, fresh_aws: Aws) -> None:
+    key = env.make()
+    await env.ready(key)
+    away = FaultError(code="InternalFailure", message="away", status=500)
+    fresh_aws.control.add_faults(Fault(service="lambda", operation="ListFunctions", error=away))
+    writes = env.api.writes
+    await snapshot(env)
+    await env.rest()
+    assert env.api.writes == writes
+    assert env.condition(CLASS)["reason"] == "Connected"
+
+
+def throttles(aws: Aws) -> list[tuple[float | None, int | None]]:
+    """The rates and bursts of the routes of all APIs."""
+    client = aws.client("apigatewayv2")
+    stages = [stage for api in client.get_apis()["Items"] for stage in client.get_stages(ApiId=api["ApiId"])["Items"]]
+    settings = [stage.get("DefaultRouteSettings", {}) for stage in stages]
+    return [(each.get("ThrottlingRateLimit"), each.get("ThrottlingBurstLimit")) for each in settings]
+
+
+async def test_every_url_is_throttled_as_the_class_says_and_by_default(env: Environment, fresh_aws: Aws) -> None:
+    await env.ready(env.make())
+    await env.until(lambda: throttles(fresh_aws) == [(100, 200)], "the default")
+    env.api.change(CLASS, {"spec": {"routing": {"throttle": {"rateLimit": 5, "burstLimit": 7}}}})
+    await env.until(lambda: throttles(fresh_aws) == [(5, 7)], "the limits of the class")
+    await env.rest()
+    fresh_aws.control.reset_meter()
+    await env.refresh(CLASS)
+    assert fresh_aws.control.log() == []
+
+
+@pytest.mark.parametrize(
+    ("code", "status", "reason"),
+    [
+        ("BadRequestException", 400, "InvalidRequest"),
+        ("NotFoundException", 404, "Connected"),
+        ("AccessDeniedException", 403, "AccessDenied"),
+    ],
+)
+async def test_a_throttle_that_aws_refuses_keeps_no_object_from_being_served(
+    env: Environment, fresh_aws: Aws, code: str, status: int, reason: str
+) -> None:
+    refused = FaultError(code=code, message="Unable to find Route by key ANY /gone", status=status)
+    fresh_aws.control.add_faults(Fault(service="apigatewayv2", operation="UpdateStage", error=refused))
+    one, other = env.make("one"), env.make("other")
+    await env.ready(one)
+    await env.ready(other)
+    assert throttles(fresh_aws) == [(None, None)]
+    if reason != "Connected":
+        assert "UpdateStage: Unable to find Route" in await env.reason(CLASS, reason)
+    fresh_aws.control.clear_faults()
+    env.operator.enqueue(CLASS)
+    await env.until(lambda: throttles(fresh_aws) == [(100, 200)], "the throttle, once AWS takes it")
+
+
+async def test_a_class_is_enqueued_when_another_client_removes_the_finalizer_of_a_terminating_object(
+    env: Environment, fresh_aws: Aws
+) -> None:
+    key = env.make()
+    await env.ready(key)
+    fresh_aws.control.add_faults(Fault(service="apigatewayv2", operation="DeleteIntegration", held=True))
+    env.api.remove(key)
+    await env.until(lambda: fresh_aws.control.faults()[0].fired == 1, "its integration is being deleted")
+    # What waits for the end of the endpoint would be the sweep's.
+    [account] = env.operator.accounts.connected
+    await env.until(lambda: not any(each.kind is ENDPOINT for each in account.inventory.all), "its endpoint is gone")
+    env.api.vanish(key)
+    fresh_aws.control.clear_faults()
+    await env.until(lambda: not contents(fresh_aws.session, fresh_aws.endpoint), "nothing is left")

@@ -1,0 +1,186 @@
+"""The generated policies are sufficient for all that the operator's code does in AWS, and minimal: all is used."""
+
+import asyncio
+import time
+from contextlib import suppress
+from datetime import timedelta
+from fnmatch import fnmatchcase
+from typing import Any
+
+import pytest
+from tests.aws.cloud import OF_CLASSES, with_spec
+from tests.deploy.conftest import KEY, OTHER_ROLES, POLICY, PROJECT, ROLE, ROLE_ELSEWHERE, RestrictedCloud
+from tests.features.test_permissions import NO_DIGEST, live
+
+from eep_platform import bootstrap
+from eep_platform.aws.guard.record import Permissions
+from ephemeral_endpoints.aws.clients import Role, Sessions
+from ephemeral_endpoints.aws.tag_index import TagIndex
+from ephemeral_endpoints.engine.errors import AwsError
+from ephemeral_endpoints.engine.names import endpoint_logs
+from ephemeral_endpoints.engine.resources import DesiredResource, Key
+from ephemeral_endpoints.engine.tags import RETAINED_TAGS
+from ephemeral_endpoints.features.images.builds.buildspec import Tools
+from ephemeral_endpoints.features.images.builds.codebuild import CodeBuildBuilder
+from ephemeral_endpoints.features.images.builds.policy import BuildTarget, Copy, Tenant
+from ephemeral_endpoints.features.images.components import RepositoryComponent
+from ephemeral_endpoints.features.images.desired import lifecycle_policy
+from ephemeral_endpoints.features.images.references import ImageReference
+from ephemeral_endpoints.features.images.registry import Images
+from ephemeral_endpoints.features.images.specs import REPOSITORY, RepositorySpec
+from ephemeral_endpoints.features.monitoring.log_groups import last_lines
+from ephemeral_endpoints.features.monitoring.policy import Attempt
+from ephemeral_endpoints.features.monitoring.specs import LOG_GROUP, LogGroupSpec
+from ephemeral_endpoints.features.registry import KINDS
+from ephemeral_endpoints.features.serving.specs import MODEL
+
+TENANT = Tenant("uid-of-the-class", "previews")
+REVISION = "a" * 40
+
+
+async def lives(cloud: RestrictedCloud) -> None:
+    """The life of one thing of every kind. The tags of what classes share never change."""
+    for kind in KINDS:
+        await cloud.prepare(kind)
+        await live(cloud, kind, tagging=kind not in OF_CLASSES)
+
+
+async def roles(cloud: RestrictedCloud) -> None:
+    """A model with a role that the object chose."""
+    chosen = f"arn:aws:iam::{cloud.scope.account_id}:role/{OTHER_ROLES.replace('*', 'gated')}"
+    resource = with_spec(cloud.resources[MODEL], role_arn=chosen)
+    component = cloud.components[MODEL]
+    await component.delete(cloud.calls, await component.apply(cloud.calls, resource, None, cloud.known), cloud.known)
+
+
+async def logs(cloud: RestrictedCloud) -> None:
+    """Groups in both services: made by us, and made again by the service, without tags, for lines that came late."""
+    for name in (endpoint_logs(cloud.names.base), cloud.names.forwarder_logs):
+        resource = DesiredResource(Key(LOG_GROUP, name), LogGroupSpec(7, cloud.tags))
+        component = cloud.components[LOG_GROUP]
+        ours = await component.apply(cloud.calls, resource, None, cloud.known)
+        await component.delete(cloud.calls, ours, cloud.known)
+        cloud.clients.logs.create_log_group(logGroupName=name)
+        cloud.clients.logs.create_log_stream(logGroupName=name, logStreamName="s")
+        event = {"timestamp": int(time.time() * 1000), "message": "line\n"}
+        cloud.clients.logs.put_log_events(logGroupName=name, logStreamName="s", logEvents=[event])  # type: ignore[list-item]
+        assert await last_lines(cloud.calls, cloud.operator.logs, name, Attempt(), count=1) == ("line",)
+        late = await component.describe(cloud.calls, resource.key, cloud.known)
+        assert late is not None
+        assert not await component.tags(cloud.calls, late)
+        await component.add_tags(cloud.calls, late, RETAINED_TAGS)
+        await component.apply(cloud.calls, resource, late, cloud.known)
+        await component.delete(cloud.calls, late, cloud.known)
+
+
+async def images(cloud: RestrictedCloud) -> None:
+    """Images of anybody are looked at; those of a class's own repository go, in folders or not."""
+    repository = f"eep-{cloud.scope.cluster_id}-default-{'a' * 10}"
+    spec = RepositorySpec(
+        immutable=True,
+        mutable_prefix="cache-",
+        scan_on_push=True,
+        lifecycle_policy=lifecycle_policy(timedelta(days=14)),
+        tags=cloud.tags,
+    )
+    await RepositoryComponent(cloud.operator, cloud.scope).apply(
+        cloud.calls, DesiredResource(Key(REPOSITORY, repository), spec), None, cloud.known
+    )
+    uri = f"{cloud.scope.account_id}.dkr.ecr.{cloud.scope.region}.amazonaws.com/{repository}:1"
+    reference, ecr = ImageReference.parse(uri), Images(cloud.operator.ecr)
+    await ecr.resolve(cloud.calls, reference)
+    # Commands passes over what it may not read, so this asks as it does.
+    layer = {"registryId": cloud.scope.account_id, "repositoryName": repository, "layerDigest": NO_DIGEST}
+    await cloud.calls(cloud.operator.ecr.get_download_url_for_layer, **layer)
+    for each in (ecr.scan(cloud.calls, reference, NO_DIGEST), ecr.list_tagged(cloud.calls, repository)):
+        with suppress(AwsError):
+            await each
+    await ecr.take_off(cloud.calls, repository, ["1"])
+
+
+async def builds(cloud: RestrictedCloud) -> None:
+    """A build that is stopped, and what it said."""
+    project: Any = {
+        "name": PROJECT,
+        "source": {"type": "NO_SOURCE", "buildspec": "{version: 0.2, phases: {build: {commands: [true]}}}"},
+        "artifacts": {"type": "NO_ARTIFACTS"},
+        "environment": {"type": "LINUX_CONTAINER", "image": "any", "computeType": "BUILD_GENERAL1_SMALL"},
+        "serviceRole": ROLE,
+    }
+    cloud.clients.codebuild.create_project(**project)
+    registry = f"{cloud.scope.account_id}.dkr.ecr.{cloud.scope.region}.amazonaws.com/previews"
+    builder = CodeBuildBuilder(
+        cloud.operator.codebuild, cloud.operator.logs, cloud.calls, PROJECT, Tools(cloud.scope.region), "owner"
+    )
+    target = BuildTarget(registry, Copy("public.ecr.aws/acme/model:1", REVISION), "linux/amd64", TENANT)
+    build = await builder.begin(target, attempt=1, timeout_seconds=600)
+    await builder.stop(build)
+    assert [each.id for each in await builder.all()] == [build.id]
+    await builder.last_lines(build, count=1)
+
+
+async def events(cloud: RestrictedCloud) -> None:
+    """A message, as ``aws.events`` receives and deletes it."""
+    bootstrap.event_queue(cloud.clients.sqs, cloud.aws.client("events"))
+    url = cloud.clients.sqs.get_queue_url(QueueName=bootstrap.EVENT_QUEUE)["QueueUrl"]
+    cloud.clients.sqs.send_message(QueueUrl=url, MessageBody="{}")
+    sqs = cloud.operator.sqs
+    found = sqs.get_queue_url(QueueName=bootstrap.EVENT_QUEUE)["QueueUrl"]
+    [message] = sqs.receive_message(QueueUrl=found, WaitTimeSeconds=1)["Messages"]
+    sqs.delete_message_batch(QueueUrl=found, Entries=[{"Id": "0", "ReceiptHandle": message["ReceiptHandle"]}])
+
+
+async def tag_index(cloud: RestrictedCloud) -> None:
+    """The owner tags of a resource are read from the index."""
+    made = await cloud.make(cloud.resources[LOG_GROUP])
+    index = TagIndex(cloud.operator.tagging, time.monotonic)
+    assert await index.tags(cloud.calls, [made.arn]) == {made.arn: dict(cloud.tags)}
+
+
+def other_account(sessions: Sessions, cloud: RestrictedCloud) -> None:
+    """A role of another account is assumed, and asked who it is."""
+    sessions.connect(cloud.scope.region, Role(ROLE_ELSEWHERE)).sts.get_caller_identity()
+
+
+@pytest.fixture(scope="module")
+def permissions(held: RestrictedCloud, operator_sessions: Sessions) -> Permissions:
+    """What became of the policy while everything was done that the code can do."""
+
+    async def everything() -> None:
+        await roles(held)
+        await lives(held)
+        await logs(held)
+        await images(held)
+        await builds(held)
+        await events(held)
+        await tag_index(held)
+
+    asyncio.run(everything())
+    other_account(operator_sessions, held)
+    return held.aws.control.permissions(KEY)
+
+
+def several(value: str | list[str]) -> list[str]:
+    return [value] if isinstance(value, str) else value
+
+
+def test_nothing_is_denied(permissions: Permissions) -> None:
+    assert permissions.denied == []
+
+
+def test_without_any_one_permission_something_would_be_denied(permissions: Permissions) -> None:
+    granted = {(row["Sid"], action) for row in POLICY["Statement"] for action in several(row["Action"])}
+    assert granted == {(use.sid, use.action) for use in permissions.used if use.needed}
+
+
+def test_without_any_one_resource_something_would_be_denied(permissions: Permissions) -> None:
+    used: dict[str, set[str]] = {}
+    for use in permissions.used:
+        used.setdefault(use.sid, set()).add(use.resource)
+    idle = [
+        (row["Sid"], pattern)
+        for row in POLICY["Statement"]
+        for pattern in several(row["Resource"])
+        if not any(fnmatchcase(resource, pattern) for resource in used[row["Sid"]])
+    ]
+    assert idle == []

@@ -1,0 +1,159 @@
+"""What AWS asks for when an operation is called, by table."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from eep_platform.aws.guard.authorization import CallScope, required_actions, tags_of
+
+SCOPE = CallScope(
+    "123456789012",
+    "eu-central-1",
+    config_of=lambda endpoint: f"{endpoint}-config",
+    target_arn=lambda _: "arn:aws:application-autoscaling:eu-central-1:123456789012:scalable-target/abc",
+)
+HERE = "eu-central-1:123456789012"
+ROLE = "arn:aws:iam::123456789012:role/model"
+
+
+@dataclass(frozen=True)
+class Case:
+    """A call, and the actions that it requires with their resources."""
+
+    why: str
+    service: str
+    operation: str
+    parameters: Mapping[str, Any]
+    required: Sequence[tuple[str, str]]
+
+
+CASES = [
+    Case(
+        "creating with tags is tagging, naming a role is passing it",
+        service="sagemaker",
+        operation="CreateModel",
+        parameters={"ModelName": "m", "ExecutionRoleArn": ROLE, "Tags": [{"Key": "a", "Value": "b"}]},
+        required=[
+            ("sagemaker:CreateModel", f"arn:aws:sagemaker:{HERE}:model/m"),
+            ("sagemaker:AddTags", f"arn:aws:sagemaker:{HERE}:model/m"),
+            ("iam:PassRole", ROLE),
+        ],
+    ),
+    Case(
+        "without tags nothing is tagged, without a role none is passed",
+        service="sagemaker",
+        operation="CreateModel",
+        parameters={"ModelName": "m"},
+        required=[("sagemaker:CreateModel", f"arn:aws:sagemaker:{HERE}:model/m")],
+    ),
+    Case(
+        "an endpoint is updated to a configuration, and both are asked for",
+        service="sagemaker",
+        operation="UpdateEndpoint",
+        parameters={"EndpointName": "e", "EndpointConfigName": "c"},
+        required=[
+            ("sagemaker:UpdateEndpoint", f"arn:aws:sagemaker:{HERE}:endpoint/e"),
+            ("sagemaker:UpdateEndpoint", f"arn:aws:sagemaker:{HERE}:endpoint-config/c"),
+        ],
+    ),
+    Case(
+        "every alarm of a deletion is asked for",
+        service="cloudwatch",
+        operation="DeleteAlarms",
+        parameters={"AlarmNames": ["a", "b"]},
+        required=[
+            ("cloudwatch:DeleteAlarms", f"arn:aws:cloudwatch:{HERE}:alarm:a"),
+            ("cloudwatch:DeleteAlarms", f"arn:aws:cloudwatch:{HERE}:alarm:b"),
+        ],
+    ),
+    Case(
+        "builds are of the project that their ids begin with",
+        service="codebuild",
+        operation="BatchGetBuilds",
+        parameters={"ids": ["p:1", "p:2"]},
+        required=[("codebuild:BatchGetBuilds", f"arn:aws:codebuild:{HERE}:project/p")],
+    ),
+    Case(
+        "an API with tags is tagged before it has an id",
+        service="apigatewayv2",
+        operation="CreateApi",
+        parameters={"Name": "n", "Tags": {"a": "b"}},
+        required=[
+            ("apigateway:POST", "arn:aws:apigateway:eu-central-1::/apis"),
+            (
+                "apigateway:POST",
+                "arn:aws:apigateway:eu-central-1::/tags/arn%3Aaws%3Aapigateway%3Aeu-central-1%3A%3A%2Fv2%2Fapis%2F*",
+            ),
+        ],
+    ),
+    Case(
+        "images of other accounts are in their registries",
+        service="ecr",
+        operation="BatchGetImage",
+        parameters={"registryId": "999999999999", "repositoryName": "a/b"},
+        required=[("ecr:BatchGetImage", "arn:aws:ecr:eu-central-1:999999999999:repository/a/b")],
+    ),
+    Case(
+        "several messages are deleted by the permission for one",
+        service="sqs",
+        operation="DeleteMessageBatch",
+        parameters={"QueueUrl": "https://sqs.eu-central-1.amazonaws.com/123456789012/q"},
+        required=[("sqs:DeleteMessage", f"arn:aws:sqs:{HERE}:q")],
+    ),
+    Case(
+        "who one is may be asked by anybody", service="sts", operation="GetCallerIdentity", parameters={}, required=[]
+    ),
+]
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.why)
+def test_what_a_call_requires(case: Case) -> None:
+    required = required_actions(case.service, case.operation, case.parameters, SCOPE)
+    assert [(each.action, each.resource) for each in required] == case.required
+
+
+def test_scaling_asks_for_what_is_done_on_behalf_of_the_caller() -> None:
+    parameters = {"ResourceId": "endpoint/e/variant/v", "ServiceNamespace": "sagemaker"}
+    found = {
+        each.action: each
+        for each in required_actions("application-autoscaling", "RegisterScalableTarget", parameters, SCOPE)
+    }
+    assert found["sagemaker:DescribeEndpointConfig"].resource == f"arn:aws:sagemaker:{HERE}:endpoint-config/e-config"
+    assert found["application-autoscaling:RegisterScalableTarget"].resource.endswith("scalable-target/abc")
+    assert found["iam:CreateServiceLinkedRole"].keys["iam:AWSServiceName"].endswith("amazonaws.com")  # type: ignore[union-attr]  # one word
+    assert "application-autoscaling:TagResource" not in found
+
+
+def test_conditions_see_the_instance_types_of_an_endpoint() -> None:
+    variants = [
+        {"InstanceType": "ml.m5.large"},
+        {"ServerlessConfig": {"MaxConcurrency": 3}},
+        {"ServerlessConfig": {"MaxConcurrency": 5}},
+    ]
+    parameters = {"EndpointConfigName": "c", "ProductionVariants": variants}
+    [required] = required_actions("sagemaker", "CreateEndpointConfig", parameters, SCOPE)
+    assert required.keys == {
+        "sagemaker:InstanceTypes": ["ml.m5.large"],
+        "sagemaker:ServerlessMaxConcurrency": "5",
+    }
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"Tags": [{"Key": "a", "Value": "b"}]},
+        {"tags": [{"key": "a", "value": "b"}]},
+        {"Tags": {"a": "b"}},
+        {"tags": {"a": "b"}},
+    ],
+    ids=["SageMaker", "lower case", "Lambda", "Logs"],
+)
+def test_tags_are_read_in_every_form(given: dict[str, Any]) -> None:
+    assert tags_of(given) == {"a": "b"}
+
+
+def test_what_is_not_known_is_an_error() -> None:
+    with pytest.raises(KeyError):
+        required_actions("iam", "CreateUser", {}, SCOPE)

@@ -1,0 +1,32 @@
+from eep_platform.chaos.fault_kinds import FaultKind
+from eep_platform.chaos.matrix import covering, full, scenarios
+from eep_platform.chaos.points import Phase, Point
+
+POINTS = [Point(phase, "logs", f"Operation{number}") for phase in Phase for number in range(4)]
+
+
+def test_all_cases_are_every_call_with_every_kind_of_fault() -> None:
+    cases = full(POINTS)
+    assert len(set(cases)) == len(POINTS) * len(FaultKind)
+
+
+def test_the_covering_part_has_every_call_once_and_every_kind_of_fault() -> None:
+    cases = covering(POINTS)
+    assert [case.point for case in cases] == POINTS
+    assert {case.kind for case in cases} == set(FaultKind)
+
+
+def test_every_case_is_in_exactly_one_scenario_and_in_its_own_phase() -> None:
+    cases = full(POINTS)
+    found = scenarios(cases)
+    assert sorted(map(str, cases)) == sorted(str(case) for scenario in found for case in scenario.cases.values())
+    assert all(
+        phase in scenario.phases and case.point.phase is phase
+        for scenario in found
+        for phase, case in scenario.cases.items()
+    )
+
+
+def test_half_of_the_scenarios_end_by_expiry() -> None:
+    found = scenarios(full(POINTS))
+    assert sum(scenario.expires for scenario in found) == len(found) / 2

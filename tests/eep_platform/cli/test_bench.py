@@ -1,0 +1,50 @@
+from pathlib import Path
+
+import pytest
+from tests.fixtures.command import eep
+
+from eep_platform.bench import run
+from eep_platform.errors import PlatformError
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sizes", "why"),
+    [
+        ([], [1, 30, 300], "the default"),
+        (["--full"], [1, 30, 300, 1000], "the default and many"),
+        (["--sizes", "30"], [30], "one alone"),
+        (["--sizes", "30,2,30"], [2, 30], "in order, each once"),
+    ],
+)
+def test_sizes_are_measured_as_asked_for(
+    arguments: list[str], sizes: list[int], why: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    measured: list[int] = []
+    monkeypatch.setattr(run, "run", lambda _, sizes, **__: measured.extend(sizes))
+    assert eep("local", "bench", "--state", str(tmp_path), *arguments).exit_code == 0
+    assert measured == sizes, why
+
+
+def test_builds_are_measured_alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    measured: list[Path] = []
+    monkeypatch.setattr(run, "run_builds", lambda _, plan, **__: measured.append(plan.model))
+    monkeypatch.setattr(run, "run", lambda *_, **__: pytest.fail("sizes were measured"))
+    assert eep("local", "bench", "--state", str(tmp_path), "--builds", "--model", "other").exit_code == 0
+    assert measured == [Path("other")]
+
+
+@pytest.mark.parametrize("sizes", ["0", "1,-2", "many", "", "1;2"])
+def test_what_is_no_number_of_objects_is_refused(sizes: str) -> None:
+    result = eep("local", "bench", f"--sizes={sizes}")
+    assert result.exit_code == 2
+    assert "--sizes" in result.stderr
+
+
+def test_a_failure_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise PlatformError("the operator ended")
+
+    monkeypatch.setattr(run, "run", fail)
+    result = eep("local", "bench")
+    assert result.exit_code == 1
+    assert "Error: the operator ended" in result.stderr

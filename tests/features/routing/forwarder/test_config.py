@@ -1,0 +1,139 @@
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ephemeral_endpoints.features.routing.forwarder.config import (
+    MAX_BODY_BYTES,
+    AsyncConfig,
+    ForwarderConfig,
+    Sample,
+    Variant,
+)
+
+MAIN = Variant("main", "nlp-sentiment", 1)
+OTHER = Variant("other", "nlp-sentiment", 0)
+FOLDERS = AsyncConfig("s3://bucket/in/", "s3://bucket/out/")
+CONFIG = ForwarderConfig((MAIN,), token_sha256="0a" * 32, max_body_bytes=1000, region="us-gov-west-1")
+
+names = st.text("abYZ09", min_size=1, max_size=63)
+folders = st.text("aZ0!_.*'()-", min_size=1, max_size=9).map(lambda name: f"s3://a-bucket/{name}/")
+variants = st.lists(
+    st.builds(Variant, names, names, st.integers(1, 1000)), min_size=1, max_size=5, unique_by=lambda each: each.name
+)
+
+
+@st.composite
+def configs(draw: st.DrawFn) -> ForwarderConfig:
+    split = draw(variants)
+    shared = draw(st.booleans())
+    return ForwarderConfig(
+        variants=tuple(
+            replace(variant, endpoint_name="shared" if shared else f"own{number}")
+            for number, variant in enumerate(split)
+        ),
+        token_sha256=draw(st.none() | st.binary(min_size=32, max_size=32).map(bytes.hex)),
+        max_body_bytes=draw(st.integers(1, MAX_BODY_BYTES)),
+        region=draw(st.sampled_from(["us-east-1", "cn-northwest-1", "ap-southeast-2"])),
+        sample=draw(st.none() | st.builds(Sample, st.text(), st.text(), st.text())),
+        asynchronous=draw(st.none() | st.builds(AsyncConfig, folders, folders, st.none() | folders))
+        if len(split) == 1
+        else None,
+    )
+
+
+@given(configs())
+def test_what_is_written_is_what_is_read(config: ForwarderConfig) -> None:
+    read = ForwarderConfig.from_json(config.to_json())
+    assert read == config
+    assert hash(read) == hash(config)
+
+
+@pytest.mark.parametrize(
+    ("changes", "field", "reason"),
+    [
+        ({"token_sha256": ""}, "token_sha256", "an empty hash must not read as no authentication"),
+        ({"token_sha256": "0A" * 32}, "token_sha256", "digests are compared as lower-case text"),
+        ({"token_sha256": "hunter2"}, "token_sha256", "a token is not its hash"),
+        ({"max_body_bytes": 0}, "max_body_bytes", "no request would pass"),
+        ({"max_body_bytes": MAX_BODY_BYTES + 1}, "max_body_bytes", "Lambda would refuse it before"),
+        ({"region": "mars"}, "region", "it becomes part of a host name"),
+        ({"variants": ()}, "variants", "nothing to invoke"),
+        ({"variants": (OTHER,)}, "variants", "nobody would answer those who ask for none"),
+        ({"variants": (MAIN, MAIN)}, "variants", "a name must lead to one variant"),
+        (
+            {"variants": (MAIN, OTHER, Variant("third", "else", 1))},
+            "variants",
+            "half split by SageMaker, half by us: the weights would mean nothing",
+        ),
+        (
+            {"variants": (MAIN, OTHER), "asynchronous": FOLDERS},
+            "asynchronous",
+            "the answering variant would be unknown",
+        ),
+    ],
+)
+def test_a_config_that_could_not_serve_is_refused_at_once(changes: dict[str, str], field: str, reason: str) -> None:
+    with pytest.raises(ValueError, match=field) as refusal:
+        replace(CONFIG, **changes)  # type: ignore[arg-type] # wrong values are the point
+    assert "hunter2" not in str(refusal.value), reason
+
+
+@pytest.mark.parametrize(
+    ("changes", "field", "reason"),
+    [
+        ({"name": ""}, "name", "nothing to ask for"),
+        ({"name": "a,b"}, "name", "two headers are joined by a comma"),
+        ({"name": "under_score"}, "name", "CreateEndpointConfig refuses it as VariantName"),
+        ({"endpoint_name": ""}, "endpoint_name", "nothing to invoke"),
+        ({"endpoint_name": "-a"}, "endpoint_name", "CreateEndpoint refuses a leading hyphen"),
+        ({"endpoint_name": "a" * 64}, "endpoint_name", "CreateEndpoint takes 63 characters"),
+        ({"endpoint_name": "a/../b"}, "endpoint_name", "it becomes part of a URL"),
+        ({"endpoint_name": "a\n"}, "endpoint_name", "a trailing newline must not slip past the pattern"),
+        ({"weight": -1}, "weight", "no share"),
+    ],
+)
+def test_a_variant_that_could_not_answer_is_refused_at_once(changes: dict[str, str], field: str, reason: str) -> None:
+    with pytest.raises(ValueError, match=field):
+        pytest.fail(f"{reason}: {replace(MAIN, **changes)}")  # type: ignore[arg-type] # wrong values are the point
+
+
+@pytest.mark.parametrize(
+    ("uri", "reason"),
+    [
+        ("", "no place"),
+        ("bucket/in/", "not a URL"),
+        ("https://bucket/in/", "of another scheme"),
+        ("s3://bucket/in", "names would be glued to the folder's"),
+        ("s3://bucket", "likewise"),
+        ("s3://b/in/", "no bucket has so short a name"),
+        ("s3://bucket//", "an empty folder"),
+        ("s3://bucket/in/\n", "a trailing newline must not slip past the pattern"),
+    ],
+)
+@pytest.mark.parametrize("field", ["input_s3_uri", "output_s3_uri", "failure_s3_uri"])
+def test_a_folder_that_is_none_is_refused_at_once(field: str, uri: str, reason: str) -> None:
+    with pytest.raises(ValueError, match=field):
+        pytest.fail(f"{reason}: {replace(FOLDERS, **{field: uri})}")
+
+
+@pytest.mark.parametrize(
+    ("split", "shared"),
+    [
+        ((MAIN,), False),
+        ((MAIN, OTHER), True),
+        ((MAIN, replace(OTHER, endpoint_name="other")), False),
+    ],
+)
+def test_sagemaker_splits_where_one_endpoint_has_several_variants(split: tuple[Variant, ...], *, shared: bool) -> None:
+    assert replace(CONFIG, variants=split).shares_endpoint is shared
+
+
+def test_the_longest_endpoint_name_is_accepted() -> None:
+    assert replace(MAIN, endpoint_name="a" * 63).endpoint_name == "a" * 63
+
+
+def test_failures_are_beside_the_results_unless_they_have_their_own_folder() -> None:
+    assert FOLDERS.failures == "s3://bucket/out/"
+    assert replace(FOLDERS, failure_s3_uri="s3://bucket/bad/").failures == "s3://bucket/bad/"

@@ -1,0 +1,35 @@
+"""What the admission policies say of objects that they refuse, as a text or as the expression that makes it."""
+
+from collections.abc import Iterator
+
+from tests.chart.rendering import Chart, kinds
+
+from ephemeral_endpoints.api.schema.admission import abandon_manifests, approval_manifests
+
+_ALL_LIMITS = {
+    "instanceTypes": "{ml.t2.*,ml.m5.large}",
+    "images": "{*/models/*}",
+    "copies": "{public.ecr.aws/acme/*}",
+    "gitRepositories": "{acme/*}",
+    "s3Urls": "{s3://acme-*}",
+    "snsTopics": "{arn:aws:sns:*:acme-*}",
+    "deniedEnvironment": "{AWS_*}",
+    "maxInstances": "4",
+    "maxConcurrency": "5",
+    "maxProvisionedConcurrency": "0",
+    "maxTtl": "72h",
+    "allowOpen": "false",
+    "ownPaths": "true",
+    "allowRetain": "false",
+    "classes.gpu": "{vision}",
+}
+
+
+def policies(chart: Chart) -> Iterator[tuple[str, str]]:
+    chosen = [f"--set=admission.limits.{name}={value}" for name, value in _ALL_LIMITS.items()]
+    found = chart.of("default", "--set=admission.limits.enabled=true", *chosen)
+    for policy in kinds([*approval_manifests(), *abandon_manifests(), *found], "ValidatingAdmissionPolicy"):
+        for validation in policy["spec"]["validations"]:
+            for member in ("message", "messageExpression"):
+                if member in validation:
+                    yield f"{policy['metadata']['name']} {member}", " ".join(validation[member].split())
