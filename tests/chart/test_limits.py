@@ -478,13 +478,29 @@ def test_a_resource_quota_bounds_the_objects_of_a_namespace(
     here = scope(OPEN)
     core = client.CoreV1Api(kubernetes_client)
     key = f"count/{PLURAL}.{GROUP}"
-    spec = client.V1ResourceQuotaSpec(hard={key: "1"})
-    quota = client.V1ResourceQuota(metadata=client.V1ObjectMeta(name="few"), spec=spec)
-    core.create_namespaced_resource_quota(here.name, quota)
+
+    def bound(most: str) -> Body:
+        return {"hard": {key: most}}
+
+    def counted(most: str) -> Body:
+        """What the controller writes, who hears of a new kind of objects half a minute late."""
+        return {"spec": bound(most), "status": bound(most) | {"used": {key: "0"}}}
+
+    def refused() -> bool:
+        try:
+            here.ask(_SPEC)
+        except Refused:
+            return True
+        return False
+
+    core.create_namespaced_resource_quota(here.name, {"metadata": {"name": "few"}, "spec": bound("0")})
     try:
-        # What the controller writes, who hears of a new kind of objects half a minute late.
-        counted = {"status": {"hard": {key: "1"}, "used": {key: "0"}}}
-        core.patch_namespaced_resource_quota_status("few", here.name, counted)
+        # The API server hears of a quota, and of a change of it, a moment later.
+        core.patch_namespaced_resource_quota_status("few", here.name, counted("0"))
+        eventually(refused, "the quota of none")
+        core.patch_namespaced_resource_quota("few", here.name, {"spec": bound("1")})
+        core.patch_namespaced_resource_quota_status("few", here.name, counted("1"))
+        eventually(lambda: not refused(), "the quota of one")
         here.create(_SPEC)
         with pytest.raises(Refused, match=f"exceeded quota: few, requested: {key}=1, used: {key}=1, limited: {key}=1"):
             here.create(_SPEC, name="pr-43")

@@ -273,9 +273,7 @@ async def test_a_storm_of_refusals_is_survived(through_gateway: Watched, gateway
     await watched.until(lambda: watched.watch.is_up, "the watch is up again")
 
 
-async def test_renewed_credentials_are_used_while_the_watch_goes_on(
-    through_gateway: Watched, gateway: Gateway, tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_renewed_credentials_are_used(through_gateway: Watched, gateway: Gateway, tmp_path: Path) -> None:
     watched, file = through_gateway, tmp_path / "kubeconfig"
     await watched.arrived(watched.cluster.create())
     # Whatever differs makes them other credentials.
@@ -284,7 +282,6 @@ async def test_renewed_credentials_are_used_while_the_watch_goes_on(
     gateway.disconnect()
     await watched.arrived(watched.cluster.patch({"metadata": {"labels": {"a": "b"}}}))
     assert gateway.refused == 1
-    assert "the watch failed" not in caplog.text
 
 
 async def test_watches_whose_version_has_expired_time_and_again_are_begun_with_a_list(
