@@ -1,3 +1,4 @@
+import contextlib
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -7,6 +8,7 @@ import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.fixtures.waiting import eventually
 
 from ephemeral_endpoints.api import API_VERSION
 from ephemeral_endpoints.api.kinds import BY_NAME, ENDPOINT
@@ -184,7 +186,12 @@ def test_the_objects_are_found_by_their_category(
 )
 @pytest.mark.usefixtures("custom_objects")
 def test_kubectl_explains_a_field(field: str, words: str, kubectl: Callable[..., str]) -> None:
-    assert words in " ".join(kubectl("explain", field).split())
+    def explains() -> bool:
+        with contextlib.suppress(AssertionError):
+            return words in " ".join(kubectl("explain", field).split())
+        return False
+
+    eventually(explains, "the API server publishes the schema, a while after the kind is established")
 
 
 @settings(max_examples=50, deadline=None, derandomize=True)
