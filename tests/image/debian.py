@@ -14,7 +14,7 @@ SUITE: Final = "bookworm"
 """The oldest Debian whose Python is new enough."""
 
 _PACKAGES: Final = "ca-certificates,python3,python3-pip"
-_SECONDS: Final = 280
+_SECONDS: Final = 600
 
 
 class UnusableError(Exception):

@@ -13,7 +13,7 @@ ROOT: Final = Path(__file__).parents[2]
 OPERATOR: Final = ROOT
 PLATFORM: Final = ROOT / "operator" / "eep_platform"
 
-_SECONDS: Final = 240
+_SECONDS: Final = 600
 
 
 def build(project: Path, target: Path) -> Path:
