@@ -493,7 +493,10 @@ def test_a_resource_quota_bounds_the_objects_of_a_namespace(
             return True
         return False
 
-    core.create_namespaced_resource_quota(here.name, {"metadata": {"name": "few"}, "spec": bound("0")})
+    quota = client.V1ResourceQuota(
+        metadata=client.V1ObjectMeta(name="few"), spec=client.V1ResourceQuotaSpec(hard={key: "0"})
+    )
+    core.create_namespaced_resource_quota(here.name, quota)
     try:
         # The API server hears of a quota, and of a change of it, a moment later.
         core.patch_namespaced_resource_quota_status("few", here.name, counted("0"))
