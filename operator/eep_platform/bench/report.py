@@ -41,18 +41,22 @@ The targets for seconds beyond AWS and for calls at rest apply to up to 300 obje
 limits the missed targets:
 
 - **Restart.** The operator can decide nothing before it has listed everything. CloudWatch Logs lists 50 groups per
-  call and allows ten such calls per second, so the 2,000 groups of 1,000 objects take three seconds. Python's imports
-  take a second. The rest is the processor time of one process: it parses each object, reads its token, and compares its
-  desired resources with the observed ones.
+  call and allows ten such calls per second, so the 2,000 groups of 1,000 objects take three seconds; meanwhile the
+  operator reads the objects, which kopf lists once more, and their tokens. Python's imports take a second before that.
+  The rest is the processor time of one process, which derives the desired resources of each object, compares them with
+  the observed ones, and derives the status, only to find that nothing has changed.
+- **Burst, Ready.** The latest objects of a burst are the first ones that AWS has ready: the processor is busy with the
+  first steps of all the others, which arrive at once. The median is what the limits leave.
 - **Deletion of all.** The log group of an endpoint is deleted after the endpoint, that of a forwarder after its
   function, integration and route: in the first seconds there is little for DeleteLogGroup to do, but the bound
-  includes them.
+  includes them. Each endpoint is described until it is gone, since lists show no end of a deletion.
 - **Reading calls of a burst.** Each new image takes one GetDownloadUrlForLayer, which shows whether SageMaker can start
-  it; BatchGetImage does not. Most others are ListEndpoints, one a second while endpoints are being created.
-- **Memory.** Python and the libraries take 80 MB, botocore's models of the services 19 MB, threads and connections in
-  use about 10 MB. An object takes about 40 KB: its parsed form, its ten resources in AWS, and the operator's memory of
-  them. The remainder is free memory between used memory: Python does not return what a list or a burst needed for a
-  moment.
+  it; BatchGetImage does not, and ECR has no call for several images. Most others are ListEndpoints, one a second while
+  endpoints are being created.
+- **Memory.** Python and the libraries take 82 MB, botocore's models of the services 21 MB, threads and connections in
+  use about 10 MB. An object takes about 40 KB: 19 KB in its parsed form, and its ten resources in AWS with the
+  operator's memory of them. The remainder is free memory between used memory: Python does not return what a list or a
+  burst needed for a moment.
 """
 
 

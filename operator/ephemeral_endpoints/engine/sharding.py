@@ -32,7 +32,7 @@ class Shard:
         """Whether objects in a namespace, or with None cluster-scoped objects, belong to this shard."""
         if namespace is None:
             return self.is_first
-        return int(hashlib.sha256(namespace.encode()).hexdigest(), 16) % self.count == self.index
+        return self.is_whole or int(hashlib.sha256(namespace.encode()).hexdigest(), 16) % self.count == self.index
 
     def numbers(self) -> Iterator[int]:
         """The numbers from 0, without end, that no other shard uses."""

@@ -14,6 +14,7 @@ from contextvars import Context
 from typing import Any, Final
 
 import kopf
+from typing_extensions import override
 
 from ephemeral_endpoints.api import GROUP, VERSION
 from ephemeral_endpoints.api.kinds import KINDS
@@ -125,6 +126,7 @@ class Watch:
         settings.posting.enabled = False
         # It looks for new kinds and namespaces, which takes cluster-wide rights; refused, it retries for a minute.
         settings.scanning.disabled = True
+        settings.persistence.diffbase_storage = _NoDiffs()
         settings.watching.reconnect_backoff = RECONNECT_SECONDS
         settings.watching.chunk_size = _PAGE
         settings.watching.inactivity_timeout = self._deadlines.silence
@@ -163,6 +165,22 @@ class Watch:
                     self._on_change(ObjectListed(key))
                 return
         self._on_change(ObjectChanged(key, before))
+
+
+class _NoDiffs(kopf.DiffBaseStorage):
+    """Keeps no earlier states: kopf would copy every object whole for handlers of changes, of which there are none."""
+
+    @override
+    def build(self, **_: object) -> kopf.BodyEssence:
+        return kopf.BodyEssence()
+
+    @override
+    def fetch(self, **_: object) -> None:
+        return None
+
+    @override
+    def store(self, **_: object) -> None:
+        raise NotImplementedError("there are no handlers of changes")
 
 
 def _in_thread(work: Coroutine[Any, Any, None]) -> Future[None]:

@@ -19,6 +19,7 @@ from pydantic.alias_generators import to_camel
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
+from ephemeral_endpoints.api.docstrings import field_docstrings
 from ephemeral_endpoints.api.rules import Rule
 from ephemeral_endpoints.api.v1alpha1.types import Timestamp
 
@@ -29,7 +30,6 @@ STRICT = ConfigDict(
     serialize_by_alias=True,
     frozen=True,
     extra="forbid",
-    use_attribute_docstrings=True,
 )
 TOLERANT = ConfigDict(**{**STRICT, "extra": "ignore"})
 
@@ -48,7 +48,7 @@ class ApiModel(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _null_is_absent(cls, data: object) -> object:
-        if isinstance(data, Mapping):
+        if isinstance(data, Mapping) and None in data.values():
             return {key: value for key, value in data.items() if value is not None}
         return data
 
@@ -70,8 +70,16 @@ class ApiModel(BaseModel):
 
     @classmethod
     def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        """Publish the rules of the class with its schema."""
+        """Publish the rules of the class with its schema, and the docstrings of its fields as their descriptions.
+
+        pydantic can do the latter by itself, but then reads all sources at every start.
+        """
         published = handler.resolve_ref_schema(handler(schema))
+        for each in (each for each in reversed(cls.__mro__) if issubclass(each, ApiModel)):
+            for name, docstring in field_docstrings(each).items():
+                field = cls.model_fields.get(name)
+                if field and field.description is None:
+                    published["properties"][field.alias or name]["description"] = docstring
         for rule in cls.rules:
             published = rule.annotate(published)
         return published

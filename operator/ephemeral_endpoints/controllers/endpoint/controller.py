@@ -207,7 +207,7 @@ class EndpointController:
         is_active = not subject.is_terminating(self._now()) and not endpoint.spec.suspend
         if FINALIZER in endpoint.metadata.finalizers and is_active:
             with suppress(ReconcileError):  # reported by the step that needs the token
-                await self._active.token.read(subject, self._store.raw(key))
+                await self._active.token.read(key, subject)
 
     async def _refresh_on_request(self, reconciliation: Reconciliation, memory: ObjectMemory) -> None:
         subject, account = reconciliation.subject, reconciliation.account

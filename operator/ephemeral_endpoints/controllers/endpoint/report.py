@@ -52,6 +52,8 @@ class Reporter:
         """
         before = endpoint.status
         after = self._status(endpoint, inputs)
+        if after == self._store.all(EphemeralEndpoint)[key].status:
+            return
         raw = self._store.raw(key)
         patch = merge_patch(raw.get("status", {}), after.to_wire())
         if patch is None:

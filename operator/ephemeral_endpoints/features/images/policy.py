@@ -37,16 +37,18 @@ def platform_of(serving: Serving) -> Platform:
 
 def target_of(subject: Subject) -> BuildTarget | None:
     """The image that the class makes for an object; None where another client pushes it."""
-    cluster_id, endpoint, endpoint_class = subject.cluster_id, subject.endpoint, subject.endpoint_class
-    model, repository = endpoint.spec.model, repository_uri(cluster_id, endpoint_class)
-    tenant = Tenant(endpoint_class.metadata.uid, endpoint.metadata.namespace or "")
+    endpoint, endpoint_class = subject.endpoint, subject.endpoint_class
+    model = endpoint.spec.model
+    content: Commit | Copy
     if model.build:
-        commit = commit_of(endpoint, model.build, endpoint_class.spec.builds)
-        return BuildTarget(repository, commit, model.build.platform, tenant)
-    if model.copy_of:
-        copy = Copy(model.copy_of.image, endpoint.spec.source.revision)
-        return BuildTarget(repository, copy, platform_of(endpoint.spec.serving), tenant)
-    return None
+        content, platform = commit_of(endpoint, model.build, endpoint_class.spec.builds), model.build.platform
+    elif model.copy_of:
+        content = Copy(model.copy_of.image, endpoint.spec.source.revision)
+        platform = platform_of(endpoint.spec.serving)
+    else:
+        return None
+    tenant = Tenant(endpoint_class.metadata.uid, endpoint.metadata.namespace or "")
+    return BuildTarget(repository_uri(subject.cluster_id, endpoint_class), content, platform, tenant)
 
 
 def image_of(subject: Subject) -> str:

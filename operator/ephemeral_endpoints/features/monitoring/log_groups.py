@@ -47,10 +47,10 @@ class LogGroupComponent(Component):
 
     @override
     async def list_all(self, calls: Calls, known: ObservedResources) -> list[ObservedResource]:
-        found: list[ObservedResource] = []
-        for services_prefix in (LAMBDA_LOG_PREFIX, ENDPOINT_LOG_PREFIX):
-            found += await self._matching(calls, logGroupNamePrefix=services_prefix + self._scope.prefix)
-        return found
+        # One page after the other stays below the rate that Logs allows, and the first list of a start waits for it.
+        prefixes = (services + self._scope.prefix for services in (LAMBDA_LOG_PREFIX, ENDPOINT_LOG_PREFIX))
+        found = await asyncio.gather(*(self._matching(calls, logGroupNamePrefix=prefix) for prefix in prefixes))
+        return [observed for observed_resources in found for observed in observed_resources]
 
     @override
     async def describe(self, calls: Calls, key: Key, known: ObservedResources) -> ObservedResource | None:

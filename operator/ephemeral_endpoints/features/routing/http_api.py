@@ -210,7 +210,7 @@ class RouteComponent(_InApiComponent):
 
     @override
     async def list_all(self, calls: Calls, known: ObservedResources) -> list[ObservedResource]:
-        integrations = _integrations(known)
+        integrations = _by_target(known.values())
         found: dict[Key, ObservedResource] = {}
         async for api, item in self._in_apis(calls, known, self._client.get_routes, "RouteId"):
             key = _unless_taken(Key(self.kind, route_key_name(api.key, item["RouteKey"])), item["RouteId"], found)
@@ -225,14 +225,15 @@ class RouteComponent(_InApiComponent):
         if spec.integration is None:
             raise TypeError(f"{resource.key} leads nowhere")
         api = _known(spec.api, known)
-        target = f"integrations/{_known(spec.integration, known).id}"
+        integration = _known(spec.integration, known)
+        target = f"integrations/{integration.id}"
         if observed is None:
             made: Any = await calls(self._client.create_route, ApiId=api.id, RouteKey=spec.route_key, Target=target)
         else:
             made = await calls(
                 self._client.update_route, ApiId=api.id, RouteId=observed.id, RouteKey=spec.route_key, Target=target
             )
-        return self._observed(resource.key, api, made, _integrations(known))
+        return self._observed(resource.key, api, made, _by_target([integration]))
 
     @override
     async def delete(self, calls: Calls, observed: ObservedResource, known: ObservedResources) -> None:
@@ -270,10 +271,11 @@ def _known(key: Key, known: ObservedResources) -> ObservedResource:
     return observed
 
 
-def _integrations(known: ObservedResources) -> dict[str, ObservedResource]:
+def _by_target(resources: Iterable[ObservedResource]) -> dict[str, ObservedResource]:
+    """The integrations among these, by the API and what a route to them has as its target."""
     return {
         f"{observed.spec.api.name} integrations/{observed.id}": observed
-        for observed in known.values()
+        for observed in resources
         if isinstance(observed.spec, IntegrationSpec)
     }
 
