@@ -18,6 +18,7 @@ DEFAULTS = Settings(
     http_host="127.0.0.1",
     leader_election=False,
     lease_namespace=None,
+    metrics_per_object=False,
     log_level="INFO",
 )
 NAMES = (
@@ -35,6 +36,7 @@ NAMES = (
     "EEP_HTTP_HOST",
     "EEP_LEADER_ELECTION",
     "EEP_LEASE_NAMESPACE",
+    "EEP_METRICS_PER_OBJECT",
     "EEP_LOG_LEVEL",
 )
 
@@ -50,7 +52,7 @@ def test_an_empty_variable_is_an_absent_one() -> None:
 def test_everything_can_be_set() -> None:
     host = "0.0.0.0"  # noqa: S104 - a container's choice
     times, sweep = ["0.5", "60"], ["dry-run", "30", "5"]
-    values = ["prod1", "nlp, cv,,nlp", "3/4", *times, *sweep, "0.5", "8", "0", host, "on", "operators", "debug"]
+    values = ["prod1", "nlp, cv,,nlp", "3/4", *times, *sweep, "0.5", "8", "0", host, "on", "operators", "on", "debug"]
     assert Settings.from_environment(dict(zip(NAMES, values, strict=True))) == Settings(
         cluster_id="prod1",
         namespaces=("cv", "nlp"),
@@ -66,6 +68,7 @@ def test_everything_can_be_set() -> None:
         http_host=host,
         leader_election=True,
         lease_namespace="operators",
+        metrics_per_object=True,
         log_level="DEBUG",
     )
 

@@ -18,7 +18,7 @@ from aiohttp import web
 from kubernetes.aio import client as kubernetes_client
 from kubernetes.aio import config as kubernetes_config
 
-from ephemeral_endpoints import uninstall
+from ephemeral_endpoints import check, uninstall
 from ephemeral_endpoints.engine.clocks import Clocks, Source
 from ephemeral_endpoints.features.routing.probe import HttpProbe
 from ephemeral_endpoints.kube.client import KubeClient
@@ -27,7 +27,9 @@ from ephemeral_endpoints.kube.elector import Elector, LeaseLost, leadership
 from ephemeral_endpoints.kube.errors import KubernetesError
 from ephemeral_endpoints.kube.lease import Lease, lease_name, own_namespace
 from ephemeral_endpoints.settings import Settings, SettingsError
-from ephemeral_endpoints.telemetry.metrics import Inspect, Metrics, configure_logging, http_app
+from ephemeral_endpoints.telemetry.logs import configure_logging
+from ephemeral_endpoints.telemetry.metrics import Metrics
+from ephemeral_endpoints.telemetry.server import Inspect, http_app
 from ephemeral_endpoints.wiring import Operator, elapsed, now
 
 logger = logging.getLogger("ephemeral_endpoints")
@@ -157,10 +159,14 @@ async def _serve(settings: Settings, app: web.Application) -> web.AppRunner:
     return runner
 
 
+_PROGRAMS: Final = {"check": check.main, "uninstall": uninstall.main}
+"""What `helm test` and `helm uninstall` run."""
+
+
 def main() -> int:
-    """Run the operator with settings from the environment, or its uninstallation; returns the exit code."""
-    if sys.argv[1:2] == ["uninstall"]:
-        return uninstall.main(sys.argv[2:], _load_kubernetes_config)
+    """Run the operator with settings from the environment, or the program that is named; returns the exit code."""
+    if program := _PROGRAMS.get("".join(sys.argv[1:2])):
+        return program(sys.argv[2:], _load_kubernetes_config)
     try:
         settings = Settings.from_environment(os.environ)
     except SettingsError as error:

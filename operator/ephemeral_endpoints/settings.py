@@ -75,6 +75,9 @@ class Settings:
     lease_namespace: str | None
     """Namespace of the Lease. None: the namespace of the pod."""
 
+    metrics_per_object: bool
+    """Whether a metric shows for each object whether it is ready."""
+
     log_level: str
     """DEBUG, INFO, WARNING or ERROR."""
 
@@ -102,6 +105,7 @@ class Settings:
                 environment, "EEP_LEADER_ELECTION", default="KUBERNETES_SERVICE_HOST" in environment
             ),
             lease_namespace=_namespace(environment.get("EEP_LEASE_NAMESPACE", "")),
+            metrics_per_object=_switch(environment, "EEP_METRICS_PER_OBJECT", default=False),
             log_level=_level(environment.get("EEP_LOG_LEVEL") or "INFO"),
         )
 

@@ -115,7 +115,9 @@ class Operator:
         self.metrics = metrics
         self.store = Store()
         self.watch = Watch(self.store, self._trigger)
-        self._queue: Queue[ObjectKey] = Queue(self._reconcile)
+        self._queue: Queue[ObjectKey] = Queue(
+            self._reconcile, clock=clock, waited=lambda key, seconds: metrics.waited(key.kind, seconds)
+        )
         self.resync = Resync(kube, self.store, settings.namespaces, self._trigger)
         self.accounts = Accounts(
             cluster_id,
@@ -224,12 +226,12 @@ class Operator:
         self._trigger(ResourcesChanged(owner, self._settings.shard))
 
     async def _reconcile(self, key: ObjectKey) -> float | None:
-        outcome = "failed"
+        outcome, began = "failed", self._clock()
         try:
             due = await self.reconcilers[key.kind](key)
             outcome = "done"
         finally:
-            self.metrics.reconciled(key.kind, outcome)
+            self.metrics.reconciled(key.kind, outcome, self._clock() - began)
         return due
 
     async def _reconcile_class(self, key: ObjectKey) -> float | None:
@@ -329,6 +331,10 @@ class Operator:
         self.metrics.count_objects(lambda kind: store.count(kind, takes), lambda: store.count_ready(takes))
         self.metrics.watch_summary(self._summary)
         self.metrics.watch_clocks(self._clocks.skews, self._brake.held)
+        queue = self._queue
+        self.metrics.watch_queue(lambda: queue.depth, lambda: len(queue), lambda: queue.longest_running)
+        if self._settings.metrics_per_object:
+            self.metrics.watch_objects(partial(store.readiness, takes))
 
     def _summary(self) -> Summary:
         """The sums over this shard's objects, and over the classes if they are its work."""

@@ -70,7 +70,7 @@ async def test_five_hundred_objects_that_wait_hold_up_no_other() -> None:
             await forever.wait()
         handled.append(key)
 
-    queue: Queue[ObjectKey] = Queue(handle)
+    queue: Queue[ObjectKey] = Queue(handle, clock=lambda: 0.0)
     for number in range(500):
         queue.enqueue(endpoint_key("crowd", f"pr-{number}"))
     queue.enqueue(endpoint_key("alone", "pr"))

@@ -111,7 +111,7 @@ def exported() -> dict[str, Metric]:
     metrics.watch_summary(lambda: Summary({"Stuck": 1}, 1.0, {"default": 1.0}, {"default": True}))
     metrics.count_objects(lambda _: 1, lambda: 1)
     metrics.aws_call("sagemaker", "CreateModel", "ok", 1.0)
-    metrics.reconciled("EphemeralEndpoint", "done")
+    metrics.reconciled("EphemeralEndpoint", "done", 0.2)
     metrics.swept("Model", "deleted")
     metrics.build_ended("default", "Succeeded", 1.0, 1.0)
     return {sample.name: family for family in metrics.registry.collect() for sample in family.samples}

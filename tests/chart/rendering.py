@@ -31,14 +31,15 @@ class Chart:
         self._environment = {"HOME": str(home)}
         self._known: dict[tuple[str, ...], str] = {}
 
-    def text(self, *arguments: str) -> str:
+    def text(self, *arguments: str, release: str = RELEASE, namespace: str = NAMESPACE) -> str:
         """What `helm template` prints. Raises Refused."""
-        if arguments not in self._known:
-            done = self._run("template", RELEASE, CHART, f"--namespace={NAMESPACE}", *arguments)
+        asked = (release, namespace, *arguments)
+        if asked not in self._known:
+            done = self._run("template", release, CHART, f"--namespace={namespace}", *arguments)
             if done.returncode:
                 raise Refused(done.stderr)
-            self._known[arguments] = done.stdout
-        return self._known[arguments]
+            self._known[asked] = done.stdout
+        return self._known[asked]
 
     def of(self, values: str, *arguments: str) -> list[Manifest]:
         """The manifests of a set of values in the folder `values`."""

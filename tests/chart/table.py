@@ -1,8 +1,9 @@
-"""The table of values in the chart's README, made from the comments in values.yaml."""
+"""The table of values in the chart's README, and the texts of values.schema.json, made from values.yaml."""
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from copy import deepcopy
 from typing import Any, Final
 
 import yaml
@@ -15,7 +16,10 @@ _COMMENT: Final = re.compile(r"^ *# (-- )?(.*)$")
 def table(source: str) -> str:
     """The Markdown table of the values in the text of a values.yaml."""
     values = yaml.safe_load(source)
-    rows = [f"| `{path}` | `{_default(values, path)}` | {text} |" for path, text in explained(source)]
+    rows = [
+        f"| `{path}` | `{_escaped(json.dumps(_at(values, path)))}` | {_escaped(text)} |"
+        for path, text in explained(source)
+    ]
     return "\n".join(["| value | default | |", "|---|---|---|", *rows])
 
 
@@ -29,16 +33,29 @@ def explained(source: str) -> Iterator[tuple[str, str]]:
         elif key := _KEY.match(line):
             path = [*path[: len(key[1]) // 2], key[2]]
             if text:
-                yield ".".join(path), _escaped(" ".join(text))
+                yield ".".join(path), " ".join(text)
             text = []
         else:
             text = []
 
 
-def _default(values: Any, path: str) -> str:  # noqa: ANN401 - a tree
+def described(schema: Mapping[str, Any], source: str) -> dict[str, Any]:
+    """The schema with the comment and the default of each value that has a comment of its own."""
+    made, values = deepcopy(dict(schema)), yaml.safe_load(source)
+    for path, text in explained(source):
+        *folder, name = path.split(".")
+        part = made
+        for each in folder:
+            part = part["properties"][each]
+        rest = {key: value for key, value in part["properties"][name].items() if key not in {"description", "default"}}
+        part["properties"][name] = {"description": text, "default": _at(values, path), **rest}
+    return made
+
+
+def _at(values: Any, path: str) -> Any:  # noqa: ANN401 - a tree
     for name in path.split("."):
         values = values[name]
-    return _escaped(json.dumps(values))
+    return values
 
 
 def _escaped(text: str) -> str:

@@ -22,7 +22,19 @@ RESTRICTED = {f"pod-security.kubernetes.io/{mode}": "restricted" for mode in ("e
 SHAPES: dict[str, dict[str, object]] = {
     "ServiceMonitor": {
         "selector": {"matchLabels": {"": str}},
-        "endpoints": [{"port": str, "path": str, "interval": str}],
+        "jobLabel": str,
+        "namespaceSelector": {"matchNames": [str]},
+        "endpoints": [
+            {
+                "port": str,
+                "path": str,
+                "interval": str,
+                "scrapeTimeout": str,
+                "honorLabels": bool,
+                "relabelings": [{"sourceLabels": [str], "targetLabel": str, "regex": str, "action": str}],
+                "metricRelabelings": [{"sourceLabels": [str], "targetLabel": str, "regex": str, "action": str}],
+            }
+        ],
     },
     "PrometheusRule": {
         "groups": [
@@ -73,11 +85,19 @@ def ask(kubectl: Kubectl) -> Callable[[list[Manifest]], str]:
     return judge
 
 
+def _without_account(manifest: Manifest) -> Manifest:
+    """A Pod as the template of a Job: the API server takes a Pod only once its service account exists."""
+    if manifest["kind"] != "Pod":
+        return manifest
+    template = {"metadata": {"labels": manifest["metadata"]["labels"]}, "spec": manifest["spec"]}
+    return {**manifest, "apiVersion": "batch/v1", "kind": "Job", "spec": {"template": template}}
+
+
 @pytest.mark.parametrize("values", SETS)
 def test_the_api_server_accepts_every_manifest_without_a_warning(
     chart: Chart, ask: Callable[[list[Manifest]], str], values: str
 ) -> None:
-    known = [each for each in chart.of(values) if each["apiVersion"] != MONITORING]
+    known = [_without_account(each) for each in chart.of(values) if each["apiVersion"] != MONITORING]
     assert known
     assert ask(known) == ""
 

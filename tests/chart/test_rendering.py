@@ -18,6 +18,7 @@ from tests.chart.rendering import (
     Chart,
     Refused,
     kinds,
+    manifests,
     only,
     option,
     pods,
@@ -25,7 +26,7 @@ from tests.chart.rendering import (
 
 import ephemeral_endpoints.settings as settings_module
 from ephemeral_endpoints.api import DEFAULT_CLASS_ANNOTATION, GROUP, VERSION
-from ephemeral_endpoints.api.kinds import KINDS, ObjectKind
+from ephemeral_endpoints.api.kinds import BY_NAME, KINDS, ObjectKind
 from ephemeral_endpoints.engine.sharding import Shard
 from ephemeral_endpoints.features.images.builds.jobs import RULES
 from ephemeral_endpoints.kube.lease import lease_name
@@ -60,6 +61,12 @@ Body = dict[str, Any]
 def environment(deployment: Any) -> dict[str, str]:  # noqa: ANN401 - a manifest
     (container,) = deployment["spec"]["template"]["spec"]["containers"]
     return {each["name"]: each.get("value", NAMESPACE) for each in container["env"]}
+
+
+def aggregated(role: Any) -> set[str]:  # noqa: ANN401 - a manifest
+    """The roles of the cluster that contain a role."""
+    prefix = "rbac.authorization.k8s.io/aggregate-to-"
+    return {name.removeprefix(prefix) for name in role["metadata"].get("labels", {}) if name.startswith(prefix)}
 
 
 def rights(rules: list[Body]) -> set[tuple[str, str]]:
@@ -183,12 +190,20 @@ def test_the_right_to_leases_is_to_those_that_the_operator_asks_for(
 
 
 def test_the_operator_may_do_everywhere_what_it_does_to_objects(chart: Chart) -> None:
-    role = next(each for each in kinds(chart.of("default"), "ClusterRole") if RELEASE in each["metadata"]["name"])
+    role = next(
+        each
+        for each in kinds(chart.of("default"), "ClusterRole")
+        if RELEASE in each["metadata"]["name"] and not aggregated(each)
+    )
     assert {pair for pair in rights(role["rules"]) if pair[0] not in CLUSTER_WIDE} == OBJECTS
 
 
 def test_the_operator_may_do_what_it_does_to_the_kinds_that_are_in_no_namespace(chart: Chart) -> None:
-    role = next(each for each in kinds(chart.of("default"), "ClusterRole") if RELEASE in each["metadata"]["name"])
+    role = next(
+        each
+        for each in kinds(chart.of("default"), "ClusterRole")
+        if RELEASE in each["metadata"]["name"] and not aggregated(each)
+    )
     assert {pair for pair in rights(role["rules"]) if pair[0] in CLUSTER_WIDE} == {
         ("namespaces", "get"),
         *((kind.plural, verb) for kind in KINDS if not kind.is_namespaced for verb in ("list", "watch", "patch")),
@@ -198,7 +213,9 @@ def test_the_operator_may_do_what_it_does_to_the_kinds_that_are_in_no_namespace(
 
 def test_a_namespaced_operator_may_do_nothing_to_objects_elsewhere(chart: Chart) -> None:
     found = chart.of("namespaced")
-    role = next(each for each in kinds(found, "ClusterRole") if RELEASE in each["metadata"]["name"])
+    role = next(
+        each for each in kinds(found, "ClusterRole") if RELEASE in each["metadata"]["name"] and not aggregated(each)
+    )
     assert {resource for rule in role["rules"] for resource in rule["resources"]} == CLUSTER_WIDE
     granted = {
         each["metadata"]["namespace"]: rights(each["rules"])
@@ -224,7 +241,7 @@ def test_every_role_is_bound_to_the_service_account_and_to_nobody_else(chart: Ch
     roles = {
         (each["kind"], each["metadata"].get("namespace"), each["metadata"]["name"])
         for each in found
-        if each["kind"] in {"Role", "ClusterRole"} and RELEASE in each["metadata"]["name"]
+        if each["kind"] in {"Role", "ClusterRole"} and RELEASE in each["metadata"]["name"] and not aggregated(each)
     }
     bindings = [each for each in found if each["kind"] in {"RoleBinding", "ClusterRoleBinding"}]
     bound = {(each["roleRef"]["kind"], each["metadata"].get("namespace"), each["roleRef"]["name"]) for each in bindings}
@@ -255,9 +272,19 @@ def test_a_catalogue_of_charts_lists_every_kind() -> None:
     assert reported == {(kind.name, VERSION, f"{kind.plural}.{GROUP}") for kind in KINDS}
 
 
+def test_a_catalogue_of_charts_shows_an_example_of_every_kind() -> None:
+    about = yaml.safe_load((CHART / "Chart.yaml").read_text(encoding="utf-8"))["annotations"]
+    examples = yaml.safe_load(about["artifacthub.io/crdsExamples"])
+    assert {each["kind"] for each in examples} == BY_NAME.keys()
+    for each in examples:
+        BY_NAME[each["kind"]].model.model_validate(
+            {**each, "metadata": {"uid": "u", "generation": 1, **each["metadata"]}}
+        )
+
+
 def test_crds_arrive_as_they_are_written(chart: Chart) -> None:
     written = [yaml.safe_load(path.read_text(encoding="utf-8")) for path in sorted(CHART.glob("files/crds/*.yaml"))]
-    assert kinds(chart.of("full"), "CustomResourceDefinition") == written
+    assert kinds(chart.of("default", "--set=crds.keep=false"), "CustomResourceDefinition") == written
 
 
 def test_classes_are_hooks_while_their_kind_is_unknown_and_then_objects_of_the_release(chart: Chart) -> None:
@@ -335,3 +362,67 @@ def test_the_right_to_delete_what_is_in_no_namespace_lasts_as_long_as_the_uninst
     (role,) = deleting("full")
     assert role["metadata"]["annotations"]["helm.sh/hook"] == "pre-delete"
     assert "hook-succeeded" in role["metadata"]["annotations"]["helm.sh/hook-delete-policy"]
+
+
+@pytest.mark.parametrize(
+    ("release", "namespace", "names"),
+    [
+        ("ephemeral-endpoints", "ephemeral-endpoints", ("ephemeral-endpoints", "ephemeral-endpoints")),
+        ("ephemeral-endpoints", "ephemeral-endpoints-system", ("ephemeral-endpoints", "ephemeral-endpoints-system")),
+        ("ephemeral-endpoints", "mlops", ("ephemeral-endpoints", "ephemeral-endpoints-mlops")),
+        ("eep", "mlops", ("eep-ephemeral-endpoints", "eep-ephemeral-endpoints-mlops")),
+        ("eep", "eep", ("eep-ephemeral-endpoints", "eep-ephemeral-endpoints-eep")),
+    ],
+)
+def test_names_repeat_nothing(chart: Chart, release: str, namespace: str, names: tuple[str, str]) -> None:
+    found = [each for each in manifests(chart.text(release=release, namespace=namespace)) if not aggregated(each)]
+    deployment, binding = only(found, "Deployment"), only(found, "ClusterRoleBinding")
+    assert (deployment["metadata"]["name"], binding["metadata"]["name"]) == names
+
+
+def test_common_labels_are_on_every_object_and_pod_and_give_way_to_others(chart: Chart) -> None:
+    found = chart.of("full")
+    label = "example.org/cost-center"
+    extra = {"eep-extra", "eep-text"}
+    without = [each for each in found if label not in each["metadata"].get("labels", {})]
+    assert {each["metadata"]["name"] for each in without} == extra, "what the release adds is as it was written"
+    assert {each["metadata"]["labels"][label] for each in pods(found)} == {"42"}
+    assert only(found, "ServiceMonitor")["metadata"]["labels"][label] == "43"
+    overriding = "--set=commonLabels.app\\.kubernetes\\.io/name=mine"
+    deployment = only(chart.of("default", overriding, "--show-only=templates/deployment.yaml"), "Deployment")
+    assert deployment["metadata"]["labels"]["app.kubernetes.io/name"] == "ephemeral-endpoints"
+
+
+def test_further_objects_are_templates(chart: Chart) -> None:
+    made = {each["metadata"]["name"]: each for each in kinds(chart.of("full"), "ConfigMap")}
+    assert made["eep-extra"]["data"]["image"].endswith("/ephemeral-endpoints")
+    assert made["eep-text"]["metadata"]["namespace"] == NAMESPACE
+
+
+def test_a_service_monitor_finds_the_metrics_from_another_namespace(chart: Chart) -> None:
+    found = chart.of("full")
+    monitor, service = only(found, "ServiceMonitor"), only(found, "Service")
+    assert monitor["metadata"]["namespace"] == "eep-builds" != service["metadata"]["namespace"]
+    assert monitor["spec"]["namespaceSelector"] == {"matchNames": [service["metadata"]["namespace"]]}
+    assert monitor["spec"]["selector"]["matchLabels"].items() <= service["metadata"]["labels"].items()
+
+
+@pytest.mark.parametrize(
+    ("values", "leases", "namespaces"),
+    [
+        ("default", 1, []),
+        ("sharded", 3, ["--namespaces", "team-a,team-b"]),
+        ("confined", 1, ["--namespaces", "team-a"]),
+    ],
+)
+def test_helm_test_asks_the_operators_image(chart: Chart, values: str, leases: int, namespaces: list[str]) -> None:
+    pod, operator = only(chart.of(values), "Pod"), pods(kinds(chart.of(values), "Deployment"))[0]["spec"]
+    assert pod["metadata"]["annotations"]["helm.sh/hook"] == "test"
+    (container,) = pod["spec"]["containers"]
+    assert container["image"] == operator["containers"][0]["image"]
+    assert pod["spec"]["serviceAccountName"] == operator["serviceAccountName"]
+    role = next(each for each in kinds(chart.of(values), "Role") if each["metadata"]["name"].endswith("-lease"))
+    names = role["rules"][1]["resourceNames"]
+    assert len(names) == leases
+    expected = ["check", "--namespace", NAMESPACE, *(part for name in names for part in ("--lease", name)), *namespaces]
+    assert container["args"] == expected

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 from tests.chart.rendering import CHART, RENEW, SETS, Chart, Refused
-from tests.chart.table import BEGIN, explained, table
+from tests.chart.table import BEGIN, described, explained, table
 
 SOURCE = (CHART / "values.yaml").read_text(encoding="utf-8")
 VALUES = yaml.safe_load(SOURCE)
@@ -50,6 +50,15 @@ def test_the_table_in_the_readme_is_current() -> None:
     assert shown.strip() == table(SOURCE), f"run {RENEW}=1 pytest {__file__}"
 
 
+def test_the_schema_has_the_texts_and_the_defaults_of_the_values() -> None:
+    """With the variable of `RENEW` set to anything they are written anew."""
+    made = described(SCHEMA, SOURCE)
+    if RENEW in os.environ:
+        text = json.dumps(made, indent=2, ensure_ascii=False)
+        (CHART / "values.schema.json").write_text(f"{text}\n", encoding="utf-8")
+    assert json.loads((CHART / "values.schema.json").read_text(encoding="utf-8")) == made, f"run {RENEW}=1 pytest"
+
+
 def _leaves(values: Any, path: str = "") -> Iterator[str]:  # noqa: ANN401 - a tree
     """The values that have a text of their own: those below which the schema names no further ones."""
     named = {name for name, _ in _objects(SCHEMA)}
@@ -80,6 +89,9 @@ def _leaves(values: Any, path: str = "") -> Iterator[str]:  # noqa: ANN401 - a t
         ("uninstall.policy=refuse", "value must be one of 'Refuse', 'Delete', 'Ignore'"),
         ("admission.limits.maxTTL=1h", "at '/admission/limits': additional properties 'maxTTL' not allowed"),
         ("classes.gpu.spec.region=us-east-1", "at '/classes/gpu/spec': missing properties 'executionRoleArn'"),
+        ("metrics.prometheusRule.runbookUrl=docs/runbooks.md", "at '/metrics/prometheusRule/runbookUrl'"),
+        ("metrics.serviceMonitor.scrapeTimeout=10", "at '/metrics/serviceMonitor/scrapeTimeout'"),
+        ("extraObjects={1}", "at '/extraObjects/0'"),
         ("metrics.prometheusRule.thresholds.A=much", "at '/metrics/prometheusRule/thresholds/A': got string"),
     ],
 )

@@ -90,6 +90,8 @@ def calls() -> Iterator[Calls]:
 def held(aws: Aws, operator_sessions: Sessions, calls: Calls) -> Iterator[RestrictedCloud]:
     """An emptied account, and an operator in it that may do exactly what is generated."""
     aws.control.reset()
+    for name, path in (("any", "/"), ("elsewhere", "/"), ("gated", "/chosen/")):
+        aws.make_role(name, path=path)
     aws.control.patch_sagemaker_settings(QUICK)
     aws.control.hold_to(KEY, [POLICY])
     operator = operator_sessions.connect(ministack.REGION)

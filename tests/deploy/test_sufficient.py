@@ -10,11 +10,13 @@ from typing import Any
 import pytest
 from tests.aws.cloud import OF_CLASSES, with_spec
 from tests.deploy.conftest import KEY, OTHER_ROLES, POLICY, PROJECT, ROLE, ROLE_ELSEWHERE, RestrictedCloud
+from tests.engine.objects import make_class
 from tests.features.test_permissions import NO_DIGEST, live
 
 from eep_platform import bootstrap
 from eep_platform.aws.guard.record import Permissions
 from ephemeral_endpoints.aws.clients import Role, Sessions
+from ephemeral_endpoints.aws.roles import ClassRoles, RoleFindings
 from ephemeral_endpoints.aws.tag_index import TagIndex
 from ephemeral_endpoints.engine.errors import AwsError
 from ephemeral_endpoints.engine.names import endpoint_logs
@@ -46,8 +48,12 @@ async def lives(cloud: RestrictedCloud) -> None:
 
 
 async def roles(cloud: RestrictedCloud) -> None:
-    """A model with a role that the object chose."""
+    """A model with a role that the object chose, and what is known about the roles of its class."""
     chosen = f"arn:aws:iam::{cloud.scope.account_id}:role/{OTHER_ROLES.replace('*', 'gated')}"
+    named = dict.fromkeys(("executionRoleArn", "forwarderRoleArn", "invokeRoleArn"), ROLE)
+    endpoint_class = make_class({"spec": {**named, "allowedExecutionRoleArns": [chosen]}})
+    found = await ClassRoles(time.monotonic).findings(endpoint_class, cloud.calls, cloud.operator.iam)
+    assert found == RoleFindings()
     resource = with_spec(cloud.resources[MODEL], role_arn=chosen)
     component = cloud.components[MODEL]
     await component.delete(cloud.calls, await component.apply(cloud.calls, resource, None, cloud.known), cloud.known)

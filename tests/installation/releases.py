@@ -70,6 +70,10 @@ class Release:
         """`helm upgrade --wait` with exactly these values; returns what it says."""
         return self._done("upgrade", self.name, chart, "--reset-values", "--values", self._file(values), "--wait")
 
+    def test(self) -> str:
+        """`helm test`, which must succeed; returns what it says."""
+        return self._done("test", self.name, "--logs")
+
     def roll_back(self, revision: int) -> str:
         """`helm rollback --wait`."""
         return self._done("rollback", self.name, str(revision), "--wait")

@@ -134,6 +134,8 @@ class Story:
     def _upgrade(self) -> None:
         with self._witnessed("upgrade"):
             self.release.upgrade(self.values)
+        self.release.test()
+        self._lap("tested")
 
     def _kill_the_leader(self) -> None:
         """Nothing is lost meanwhile: neither a change nor the end of an object's time."""

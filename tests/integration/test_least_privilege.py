@@ -39,6 +39,7 @@ NOT_IN_THE_STORY = {
     ("ChangeScaling", "application-autoscaling:DeleteScheduledAction"),  # what is scheduled goes with its target
     ("GrantVolumeKeys", "kms:CreateGrant"),  # the classes name no keys
     ("PassOtherExecutionRoles", "iam:PassRole"),  # and no other roles
+    ("ReadChosenRoles", "iam:GetRole"),
     ("ReadImages", "ecr:DescribeImageScanFindings"),  # the class minds no findings
     ("ReadLogs", "logs:GetLogEvents"),  # the endpoint that fails has no container that could say why
 }

@@ -82,7 +82,7 @@ def strangers(bench: Bench, cluster: str) -> Iterator[Contents]:
     models = [f"eep-other-pr-{owner}-00000000", f"eep-{cluster}-pr-{owner}-00000000", f"eep-{cluster}-billing"]
     group = f"{ENDPOINT_LOG_PREFIX}eep-other-pr-{owner}"
     sagemaker, logs = bench.aws("sagemaker"), bench.aws("logs")
-    role = f"arn:aws:iam::{bench.platform.account}:role/model"
+    role = f"arn:aws:iam::{bench.platform.account}:role/ephemeral-endpoints-execution"
     for name in models:
         sagemaker.create_model(ModelName=name, PrimaryContainer={"Image": bench.image}, ExecutionRoleArn=role)
     logs.create_log_group(logGroupName=group)

@@ -54,6 +54,20 @@ async def test_adopting_adds_the_finalizer_and_the_class_and_keeps_what_is_there
     assert finalized_by_us["spec"] == {**raw["spec"], "className": "default"}
 
 
+async def test_what_the_operator_writes_is_managed_under_its_name(cluster: Cluster, kube: KubeClient) -> None:
+    raw = await kube.add_finalizer(cluster.create(), "default")
+    token = await kube.token(raw)
+    assert token
+    written = await kube.write_status(raw, {"url": "https://x"})
+    ours = [each for each in written["metadata"]["managedFields"] if each["manager"] == "ephemeral-endpoints"]
+    assert [each.get("subresource", "") for each in ours] == ["", "status"]
+    await kube.event(written, type_="Normal", reason=UP_TO_DATE, message="as it should be")
+    events: Any = cluster.core.list_namespaced_event(cluster.namespace).items
+    secret: Any = cluster.core.read_namespaced_secret(secret_name("pr-42"), cluster.namespace)
+    managers = {each.manager for found in (*events, secret) for each in found.metadata.managed_fields}
+    assert managers == {"ephemeral-endpoints"}
+
+
 async def test_an_object_without_a_class_is_adopted_without_one(cluster: Cluster, kube: KubeClient) -> None:
     finalized_by_us = await kube.add_finalizer(cluster.create(), None)
     assert finalized_by_us["metadata"]["finalizers"] == [FINALIZER]

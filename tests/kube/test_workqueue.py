@@ -9,6 +9,15 @@ from ephemeral_endpoints.kube.workqueue import Queue
 Due = float | None
 
 
+class Clock:
+    """Seconds that pass when the test says so."""
+
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
 class Worker:
     """A handler whose runs end when the test says so. ``begun`` holds the keys in the order of their runs."""
 
@@ -85,7 +94,7 @@ class Timers:
 
 async def test_keys_are_handled_side_by_side() -> None:
     worker = Worker()
-    queue = Queue(worker)
+    queue = Queue(worker, clock=Clock())
     queue.enqueue("a")
     queue.enqueue("b")
     await worker.until_begun("a", "b")
@@ -96,9 +105,34 @@ async def test_keys_are_handled_side_by_side() -> None:
     assert worker.ended == ["a", "b"]
 
 
+async def test_a_queue_tells_what_waits_what_runs_and_for_how_long() -> None:
+    worker, clock, waited = Worker(), Clock(), list[tuple[str, float]]()
+    queue = Queue(worker, clock=clock, waited=lambda key, seconds: waited.append((key, seconds)))
+    assert (queue.depth, queue.longest_running) == (0, 0.0)
+    queue.enqueue("a")
+    assert queue.depth == 1, "its run has not begun"
+    await worker.until_begun("a")
+    clock.now = 3.0
+    queue.enqueue("a")
+    clock.now = 5.0
+    queue.enqueue("a")
+    queue.enqueue("b")
+    await worker.until_begun("a", "b")
+    assert (queue.depth, len(queue), queue.longest_running) == (1, 2, 5.0)
+    clock.now = 9.0
+    worker.end("a", 60.0)
+    await worker.until_begun("a", "b", "a")
+    assert waited == [("a", 0.0), ("b", 0.0), ("a", 6.0)], "since the first trigger"
+    assert (queue.depth, queue.longest_running) == (0, 4.0)
+    worker.end("a")
+    worker.end("b")
+    await idle(queue)
+    assert queue.longest_running == 0.0
+
+
 async def test_a_key_that_is_enqueued_while_it_runs_runs_once_more_however_often_it_was_enqueued() -> None:
     worker = Worker()
-    queue = Queue(worker)
+    queue = Queue(worker, clock=Clock())
     queue.enqueue("a")
     await worker.until_begun("a")
     for _ in range(3):
@@ -114,7 +148,7 @@ async def test_a_key_that_is_enqueued_while_it_runs_runs_once_more_however_often
 
 async def test_a_key_is_due_when_the_handler_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     worker = Worker()
-    queue = Queue(worker)
+    queue = Queue(worker, clock=Clock())
     waited = Timers(monkeypatch, at_once=True).delays
     queue.enqueue("a")
     await worker.until_begun("a")
@@ -128,7 +162,7 @@ async def test_a_key_is_due_when_the_handler_says_so(monkeypatch: pytest.MonkeyP
 
 async def test_a_key_that_is_enqueued_early_is_not_due_once_more(monkeypatch: pytest.MonkeyPatch) -> None:
     worker = Worker()
-    queue = Queue(worker)
+    queue = Queue(worker, clock=Clock())
     timers = Timers(monkeypatch, at_once=False)
     queue.enqueue("a")
     await worker.until_begun("a")
@@ -161,7 +195,7 @@ async def test_a_handler_that_fails_is_tried_again_after_growing_pauses_for_ever
             return None
         return 7.0
 
-    Queue(handle).enqueue("a")
+    Queue(handle, clock=Clock()).enqueue("a")
     async with asyncio.timeout(60):
         await done.wait()
     assert waited[:8] == [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 60.0, 60.0]
@@ -171,7 +205,7 @@ async def test_a_handler_that_fails_is_tried_again_after_growing_pauses_for_ever
 
 async def test_a_failure_is_logged_with_its_object(caplog: pytest.LogCaptureFixture) -> None:
     worker = Worker()
-    queue = Queue(worker)
+    queue = Queue(worker, clock=Clock())
     queue.enqueue("nlp/pr-42")
     await worker.until_begun("nlp/pr-42")
     worker.end("nlp/pr-42", RuntimeError("broken"))
@@ -184,7 +218,7 @@ async def test_a_failure_is_logged_with_its_object(caplog: pytest.LogCaptureFixt
 
 async def test_one_key_that_fails_does_not_hold_up_the_others() -> None:
     worker = Worker()
-    queue = Queue(worker)
+    queue = Queue(worker, clock=Clock())
     queue.enqueue("bad")
     queue.enqueue("good")
     await worker.until_begun("bad", "good")
@@ -198,7 +232,7 @@ async def test_one_key_that_fails_does_not_hold_up_the_others() -> None:
 
 async def test_a_run_that_is_cancelled_from_within_does_not_block_its_key() -> None:
     worker = Worker()
-    queue = Queue(worker)
+    queue = Queue(worker, clock=Clock())
     queue.enqueue("a")
     await worker.until_begun("a")
     worker.end("a", asyncio.CancelledError())
@@ -211,7 +245,7 @@ async def test_a_run_that_is_cancelled_from_within_does_not_block_its_key() -> N
 async def test_stopping_lets_what_runs_finish_and_begins_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     timers = Timers(monkeypatch, at_once=False)
     worker = Worker()
-    queue = Queue(worker)
+    queue = Queue(worker, clock=Clock())
     queue.enqueue("a")
     await worker.until_begun("a")
     queue.enqueue("a")
@@ -228,7 +262,7 @@ async def test_stopping_lets_what_runs_finish_and_begins_nothing(monkeypatch: py
 async def test_what_ends_while_stopping_is_not_due_again(monkeypatch: pytest.MonkeyPatch) -> None:
     timers = Timers(monkeypatch, at_once=False)
     worker = Worker()
-    queue = Queue(worker)
+    queue = Queue(worker, clock=Clock())
     queue.enqueue("a")
     await worker.until_begun("a")
     stopping = asyncio.create_task(queue.stop(grace_seconds=60))
@@ -242,7 +276,7 @@ async def test_what_ends_while_stopping_is_not_due_again(monkeypatch: pytest.Mon
 async def test_stopping_forgets_what_is_due(monkeypatch: pytest.MonkeyPatch) -> None:
     timers = Timers(monkeypatch, at_once=False)
     worker = Worker()
-    queue = Queue(worker)
+    queue = Queue(worker, clock=Clock())
     queue.enqueue("a")
     await worker.until_begun("a")
     worker.end("a", 3600.0)
@@ -266,7 +300,7 @@ async def test_what_does_not_finish_in_time_is_cancelled_and_over_when_stop_retu
         return None
 
     handler: Callable[[str], Awaitable[Due]] = handle
-    queue = Queue(handler)
+    queue = Queue(handler, clock=Clock())
     queue.enqueue("a")
     await begun.wait()
     await queue.stop(grace_seconds=0)

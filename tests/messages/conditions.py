@@ -154,6 +154,8 @@ def of_objects() -> Iterator[tuple[str, str]]:
 
 def of_classes() -> Iterator[tuple[str, str]]:
     yield from _rows([class_condition(None), *(class_condition(error) for error in errors.OF_CLASSES)])
+    denied = Denied("not authorized to perform: iam:GetRole", operation="GetRole", is_quoted=True)
+    yield from _rows([class_condition(None, denied)])
 
 
 def _held() -> Iterator[Cause]:

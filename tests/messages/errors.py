@@ -14,6 +14,7 @@ from tests.features.capacity.test_policy import refused, waiting
 
 from ephemeral_endpoints.aws.converge import unsettled
 from ephemeral_endpoints.aws.errors import gone, not_owned, still_owned, translate, wrong_account
+from ephemeral_endpoints.aws.roles import RoleFindings, ServiceRole
 from ephemeral_endpoints.controllers.endpoint_class.reasons import InUse
 from ephemeral_endpoints.engine.errors import (
     AwsError,
@@ -33,10 +34,15 @@ from ephemeral_endpoints.kube.client import token_of
 
 _ALARM = Key(ALARM, "eep-c1-pr-42-latency")
 _API, _ROUTE = Key(HTTP_API, "eep-c1-default"), Key(ROUTE, "eep-c1-default ANY /nlp/pr-42")
+_FORWARDER = ServiceRole("forwarderRoleArn", f"arn:aws:iam::{ACCOUNT}:role/forwarder", "lambda.amazonaws.com")
 _DENIED = "User is not authorized to perform: sagemaker:CreateModel"
 OF_CLASSES: tuple[ReconcileError, ...] = (
     InUse.by_objects(),
     InUse.by_resources([_API], [_ROUTE]),
+    *(
+        RoleFindings.of({_FORWARDER: found}).problem or pytest.fail("the role is as it should be")
+        for found in (None, {"Arn": _FORWARDER.arn, "AssumeRolePolicyDocument": {}})
+    ),
     EventsUnavailable.of("eep-events", Denied(_DENIED, operation="ReceiveMessage", is_quoted=True)),
 )
 

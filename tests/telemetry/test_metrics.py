@@ -1,5 +1,6 @@
 import json
 import logging
+import platform
 import sys
 from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
@@ -9,10 +10,13 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
+from ephemeral_endpoints import __version__
 from ephemeral_endpoints.api.kinds import ENDPOINT
 from ephemeral_endpoints.engine.clocks import Source
 from ephemeral_endpoints.engine.sharding import Shard
-from ephemeral_endpoints.telemetry.metrics import JsonFormatter, Metrics, configure_logging, http_app
+from ephemeral_endpoints.telemetry.logs import JsonFormatter, configure_logging
+from ephemeral_endpoints.telemetry.metrics import Metrics
+from ephemeral_endpoints.telemetry.server import http_app
 from ephemeral_endpoints.telemetry.summary import Summary
 
 Client = TestClient[web.Request, web.Application]
@@ -60,7 +64,7 @@ async def test_metrics_count_calls_and_objects(client: Client, metrics: Metrics)
     for seconds in (0.02, 40.0):
         metrics.aws_call("sagemaker", "CreateModel", "ok", seconds)
     metrics.aws_call("sagemaker", "CreateModel", "Throttled", 0.02)
-    metrics.reconciled("EphemeralEndpoint", "done")
+    metrics.reconciled("EphemeralEndpoint", "done", 0.2)
     _, text = await read(client, "/metrics")
     lines = text.splitlines()
     assert [
@@ -89,7 +93,7 @@ async def test_metrics_say_in_which_format_they_are(client: Client) -> None:
 
 def test_each_operator_counts_for_itself() -> None:
     one, two = Metrics(), Metrics()
-    one.reconciled("EphemeralEndpoint", "done")
+    one.reconciled("EphemeralEndpoint", "done", 0.2)
     labels = {"kind": "EphemeralEndpoint", "outcome": "done"}
     assert one.registry.get_sample_value("eep_reconciliations_total", labels) == 1.0
     assert two.registry.get_sample_value("eep_reconciliations_total", labels) is None
@@ -220,3 +224,44 @@ async def test_the_differences_of_clocks_and_held_objects_are_read_when_they_are
         'eep_expiry_held{reason="clock"} 3.0',
         'eep_expiry_held{reason="share"} 0.0',
     ]
+
+
+async def test_metrics_show_the_build_and_the_process_and_no_series_about_series(
+    client: Client, metrics: Metrics
+) -> None:
+    metrics.aws_call("logs", "CreateLogGroup", "ok", 0.1)
+    _, text = await read(client, "/metrics")
+    python = ".".join(map(str, sys.version_info[:3]))
+    assert (
+        f'eep_build_info{{architecture="{platform.machine()}",python="{python}",version="{__version__}"}} 1.0' in text
+    )
+    assert {"process_resident_memory_bytes", "process_cpu_seconds_total", "process_open_fds"} <= {
+        line.partition(" ")[0] for line in text.splitlines()
+    }
+    assert "_created" not in text
+
+
+async def test_metrics_show_the_work_queue_and_what_it_cost(client: Client, metrics: Metrics) -> None:
+    metrics.watch_queue(lambda: 3, lambda: 2, lambda: 7.5)
+    metrics.waited("EphemeralEndpoint", 0.3)
+    metrics.reconciled("EphemeralEndpoint", "done", 3.0)
+    lines = set((await read(client, "/metrics"))[1].splitlines())
+    kind = 'kind="EphemeralEndpoint"'
+    assert {
+        "eep_queue_depth 3.0",
+        "eep_queue_running 2.0",
+        "eep_queue_longest_running_seconds 7.5",
+        f'eep_queue_wait_seconds_bucket{{{kind},le="0.25"}} 0.0',
+        f'eep_queue_wait_seconds_bucket{{{kind},le="0.5"}} 1.0',
+        f"eep_reconciliation_duration_seconds_sum{{{kind}}} 3.0",
+    } <= lines
+
+
+async def test_objects_have_a_metric_each_on_request_only(client: Client, metrics: Metrics) -> None:
+    assert "eep_endpoint_ready" not in (await read(client, "/metrics"))[1]
+    metrics.watch_objects(lambda: [("nlp", "pr-1", True), ("nlp", "pr-2", False)])
+    lines = set((await read(client, "/metrics"))[1].splitlines())
+    assert {
+        'eep_endpoint_ready{name="pr-1",namespace="nlp"} 1.0',
+        'eep_endpoint_ready{name="pr-2",namespace="nlp"} 0.0',
+    } <= lines

@@ -9,9 +9,11 @@
 {{- .Values.fullnameOverride | default $full | trunc 48 | trimSuffix "-" -}}
 {{- end -}}
 
-{{- /* For cluster-scoped objects: releases in several namespaces may have the same name. */ -}}
+{{- /* For cluster-scoped objects: releases in several namespaces may have the same name. It is not repeated. */ -}}
 {{- define "ephemeral-endpoints.clusterName" -}}
-{{- printf "%s-%s" (include "ephemeral-endpoints.fullname" .) .Release.Namespace -}}
+{{- $full := include "ephemeral-endpoints.fullname" . -}}
+{{- $begins := hasPrefix (printf "%s-" $full) (printf "%s-" .Release.Namespace) -}}
+{{- ternary .Release.Namespace (printf "%s-%s" $full .Release.Namespace) $begins -}}
 {{- end -}}
 
 {{- define "ephemeral-endpoints.selectorLabels" -}}
@@ -20,10 +22,27 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end -}}
 
 {{- define "ephemeral-endpoints.labels" -}}
-helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" }}
-{{ include "ephemeral-endpoints.selectorLabels" . }}
-app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
-app.kubernetes.io/managed-by: {{ .Release.Service }}
+{{- include "ephemeral-endpoints.labelsWith" (list . dict) -}}
+{{- end -}}
+
+{{- /* The same and others: the chart's own win over the latter, and these over commonLabels. */ -}}
+{{- define "ephemeral-endpoints.labelsWith" -}}
+{{- $root := index . 0 -}}
+{{- $own := include "ephemeral-endpoints.selectorLabels" $root | fromYaml -}}
+{{- $_ := set $own "helm.sh/chart" (printf "%s-%s" $root.Chart.Name $root.Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-") -}}
+{{- $_ := set $own "app.kubernetes.io/version" (toString $root.Chart.AppVersion) -}}
+{{- $_ := set $own "app.kubernetes.io/managed-by" $root.Release.Service -}}
+{{- merge $own (index . 1) $root.Values.commonLabels | toYaml -}}
+{{- end -}}
+
+{{- /* A file of the chart, whose objects get commonLabels, and the metadata that follow in the list. */ -}}
+{{- define "ephemeral-endpoints.file" -}}
+{{- $root := index . 0 -}}
+{{- $metadata := dict -}}
+{{- with $root.Values.commonLabels }}{{ $_ := set $metadata "labels" . }}{{ end -}}
+{{- with index . 2 }}{{ $_ := set $metadata "annotations" . }}{{ end -}}
+{{- $more := ternary "" (toYaml $metadata | nindent 2) (empty $metadata) -}}
+{{- regexReplaceAllLiteral "(?m)^metadata:$" ($root.Files.Get (index . 1)) (print "metadata:" $more) -}}
 {{- end -}}
 
 {{- define "ephemeral-endpoints.serviceAccountName" -}}

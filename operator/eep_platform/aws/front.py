@@ -36,6 +36,7 @@ from eep_platform.aws.relay import (
     new_session,
     relay,
 )
+from eep_platform.aws.roles import RoleCheck
 from eep_platform.aws.throttling import RouteThrottle
 from eep_platform.aws.wire import Request, data_plane_call, error_response, identify, is_registry
 
@@ -59,6 +60,7 @@ class Front:
         self._meter = meter
         lookups = cache(partial(Lookups, upstream=self._upstream, sagemaker=self._sagemaker))
         self._guard = Guard(lookups)
+        self._roles = RoleCheck(lookups)
         self._tag_index = tagging.TagIndex(lookups)
         self._throttle = RouteThrottle()
         self._session: aiohttp.ClientSession
@@ -92,6 +94,7 @@ class Front:
         return await self._unmetered(request, self._codebuild)
 
     async def _to_emulator(self, request: web.Request) -> web.StreamResponse:
+        self._roles.forget()
         return await self._unmetered(request, self._upstream)
 
     async def _to_http_api(self, request: web.Request) -> web.StreamResponse:
@@ -120,7 +123,8 @@ class Front:
             or self._throttle.learner(ctx.service, ctx.operation, head.path)
             or self._guard.learner(head, ctx)
         )
-        passage = Passage(request.rel_url.raw_path_qs, body, rewrite)
+        refuse = partial(self._roles.refusal, head, ctx)
+        passage = Passage(request.rel_url.raw_path_qs, body, rewrite, refuse)
         return await self._metered(request, ctx, self._base(ctx.service), passage)
 
     async def _to_tag_index(self, request: web.Request, head: Request, ctx: RequestContext) -> web.StreamResponse:
@@ -145,7 +149,10 @@ class Front:
         if judgement.answer is not None:
             return judgement.answer
         try:
-            answer = await relay(request, self._session, base, passage, lose_answer=judgement.lose_answer)
+            if refusal := await passage.refuse():
+                answer: web.StreamResponse = cut(request) if judgement.lose_answer else refusal
+            else:
+                answer = await relay(request, self._session, base, passage, lose_answer=judgement.lose_answer)
         except UpstreamUnreachableError as error:
             _log.warning("%s %s: %s", ctx.service, ctx.operation, error)
             answer = error_response(ctx, "ServiceUnavailable", f"The service does not run: {error}", 503)

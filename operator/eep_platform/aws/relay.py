@@ -1,6 +1,6 @@
 """Passing HTTP on: the head by the rules for intermediaries (RFC 9110, section 7.6), bodies unread where possible."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 import aiohttp
@@ -36,17 +36,22 @@ class UpstreamGoneError(Exception):
     """The service ended the connection without a whole answer: what it did is unknown."""
 
 
+async def _pass_on() -> None:
+    """Refuse nothing."""
+
+
 @dataclass(frozen=True, slots=True)
 class Passage:
     """How one request is to be passed on.
 
     `target` is path and query as on the wire. `body` is the request's body where it was read already. `rewrite` changes
-    the body of a successful answer.
+    the body of a successful answer. `refuse` returns the answer to a request that is not passed on.
     """
 
     target: str
     body: bytes | None = None
     rewrite: Callable[[bytes], bytes] | None = None
+    refuse: Callable[[], Awaitable[web.Response | None]] = _pass_on
 
 
 async def relay(

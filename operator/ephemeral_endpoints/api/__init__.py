@@ -5,6 +5,11 @@ from typing import Final
 GROUP: Final = "ephemeral-endpoints.io"
 VERSION: Final = "v1alpha1"
 API_VERSION: Final = "ephemeral-endpoints.io/v1alpha1"
+MANAGER: Final = "ephemeral-endpoints"
+"""The manager of what the operator writes to Kubernetes: in `managedFields`, and in the label of what it makes."""
+
+MANAGED_BY_LABEL: Final = "app.kubernetes.io/managed-by"
+
 FINALIZER: Final = "ephemeral-endpoints.io/cleanup"
 """Keeps an object until nothing of it is left in AWS."""
 

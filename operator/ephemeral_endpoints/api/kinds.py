@@ -95,6 +95,8 @@ ENDPOINT_CLASS: Final = ObjectKind(
     short_name="eepc",
     scope=Scope.CLUSTER,
     columns=(
+        _ready_column("Ready", "status"),
+        _ready_column("Reason", "reason"),
         Column("Region", ".spec.region", "AWS region that the endpoints run in"),
         Column(
             "Default",

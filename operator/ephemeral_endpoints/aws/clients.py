@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from types_boto3_cloudwatch import CloudWatchClient
     from types_boto3_codebuild import CodeBuildClient
     from types_boto3_ecr import ECRClient
+    from types_boto3_iam import IAMClient
     from types_boto3_lambda import LambdaClient
     from types_boto3_logs import CloudWatchLogsClient
     from types_boto3_resourcegroupstaggingapi import ResourceGroupsTaggingAPIClient
@@ -92,6 +93,7 @@ class Clients:
     codebuild: "CodeBuildClient"
     logs: "CloudWatchLogsClient"
     ecr: "ECRClient"
+    iam: "IAMClient"
     sqs: "SQSClient"
     sts: "STSClient"
     tagging: "ResourceGroupsTaggingAPIClient"
@@ -147,6 +149,7 @@ class Sessions:
                 codebuild=session.client("codebuild", region_name=region, config=config),
                 logs=session.client("logs", region_name=region, config=config),
                 ecr=session.client("ecr", region_name=region, config=config),
+                iam=session.client("iam", region_name=region, config=config),
                 sqs=session.client("sqs", region_name=region, config=config),
                 sts=session.client("sts", region_name=region, config=config),
                 tagging=session.client("resourcegroupstaggingapi", region_name=region, config=config),

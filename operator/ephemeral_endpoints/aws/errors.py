@@ -53,6 +53,7 @@ _BY_CODE: Final[dict[type[errors.AwsError], frozenset[str]]] = {
         {
             "ImageNotFoundException",
             "LifecyclePolicyNotFoundException",
+            "NoSuchEntity",
             "NotFoundException",
             "ObjectNotFoundException",
             "RepositoryNotFoundException",

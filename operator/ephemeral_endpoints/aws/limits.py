@@ -107,6 +107,7 @@ UNLIMITED: Final[Mapping[tuple[str, str], str]] = {
     ("ecr", "PutImageTagMutability"): _UNDOCUMENTED_IN_ECR,
     ("ecr", "PutLifecyclePolicy"): _UNDOCUMENTED_IN_ECR,
     ("ecr", "TagResource"): _UNDOCUMENTED_IN_ECR,
+    ("iam", "GetRole"): "AWS documents no request rate, and the operator reads a class's roles once an hour",
     ("sagemaker", "*"): _UNDOCUMENTED,
     ("sqs", "*"): "a standard queue has a nearly unlimited rate",
     ("sts", "*"): "600 per second, and the operator calls it once for each role",

@@ -9,7 +9,7 @@ and fails if a table differs.
 import argparse
 import re
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Final
@@ -18,7 +18,7 @@ from prometheus_client import Metric
 
 from ephemeral_endpoints.api.commands import COMMANDS
 from ephemeral_endpoints.controllers.reasons import CATALOGUE
-from ephemeral_endpoints.deploy import write_access
+from ephemeral_endpoints.deploy import annotations, write_access
 from ephemeral_endpoints.engine.clocks import Source
 from ephemeral_endpoints.features.registry import FEATURES
 from ephemeral_endpoints.features.serving.parameters import OPERATIONS, PARAMETERS, HostingParameter
@@ -90,7 +90,9 @@ def _exported() -> Iterator[Metric]:
     metrics.watch_summary(lambda: Summary({"": 0}, 0.0, {"": 0.0}, {"": True}))
     metrics.count_objects(lambda _: 0, lambda: 0)
     metrics.aws_call("", "", "", 0.0)
-    metrics.reconciled("", "")
+    metrics.reconciled("", "", 0.0)
+    metrics.waited("", 0.0)
+    metrics.watch_objects(lambda: [("", "", True)])
     metrics.swept("", "")
     metrics.build_ended("", "", 0.0, 0.0)
     return iter(sorted(metrics.registry.collect(), key=lambda family: family.name))
@@ -114,15 +116,18 @@ def commands() -> str:
     return "\n".join(["| annotation | on | RBAC verb | effect |", "|---|---|---|---|", *rows])
 
 
-TABLES: Final[Mapping[str, tuple[str, Callable[[], str]]]] = {
-    "reasons": ("troubleshoot.md", reasons),
-    "metrics": ("operate.md", metrics),
-    "resources": ("operate.md", resources),
-    "hosting": ("hosting.md", hosting),
-    "commands": ("write-access.md", commands),
-    "write-access": ("write-access.md", write_access.table),
-}
-"""The page and the generator of each table, by the name in its markers."""
+TABLES: Final[tuple[tuple[str, str, Callable[[], str]], ...]] = (
+    ("reasons", "troubleshoot.md", reasons),
+    ("metrics", "operate.md", metrics),
+    ("resources", "operate.md", resources),
+    ("hosting", "hosting.md", hosting),
+    ("commands", "write-access.md", commands),
+    ("commands", "annotations.md", commands),
+    ("marks", "annotations.md", annotations.marks),
+    ("tags", "annotations.md", annotations.tag_table),
+    ("write-access", "write-access.md", write_access.table),
+)
+"""Each table: the name in its markers, the page and the generator."""
 
 
 def filled(page: str, name: str, table: str) -> str:
@@ -141,7 +146,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--check", action="store_true", help="write nothing, fail where a table is stale")
     options = parser.parse_args(arguments)
     is_stale = False
-    for name, (file, make) in TABLES.items():
+    for name, file, make in TABLES:
         path = options.directory / file
         before = path.read_text(encoding="utf-8")
         after = filled(before, name, make())

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
 
-from ephemeral_endpoints.aws import clients, tag_index
+from ephemeral_endpoints.aws import clients, roles, tag_index
 from ephemeral_endpoints.deploy import service_roles as services
 from ephemeral_endpoints.features.registry import FEATURES
 from ephemeral_endpoints.iam.statement import Statement, document, granted
@@ -92,12 +92,17 @@ def _of_features(name: str, purpose: str, optional: str = "", beside: tuple[Stat
 POLICIES: Final = (
     _of_features("operator-endpoints", "models, endpoints and their scaling"),
     _of_features("operator-routes", "forwarders, APIs and routes"),
-    _of_features("operator-monitoring", "logs and alarms, and the index of tags", beside=tag_index.STATEMENTS),
+    _of_features(
+        "operator-monitoring",
+        "logs and alarms, the index of tags, and whether roles exist",
+        beside=(*tag_index.STATEMENTS, *roles.STATEMENTS),
+    ),
     _of_features("operator-images", "images, builds and events"),
     _of_features(
         "operator-hosting",
         "roles that objects choose, and keys of volumes",
         "no class has allowedExecutionRoleArns or encryption.volumeKeyArn",
+        roles.CHOSEN_STATEMENTS,
     ),
     Policy(
         "operator-assume",
@@ -197,7 +202,8 @@ def size(policy: Mapping[str, Any]) -> int:
 
 def declared() -> frozenset[str]:
     """All actions that the operator's code declares beside the calls that need them."""
-    return granted((*clients.STATEMENTS, *tag_index.STATEMENTS)).union(*(each.actions for each in FEATURES))
+    beside = granted((*clients.STATEMENTS, *roles.STATEMENTS, *tag_index.STATEMENTS))
+    return beside.union(*(each.actions for each in FEATURES))
 
 
 def check() -> None:

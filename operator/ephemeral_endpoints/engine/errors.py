@@ -4,6 +4,7 @@ ReconcileError
 ├── SecretTaken        the Secret that should hold the token cannot be used
 ├── Contested          something else keeps reverting what the operator does
 ├── NotAllowed         the class does not allow what the object asks for
+├── RoleUnusable       a role of the class does not exist, or does not trust the service that assumes it
 └── AwsError
     ├── NotFound           the resource that the call names does not exist
     ├── AlreadyExists      the name is taken, by the operator or by something else
@@ -21,7 +22,7 @@ ReconcileError
 
 from typing import ClassVar, Final
 
-from ephemeral_endpoints.engine.reasons import ANY_STAGE, Finality, Reason, ReasonGroup
+from ephemeral_endpoints.engine.reasons import ANY_STAGE, CLASS_READY, Finality, Reason, ReasonGroup
 
 REASONS: Final = ReasonGroup(ANY_STAGE)
 
@@ -81,6 +82,19 @@ class NotAllowed(ReconcileError):
         "NotAllowed",
         meaning="The class does not allow what the object asks for, such as an instance type.",
         remedy="choose a value that the message names, or ask the platform team to allow yours in the class",
+    )
+
+
+class RoleUnusable(ReconcileError):
+    """AWS services cannot assume a role that the class names."""
+
+    reason = REASONS.for_platform(
+        "RoleUnusable",
+        CLASS_READY,
+        meaning="A role that the class names does not exist, or its trust policy does not name the AWS service that "
+        "assumes it.",
+        remedy="create the role or correct its trust policy, see [IAM](iam.md); the operator looks again within five "
+        "minutes",
     )
 
 

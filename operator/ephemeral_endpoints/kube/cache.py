@@ -2,7 +2,7 @@
 
 import logging
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Self, TypeVar
 
@@ -175,11 +175,14 @@ class Store:
 
     def count_ready(self, is_counted: Callable[[str | None], bool]) -> int:
         """How many objects in the namespaces that count report that they are ready."""
-        return sum(
-            any(each.type == "Ready" and each.status == "True" for each in endpoint.status.conditions)
-            for key, endpoint in self._endpoints.items()
-            if is_counted(key.namespace)
-        )
+        return sum(is_ready for _, _, is_ready in self.readiness(is_counted))
+
+    def readiness(self, is_counted: Callable[[str | None], bool]) -> Iterator[tuple[str, str, bool]]:
+        """Namespace and name of each object in the namespaces that count, and whether it reports that it is ready."""
+        for key, endpoint in self._endpoints.items():
+            if is_counted(key.namespace):
+                ready = any(each.type == "Ready" and each.status == "True" for each in endpoint.status.conditions)
+                yield key.namespace or "", key.name, ready
 
     def class_names(self) -> list[str]:
         """The names of all classes."""

@@ -13,6 +13,7 @@ from typing import Any, Final, Protocol
 
 from kubernetes.aio.client import ApiClient
 
+from ephemeral_endpoints.api import MANAGED_BY_LABEL, MANAGER
 from ephemeral_endpoints.api.kinds import KINDS
 from ephemeral_endpoints.engine.errors import SecretTaken
 from ephemeral_endpoints.engine.reasons import Reason
@@ -29,7 +30,6 @@ _TOKEN: Final = re.compile("[!-~]{16,1024}")
 
 _NAME_LENGTH: Final = 253
 _TOKEN_BYTES: Final = 32
-_COMPONENT: Final = "ephemeral-endpoints"
 _EVENT_PREFIX: Final = 200
 _EVENT_MESSAGE: Final = 1024
 _EVENT_ATTEMPTS: Final = 3
@@ -225,7 +225,7 @@ def _new_secret(name: str, raw: Raw) -> Raw:
         "metadata": {
             "name": name,
             "namespace": metadata["namespace"],
-            "labels": {"app.kubernetes.io/managed-by": "ephemeral-endpoints"},
+            "labels": {MANAGED_BY_LABEL: MANAGER},
             "ownerReferences": [owner],
         },
         "type": "Opaque",
@@ -250,9 +250,9 @@ def _event(raw: Raw, type_: str, reason: str, message: str, moment: datetime) ->
         "firstTimestamp": stamp,
         "lastTimestamp": stamp,
         "count": 1,
-        "source": {"component": _COMPONENT},
-        "reportingComponent": _COMPONENT,
-        "reportingInstance": _COMPONENT,
+        "source": {"component": MANAGER},
+        "reportingComponent": MANAGER,
+        "reportingInstance": MANAGER,
     }
 
 

@@ -14,9 +14,11 @@ import aiohttp
 from kubernetes.aio.client import ApiClient
 from kubernetes.aio.client.rest import RESTResponse
 
+from ephemeral_endpoints.api import MANAGER
 from ephemeral_endpoints.kube.errors import Unavailable, of_answer, of_connection
 
 MERGE_PATCH: Final = "application/merge-patch+json"
+_WRITING: Final = frozenset({"PATCH", "POST", "PUT"})
 _JSON: Final = "application/json"
 _TEXT: Final = "text/plain, */*"
 
@@ -71,7 +73,7 @@ class Rest:
     async def __call__(
         self, method: str, path: str, body: Raw | None = None, *, content_type: str = _JSON, accept: str = _JSON
     ) -> Raw:
-        """Send one request and return the object that answers it."""
+        """Send one request and return the object that answers it. What it writes is managed by ``MANAGER``."""
         headers = {"Accept": accept, **({"Content-Type": content_type} if body is not None else {})}
         return _parsed(await self._send(method, path, headers, self._deadlines.of_object(), body), f"{method} {path}")
 
@@ -134,8 +136,9 @@ class Rest:
         body: Raw | None = None,
     ) -> RESTResponse:
         """The answer, of which only a refusal was read."""
+        managed = f"{path}?{urlencode({'fieldManager': MANAGER})}" if method in _WRITING else path
         prepared = await self._api.param_serialize(
-            method, path, header_params=dict(headers), body=body, auth_settings=["BearerToken"]
+            method, managed, header_params=dict(headers), body=body, auth_settings=["BearerToken"]
         )
         try:
             # The client passes the timeout on to aiohttp as it is.

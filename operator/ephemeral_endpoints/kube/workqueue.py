@@ -14,14 +14,25 @@ class Queue(Generic[K]):
     """Runs ``handler`` for keys. The handler returns in how many seconds the key is due again, None for not by itself.
 
     A key that is enqueued while it runs runs once more, right after. A handler that raises is logged and tried again
-    after a growing pause.
+    after a growing pause. ``clock`` is monotonic seconds; ``waited`` is called with each key that begins to be handled,
+    and the seconds since it was enqueued.
     """
 
     FIRST_PAUSE_SECONDS = 1.0
     LONGEST_PAUSE_SECONDS = 60.0
 
-    def __init__(self, handler: Callable[[K], Awaitable[float | None]]) -> None:
+    def __init__(
+        self,
+        handler: Callable[[K], Awaitable[float | None]],
+        *,
+        clock: Callable[[], float],
+        waited: Callable[[K, float], None] = lambda *_: None,
+    ) -> None:
         self._handler = handler
+        self._clock = clock
+        self._waited = waited
+        self._enqueued: dict[K, float] = {}
+        self._began: dict[K, float] = {}
         self._running: dict[K, asyncio.Task[None]] = {}
         self._timers: dict[K, asyncio.TimerHandle] = {}
         self._failures: dict[K, int] = {}
@@ -33,6 +44,16 @@ class Queue(Generic[K]):
         """How many keys are being worked on."""
         return len(self._running)
 
+    @property
+    def depth(self) -> int:
+        """How many keys wait to be worked on."""
+        return len(self._enqueued)
+
+    @property
+    def longest_running(self) -> float:
+        """For how many seconds the key that has been worked on longest has been so; 0 without any."""
+        return self._clock() - min(self._began.values()) if self._began else 0.0
+
     def triggers(self, key: K) -> tuple[str, ...]:
         """Why the key that is being handled was enqueued, each trigger once; empty if it is not being handled."""
         return self._triggers.get(key, ())
@@ -42,6 +63,7 @@ class Queue(Generic[K]):
         if self._stopped:
             return
         self._next_triggers.setdefault(key, {})[trigger] = None
+        self._enqueued.setdefault(key, self._clock())
         self._cancel_timer(key)
         if key not in self._running:
             self._begin(key)
@@ -63,10 +85,12 @@ class Queue(Generic[K]):
 
     async def _run(self, key: K) -> None:
         self._triggers[key] = tuple(self._next_triggers.pop(key, ()))
+        self._began[key] = now = self._clock()
+        self._waited(key, now - self._enqueued.pop(key))
         try:
             due = await self._handle(key)
         finally:
-            del self._running[key], self._triggers[key]
+            del self._running[key], self._triggers[key], self._began[key]
         if key in self._next_triggers and not self._stopped:
             self._begin(key)
         elif due is not None and not self._stopped:

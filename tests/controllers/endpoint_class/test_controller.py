@@ -5,6 +5,7 @@ from tests.controllers.endpoint.test_controls import DENIED
 from tests.controllers.environment import Environment
 from tests.fixtures.platform import Aws
 
+from eep_platform.aws import ministack
 from eep_platform.aws.contents import contents
 from eep_platform.aws.faults import Fault, FaultError
 from ephemeral_endpoints.engine.errors import AwsError
@@ -115,3 +116,32 @@ async def test_a_class_is_enqueued_when_another_client_removes_the_finalizer_of_
     env.api.vanish(key)
     fresh_aws.control.clear_faults()
     await env.until(lambda: not contents(fresh_aws.session, fresh_aws.endpoint), "nothing is left")
+
+
+async def test_a_class_is_connected_once_its_roles_can_be_assumed(env: Environment, fresh_aws: Aws) -> None:
+    missing = env.make_class("late", executionRoleArn=f"arn:aws:iam::{ministack.ACCOUNT}:role/late")
+    message = await env.reason(missing, "RoleUnusable")
+    assert "executionRoleArn names arn:aws:iam::000000000000:role/late, which does not exist: create" in message
+    fresh_aws.make_role("late")
+    env.clock.advance(300)
+    await env.refresh(missing)
+    assert (
+        env.condition(missing)["message"] == "the operator can use the class's account and region, and its roles exist"
+    )
+    writes = env.api.writes
+    fresh_aws.control.reset_meter()
+    await env.refresh(missing)
+    assert (env.api.writes, fresh_aws.control.calls()) == (writes, {}), "roles are not read at every reconciliation"
+
+
+async def test_a_class_whose_roles_the_operator_may_not_read_is_connected_and_says_so(
+    env: Environment, fresh_aws: Aws
+) -> None:
+    refused = FaultError(code="AccessDenied", message="not you", status=403)
+    fresh_aws.control.add_faults(Fault(service="iam", operation="GetRole", error=refused))
+    unread = env.make_class("unread")
+    message = await env.reason(unread, "Connected")
+    assert (
+        "it is not known whether its roles exist: GetRole: not you (AccessDenied): a platform engineer must" in message
+    )
+    assert env.condition(unread)["status"] == "True"

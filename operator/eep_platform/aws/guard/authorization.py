@@ -34,6 +34,8 @@ class CallScope(Account):
     """The ARN of the KMS key for the volumes of an endpoint configuration; empty if it names none."""
     target_arn: Callable[[str], str] = lambda _: ""
     """The ARN of a scalable target by its resource ID; empty if there is none."""
+    role_arn: Callable[[str], str | None] = lambda _: None
+    """The ARN of a role by its name; None if there is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -419,7 +421,14 @@ def _queue(parameters: Parameters, scope: CallScope) -> Iterable[str]:
     return (scope.arn("sqs", name),)
 
 
+def _role_named(parameters: Parameters, scope: CallScope) -> Iterable[str]:
+    """A role by its name; its ARN contains its path, which the call does not."""
+    name = parameters["RoleName"]
+    return (scope.role_arn(name) or f"arn:{scope.partition}:iam::{scope.id}:role/{name}",)
+
+
 _OTHERS: Final = {
+    **_named("iam", _role_named, "GetRole"),
     **_named("codebuild", _at("codebuild", "project/", "projectName"), "ListBuildsForProject", "StartBuild"),
     **_named("codebuild", _projects, "BatchGetBuilds", "StopBuild"),
     **_named("sqs", _queue, "GetQueueUrl", "ReceiveMessage"),

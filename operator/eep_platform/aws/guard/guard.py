@@ -117,6 +117,7 @@ class Guard:
             config_of=known.config_of,
             volume_key_of=known.volume_key_of,
             target_arn=known.target_arn,
+            role_arn=known.role_arn,
         )
         kept = self._permissions.setdefault(caller.name, Permissions())
         for required in _required_actions(ctx, parameters(ctx, request), scope):

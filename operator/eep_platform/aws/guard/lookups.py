@@ -37,6 +37,24 @@ class Lookups:
         except ClientError:
             return {}
 
+    def role_arn(self, name: str) -> str | None:
+        """The ARN of a role, which contains its path; None if there is none of that name."""
+        role = self._role(name)
+        return str(role["Arn"]) if role else None
+
+    def trust_of(self, role_arn: str) -> Mapping[str, Any] | None:
+        """The trust policy of a role; None if there is no such role."""
+        role = self._role(role_arn.rpartition("/")[2])
+        trust: Mapping[str, Any] | None = role and role["AssumeRolePolicyDocument"]
+        return trust if role and role["Arn"] == role_arn else None
+
+    def _role(self, name: str) -> Mapping[str, Any] | None:
+        try:
+            found: Mapping[str, Any] = self.client("iam").get_role(RoleName=name)["Role"]
+        except ClientError:
+            return None
+        return found
+
     def config_of(self, endpoint: str) -> str:
         """The configuration of an endpoint."""
         try:

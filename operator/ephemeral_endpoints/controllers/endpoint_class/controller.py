@@ -9,10 +9,11 @@ from ephemeral_endpoints.api.v1alpha1.endpoint_class import EphemeralEndpointCla
 from ephemeral_endpoints.aws.account import Account, Owner
 from ephemeral_endpoints.aws.accounts import Accounts
 from ephemeral_endpoints.aws.converge import converge
+from ephemeral_endpoints.aws.roles import ClassRoles, RoleFindings
 from ephemeral_endpoints.controllers.endpoint_class.desired import desired_of_class
 from ephemeral_endpoints.controllers.endpoint_class.reasons import InUse, class_condition
 from ephemeral_endpoints.engine.backoff import delay
-from ephemeral_endpoints.engine.errors import ReconcileError, Unauthenticated
+from ephemeral_endpoints.engine.errors import AwsError, ReconcileError, Unauthenticated
 from ephemeral_endpoints.engine.names import owner_hash
 from ephemeral_endpoints.engine.plan import Step, View
 from ephemeral_endpoints.engine.resources import Key, ObservedResources
@@ -61,6 +62,7 @@ class ClassController:
         self._events_error = events_error
         self._now = now
         self._clock = clock
+        self._roles = ClassRoles(clock)
         self._attempts: dict[ObjectKey, int] = {}
 
     async def reconcile(self, key: ObjectKey) -> float | None:
@@ -68,18 +70,29 @@ class ClassController:
         endpoint_class = self._store.named_class(key.name)
         if endpoint_class is None:
             self._attempts.pop(key, None)
+            self._roles.forget(key.name)
             return None
         try:
             error = await self._reconcile(key, endpoint_class)
             if self._shard.is_first:
-                error = error or self._events_error(endpoint_class)
-                await self._report(key, error)
+                findings = RoleFindings() if error else await self._role_findings(endpoint_class)
+                error = error or self._events_error(endpoint_class) or findings.problem
+                await self._report(key, error, findings.unknown)
         except Conflict:
             return CONFLICT_SECONDS
         except Gone:
             return None
         self._attempts[key] = self._attempts.get(key, 0) + 1 if error else 0
-        return delay(error, self._attempts[key]) if error else None
+        dues = [self._roles.due_in(key.name)]
+        if error:
+            dues.append(delay(error, self._attempts[key]))
+        return min((due for due in dues if due is not None), default=None)
+
+    async def _role_findings(self, endpoint_class: EphemeralEndpointClass) -> RoleFindings:
+        if endpoint_class.metadata.deletion_timestamp is not None:
+            return RoleFindings()
+        account = await self._accounts.of(endpoint_class)
+        return await self._roles.findings(endpoint_class, account.calls, account.clients.iam)
 
     async def _reconcile(self, key: ObjectKey, endpoint_class: EphemeralEndpointClass) -> ReconcileError | None:
         try:
@@ -177,14 +190,14 @@ class ClassController:
         )
         return frozenset(user.names.owner for user in users if not user.is_terminating(self._now()))
 
-    async def _report(self, key: ObjectKey, problem: ReconcileError | None) -> None:
+    async def _report(self, key: ObjectKey, problem: ReconcileError | None, unread: AwsError | None) -> None:
         """Write the condition, and an Event about its transition, if it has changed."""
         store = self._store
         endpoint_class = store.named_class(key.name)
         if endpoint_class is None:
             return
         generation, before = endpoint_class.metadata.generation, endpoint_class.status.conditions
-        updates = (class_condition(problem),)
+        updates = (class_condition(problem, unread),)
         made = conditions(updates, before, generation=generation, now=self._now())
         after = endpoint_class.status.model_copy(update={"observed_generation": generation, "conditions": made})
         raw = store.raw(key)

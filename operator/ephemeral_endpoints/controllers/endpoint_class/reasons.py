@@ -4,13 +4,15 @@ from collections.abc import Iterable
 from typing import Final, Self
 
 from ephemeral_endpoints.engine.conditions import Cause, ConditionStatus, ConditionType, ConditionUpdate
-from ephemeral_endpoints.engine.errors import ReconcileError
+from ephemeral_endpoints.engine.errors import AwsError, ReconcileError
 from ephemeral_endpoints.engine.reasons import CLASS_READY, ReasonGroup
 from ephemeral_endpoints.engine.resources import Key
 
 REASONS: Final = ReasonGroup(CLASS_READY)
 
-CONNECTED: Final = REASONS.normal("Connected", meaning="The operator can use the class's account and region.")
+CONNECTED: Final = REASONS.normal(
+    "Connected", meaning="The operator can use the class's account and region, and AWS services its roles."
+)
 
 
 class InUse(ReconcileError):
@@ -37,9 +39,12 @@ class InUse(ReconcileError):
         )
 
 
-def class_condition(problem: ReconcileError | None) -> ConditionUpdate:
-    """The condition of a class; ``problem`` keeps it from use."""
+def class_condition(problem: ReconcileError | None, unread: AwsError | None = None) -> ConditionUpdate:
+    """The condition of a class; ``problem`` keeps it from use, ``unread`` hides whether its roles can be assumed."""
     if problem:
         return ConditionUpdate.of(ConditionType.READY, ConditionStatus.FALSE, Cause.of(problem))
-    cause = Cause(CONNECTED, "the operator can use the class's account and region")
+    roles = "and its roles exist"
+    if unread:
+        roles = f"but it is not known whether its roles exist: {unread.described}"
+    cause = Cause(CONNECTED, f"the operator can use the class's account and region, {roles}")
     return ConditionUpdate.of(ConditionType.READY, ConditionStatus.TRUE, cause)

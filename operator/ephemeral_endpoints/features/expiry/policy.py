@@ -5,14 +5,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from ephemeral_endpoints.api import GROUP
+from ephemeral_endpoints.api import GROUP, MANAGED_BY_LABEL, MANAGER
 from ephemeral_endpoints.api.v1alpha1.base import ObjectMeta
 from ephemeral_endpoints.api.v1alpha1.endpoint import ExpiryAction
 
-_MANAGED_BY: Final = "app.kubernetes.io/managed-by"
-_BY_HAND: Final = frozenset({"", "ephemeral-endpoints", "kubectl"})
+BY_HAND: Final = frozenset({"", MANAGER, "kubectl"})
 
-_TOOL_DOMAINS: Final = (
+TOOL_DOMAINS: Final = (
     "argoproj.io",
     "config.k8s.io",
     "configmanagement.gke.io",
@@ -92,12 +91,12 @@ def _signs(metadata: ObjectMeta) -> Iterator[str]:
             yield f"its owner, {owner.kind} {owner.name},"
     for kind, names in (("label", metadata.labels), ("annotation", metadata.annotations)):
         yield from (f"its {kind} {name}" for name in sorted(names) if _is_of_tool(name))
-    if metadata.labels.get(_MANAGED_BY, "").lower() not in _BY_HAND:
-        yield f"its label {_MANAGED_BY}: {metadata.labels[_MANAGED_BY]}"
+    if metadata.labels.get(MANAGED_BY_LABEL, "").lower() not in BY_HAND:
+        yield f"its label {MANAGED_BY_LABEL}: {metadata.labels[MANAGED_BY_LABEL]}"
     managers = (name for name in metadata.field_managers if name.lower().startswith(_TOOL_MANAGERS))
     yield from (f"its field manager {name}" for name in managers)
 
 
 def _is_of_tool(name: str) -> bool:
     domain = name.rpartition("/")[0]
-    return any(domain == each or domain.endswith(f".{each}") for each in _TOOL_DOMAINS)
+    return any(domain == each or domain.endswith(f".{each}") for each in TOOL_DOMAINS)

@@ -28,6 +28,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+from ephemeral_endpoints.api import MANAGED_BY_LABEL, MANAGER
 from ephemeral_endpoints.api.v1alpha1.ecr import Registry
 from ephemeral_endpoints.api.v1alpha1.image_policy import JobBuild
 from ephemeral_endpoints.engine.errors import Invalid
@@ -36,8 +37,6 @@ from ephemeral_endpoints.features.images.builds.policy import KEPT_CACHE, REVISI
 from ephemeral_endpoints.features.images.builds.skopeo import copying, fetching_cache, pushing, pushing_cache
 from ephemeral_endpoints.features.images.builds.source_check import FETCH, check_arguments
 
-MANAGED_BY_LABEL: Final = "app.kubernetes.io/managed-by"
-MANAGER: Final = "ephemeral-endpoints"
 CLUSTER_LABEL: Final = "ephemeral-endpoints.io/cluster-id"
 CLASS_LABEL: Final = "ephemeral-endpoints.io/class"
 IMAGE_ANNOTATION: Final = "ephemeral-endpoints.io/image"

@@ -9,14 +9,13 @@ from urllib.parse import urlencode
 
 from kubernetes.aio.client import ApiClient
 
+from ephemeral_endpoints.api import MANAGED_BY_LABEL, MANAGER
 from ephemeral_endpoints.engine import errors
 from ephemeral_endpoints.features.images.builds.job_outcome import build_of, speaking_container, told_lines
 from ephemeral_endpoints.features.images.builds.job_specs import (
     CLASS_LABEL,
     CLUSTER_LABEL,
     IMAGE_ANNOTATION,
-    MANAGED_BY_LABEL,
-    MANAGER,
     JobScope,
     job,
 )
