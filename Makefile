@@ -92,7 +92,7 @@ lock: $(READY) ## Resolve the dependencies of pyproject.toml anew into the lock 
 	$(LOCK) model/requirements.in --output-file model/requirements.lock
 
 .PHONY: pins
-pins: $(READY) ## Pin the images that build images to the digests that their registries have now
+pins: $(READY) ## Pin images that build, and actions of workflows, to what their tags name now
 	$(BIN)/python -m eep_platform.tools.pins
 	$(CRDS)
 

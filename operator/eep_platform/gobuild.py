@@ -33,7 +33,7 @@ _LOG_TAIL_LINES = 15
 
 @dataclass(frozen=True, slots=True)
 class Module:
-    """Programs to build; go.mod and go.sum in the folder `sources` pin their modules.
+    """Programs to build; go.mod and go.sum in the folder `sources` pin their modules. It may have Go files of its own.
 
     `cache` is the folder of the results, relative to `cache_dir()`; two modules must not share it. `packages` maps the
     name of each program to its Go package. `stamps` are string variables that the linker sets, by their full names.
@@ -99,9 +99,9 @@ class Module:
         settings = json.dumps(
             [self.flags, _ENVIRONMENT, dict(self.packages), system.sysname, system.machine], sort_keys=True
         )
-        pins = [(self.sources / name).read_bytes() for name in ("go.mod", "go.sum")]
+        files = [self.sources / "go.mod", self.sources / "go.sum", *sorted(self.sources.glob("*.go"))]
         digest = hashlib.sha256()
-        for part in (*pins, settings.encode()):
+        for part in (*(file.read_bytes() for file in files), settings.encode()):
             digest.update(hashlib.sha256(part).digest())
         return self._root(environ) / digest.hexdigest()[:16]
 

@@ -90,7 +90,7 @@ def test_what_was_built_is_complete_and_found_again(workshop: Workshop) -> None:
     assert workshop.attempts == ["anvil", "bellows"]
 
 
-@pytest.mark.parametrize("change", ["go.mod", "go.sum", "stamps", "packages", "tags"])
+@pytest.mark.parametrize("change", ["go.mod", "go.sum", "main.go", "stamps", "packages", "tags"])
 def test_other_sources_are_built_anew(workshop: Workshop, change: str) -> None:
     workshop.toolchain()
     workshop.build()

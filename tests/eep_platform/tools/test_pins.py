@@ -5,11 +5,14 @@ from pathlib import Path
 
 import pytest
 import requests
+from dulwich import porcelain
+from dulwich.repo import Repo
 
 from eep_platform.containers import registry
 from eep_platform.containers.dockerfile import parse
 from eep_platform.containers.image import BuiltImage
-from eep_platform.tools.pins import look_up, pinned
+from eep_platform.git import GitHost
+from eep_platform.tools.pins import look_up, look_up_commit, pinned, pinned_actions
 from ephemeral_endpoints.api.v1alpha1 import builder_images
 
 DIGEST = f"sha256:{'a' * 64}"
@@ -50,6 +53,31 @@ def test_the_digest_is_the_registrys(registry_server: str, model_image: BuiltIma
     assert look_up(f"{registry_server}/wine:pinned", scheme="http") == model_image.digest
     with pytest.raises(requests.HTTPError):
         look_up(f"{registry_server}/wine:absent", scheme="http")
+
+
+def test_an_action_gets_the_commit_of_its_tag_and_a_newer_one_replaces_it() -> None:
+    source = Path("examples/ci/github/preview.yaml").read_text(encoding="utf-8")
+    asked: set[tuple[str, str]] = set()
+
+    def commit_of(repository: str, tag: str) -> str:
+        asked.add((repository, tag))
+        return "a" * 40
+
+    once = pinned_actions(source, commit_of)
+    assert asked == {("actions/checkout", "v5"), ("aws-actions/configure-aws-credentials", "v5")}
+    assert f"uses: actions/checkout@{'a' * 40} # v5\n" in once
+    assert pinned_actions(pinned_actions(source, lambda *_: "b" * 40), commit_of) == once
+
+
+def test_the_commit_is_the_one_that_the_tag_names(tmp_path: Path) -> None:
+    commit = GitHost(tmp_path).push("actions/checkout", "main", {"action.yml": b""}, message="Release")
+    with Repo(str(tmp_path / "actions/checkout.git")) as repo:
+        porcelain.tag_create(repo, "v4", objectish=commit)
+        porcelain.tag_create(repo, "v5", objectish=commit, annotated=True, author=b"a <a@b>", message=b"v5")
+    for tag in ("v4", "v5"):
+        assert look_up_commit("actions/checkout", tag, host=str(tmp_path)) == commit
+    with pytest.raises(ValueError, match="actions/checkout has no tag v6"):
+        look_up_commit("actions/checkout", "v6", host=str(tmp_path))
 
 
 class Guarded(BaseHTTPRequestHandler):

@@ -1,0 +1,17 @@
+local health = { status = "Progressing", message = "Waiting for the operator" }
+
+if obj.status == nil or obj.status.observedGeneration ~= obj.metadata.generation then
+  return health
+end
+
+for _, condition in ipairs(obj.status.conditions or {}) do
+  if condition.type == "Ready" then
+    health.message = condition.message
+    if condition.status == "True" then
+      health.status = "Healthy"
+    elseif condition.status == "False" then
+      health.status = "Degraded"
+    end
+  end
+end
+return health
