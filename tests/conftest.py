@@ -6,6 +6,7 @@ settings.load_profile("repeatable")
 pytest_plugins = [
     "tests.fixtures.containers",
     "tests.fixtures.controlplane",
+    "tests.fixtures.disk",
     "tests.fixtures.gateway",
     "tests.fixtures.platform",
     "tests.fixtures.operator",

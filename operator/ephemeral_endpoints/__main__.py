@@ -19,6 +19,7 @@ from kubernetes.aio import client as kubernetes_client
 from kubernetes.aio import config as kubernetes_config
 
 from ephemeral_endpoints import check, uninstall
+from ephemeral_endpoints.aws.threads import DaemonThreads
 from ephemeral_endpoints.engine.clocks import Clocks, Source
 from ephemeral_endpoints.features.routing.probe import HttpProbe
 from ephemeral_endpoints.kube.client import KubeClient
@@ -52,6 +53,8 @@ async def run(settings: Settings) -> None:
 
     With leader election it waits until it leads, and ends the process at once when it does not any more.
     """
+    # Names are looked up there: one whose servers do not answer delays no other, nor the end.
+    asyncio.get_running_loop().set_default_executor(DaemonThreads())
     stop = asyncio.Event()
     for each in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(each, stop.set)

@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any, Final
 
 from ephemeral_endpoints.api.kinds import BY_NAME, ENDPOINT, ENDPOINT_CLASS
+from ephemeral_endpoints.api.v1alpha1.endpoint import EphemeralEndpoint
 from ephemeral_endpoints.api.v1alpha1.endpoint_class import EphemeralEndpointClass
 from ephemeral_endpoints.aws.accounts import Accounts
 from ephemeral_endpoints.aws.calls import Calls
@@ -31,7 +32,9 @@ from ephemeral_endpoints.engine.names import owner_hash
 from ephemeral_endpoints.features.capacity import cost
 from ephemeral_endpoints.features.capacity.observe import RunningCosts
 from ephemeral_endpoints.features.capacity.quotas import Quotas
-from ephemeral_endpoints.features.expiry.brake import ExpiryBrake
+from ephemeral_endpoints.features.expiry.brake import ExpiryBrake, recently_ended
+from ephemeral_endpoints.features.expiry.jumps import notice_jumps
+from ephemeral_endpoints.features.expiry.policy import Lifetime
 from ephemeral_endpoints.features.images.builds.builders import Builders, requesters
 from ephemeral_endpoints.features.images.builds.policy import Build
 from ephemeral_endpoints.features.images.builds.queue import BuildQueueDeps
@@ -46,6 +49,7 @@ from ephemeral_endpoints.features.routing.token import TokenStep
 from ephemeral_endpoints.features.serving.environment import EnvironmentStep
 from ephemeral_endpoints.features.serving.events import EndpointEvents
 from ephemeral_endpoints.features.serving.observe import EndpointRecovery
+from ephemeral_endpoints.features.subject import Subject
 from ephemeral_endpoints.kube.cache import ObjectKey, Store, endpoint_key
 from ephemeral_endpoints.kube.client import KubeClient
 from ephemeral_endpoints.kube.configmaps import ConfigMaps
@@ -54,6 +58,7 @@ from ephemeral_endpoints.kube.triggers import (
     EventQueueChanged,
     ListErrorChanged,
     ResourcesChanged,
+    TimeJumped,
     Trigger,
     keys,
 )
@@ -140,6 +145,7 @@ class Operator:
         self._brake = ExpiryBrake(
             self._clocks.disagreement,
             lambda: self.store.count(ENDPOINT, settings.shard.takes),
+            ended=lambda: recently_ended(self._lifetimes(), self._now()),
             share=settings.expiry_most_share,
             clock=clock,
         )
@@ -343,6 +349,13 @@ class Operator:
         known = (store.named_class(name) for name in store.class_names() if shard.is_first)
         return summary(((store.class_name_of(each), each) for each in own), filter(None, known), self._now())
 
+    def _lifetimes(self) -> Iterator[tuple[EphemeralEndpoint, Lifetime]]:
+        """This shard's objects, as far as they have a class, and when their lives end."""
+        for key, endpoint in self.store.endpoints():
+            endpoint_class = self.store.named_class(self.store.class_name_of(endpoint) or "")
+            if endpoint_class and self._settings.shard.takes(key.namespace):
+                yield endpoint, Subject(self._cluster_id, endpoint, endpoint_class).lifetime
+
     def _ages(self) -> dict[tuple[str, str, str], float]:
         return {
             (access.account, access.region, access.role.arn if access.role else ""): age
@@ -367,6 +380,7 @@ class Operator:
             poll(accounts, settings.poll_seconds, self._clock, is_notified=self._events.is_heard),
             self._configmaps.run(),
             take_snapshots(accounts, settings.snapshot_seconds, self._clock),
+            notice_jumps(self._now, self._clock, lambda: self._trigger(TimeJumped())),
             *(tuple(self._sweeps()) or (self.resync.run(settings.snapshot_seconds),)),
         ]
 

@@ -1,10 +1,13 @@
 import asyncio
+import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
+from botocore.exceptions import CredentialRetrievalError
 from tests.aws.cloud import Cloud
 from tests.aws.connectors import HOME, Same
 from tests.engine.objects import make_class
@@ -12,7 +15,7 @@ from tests.fixtures.aws import CLUSTER
 
 from eep_platform.aws.faults import Fault, FaultError
 from ephemeral_endpoints.aws.account import Account
-from ephemeral_endpoints.aws.accounts import Accounts
+from ephemeral_endpoints.aws.accounts import LONGEST_PAUSE_SECONDS, Accounts
 from ephemeral_endpoints.aws.calls import Calls
 from ephemeral_endpoints.aws.clients import Access, Clients, Role, Sessions
 from ephemeral_endpoints.aws.freshness import take_snapshots
@@ -92,14 +95,14 @@ def same(cloud: Cloud) -> Same:
 
 
 @pytest.fixture
-def accounts(same: Same, calls: Calls) -> Accounts:
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def accounts(same: Same, calls: Calls, clock: Clock) -> Accounts:
     return Accounts(
-        CLUSTER,
-        connector=same,
-        calls=lambda _: calls,
-        components=components,
-        clock=time.monotonic,
-        on_change=lambda _: None,
+        CLUSTER, connector=same, calls=lambda _: calls, components=components, clock=clock, on_change=lambda _: None
     )
 
 
@@ -118,7 +121,7 @@ async def test_an_account_is_connected_once_for_all_and_complete_when_it_is_hand
 
 
 async def test_an_account_that_cannot_be_listed_is_not_handed_out_and_all_who_wait_share_the_attempt(
-    cloud: Cloud, accounts: Accounts, same: Same
+    cloud: Cloud, accounts: Accounts, same: Same, clock: Clock
 ) -> None:
     denied = FaultError(code="AccessDeniedException", status=400)
     cloud.aws.control.add_faults(Fault(service="logs", operation="DescribeLogGroups", error=denied))
@@ -127,21 +130,17 @@ async def test_an_account_that_cannot_be_listed_is_not_handed_out_and_all_who_wa
     assert len(same.connected) == 1
     assert not accounts.connected
     cloud.aws.control.clear_faults()
+    clock.now += LONGEST_PAUSE_SECONDS
     account = await accounts.by(HOME)
     assert list(accounts.connected) == [account]
 
 
 async def test_owners_are_reported_once_an_account_that_could_not_be_listed_can(
-    cloud: Cloud, same: Same, calls: Calls
+    cloud: Cloud, same: Same, calls: Calls, clock: Clock
 ) -> None:
     reported: list[str] = []
     accounts = Accounts(
-        CLUSTER,
-        connector=same,
-        calls=lambda _: calls,
-        components=components,
-        clock=time.monotonic,
-        on_change=reported.append,
+        CLUSTER, connector=same, calls=lambda _: calls, components=components, clock=clock, on_change=reported.append
     )
     await cloud.make(cloud.resources[ALARM])
     denied = FaultError(code="AccessDeniedException", status=400)
@@ -150,6 +149,7 @@ async def test_owners_are_reported_once_an_account_that_could_not_be_listed_can(
         await accounts.by(HOME)
     assert reported == []
     cloud.aws.control.clear_faults()
+    clock.now += LONGEST_PAUSE_SECONDS
     account = await accounts.by(HOME)
     assert sorted(reported) == sorted(account.inventory.owners()), "their next attempts may be minutes away"
     accounts.forget(account)
@@ -185,6 +185,48 @@ async def test_credentials_that_do_not_work_are_not_kept(cloud: Cloud, accounts:
     with pytest.raises(errors.Unauthenticated):
         await accounts.by(HOME)
     assert same.forgotten == 1
+
+
+async def test_expired_credentials_cost_four_calls_a_minute_however_many_objects_want_the_account(
+    cloud: Cloud, accounts: Accounts, clock: Clock
+) -> None:
+    cloud.aws.control.add_faults(Fault(service="sts", error=FaultError(code="ExpiredToken", status=403)))
+    objects, every, minutes, began = 100, 15.0, 20, clock.now
+    while clock.now < began + minutes * 60:
+        with pytest.raises(errors.Unauthenticated) as caught:
+            await accounts.by(HOME)
+        assert "a platform engineer must renew the operator's credentials" in caught.value.described
+        clock.now += every / objects
+    asked = cloud.aws.control.calls()["sts"]["GetCallerIdentity"]
+    assert asked == pytest.approx(minutes * 60 / LONGEST_PAUSE_SECONDS, abs=5)
+    assert accounts.ages()[HOME] == pytest.approx(minutes * 60), "which alerts tell"
+
+    cloud.aws.control.clear_faults()
+    clock.now += LONGEST_PAUSE_SECONDS
+    assert (await accounts.by(HOME)).scope == cloud.scope, "without a restart"
+
+
+class Unanswered:
+    """Credentials that cannot be had: the agent of the node does not answer."""
+
+    def connect(self, *_: object) -> Clients:
+        raise CredentialRetrievalError(provider="container-role", error_msg="no answer")
+
+    def forget(self, _: Clients) -> None:
+        pytest.fail("there are none")
+
+
+async def test_credentials_that_the_node_does_not_hand_out_are_reported_as_missing(calls: Calls, clock: Clock) -> None:
+    accounts = Accounts(
+        CLUSTER,
+        connector=Unanswered(),
+        calls=lambda _: calls,
+        components=components,
+        clock=clock,
+        on_change=lambda _: None,
+    )
+    with pytest.raises(errors.Unauthenticated, match=r"container-role: no answer"):
+        await accounts.by(HOME)
 
 
 async def test_a_class_works_in_the_account_of_its_role_and_nowhere_else(cloud: Cloud, ways: Ways) -> None:
@@ -246,6 +288,50 @@ async def test_an_account_that_does_not_answer_delays_no_other(cloud: Cloud, way
     assert cloud.aws.control.calls()["lambda"]["ListFunctions"] == 3, "one each to connect, and the round of the other"
 
 
+@dataclass
+class Stuck:
+    """Never finds the credentials of a role, until it is released."""
+
+    near: Same
+    released: threading.Event = field(default_factory=threading.Event)
+
+    def connect(self, region: str, role: Role | None) -> Clients:
+        if role:
+            self.released.wait()
+            raise CredentialRetrievalError(provider="container-role", error_msg="no answer")
+        return self.near.connect(region, role)
+
+    def forget(self, clients: Clients) -> None:
+        self.near.forget(clients)
+
+
+async def test_accounts_whose_credentials_never_come_take_no_thread_from_another(
+    same: Same, calls: Calls, clock: Clock
+) -> None:
+    stuck, pools = Stuck(same), list[ThreadPoolExecutor]()
+
+    def calls_of(_: Access) -> Calls:
+        pools.append(ThreadPoolExecutor(1))
+        return replace(calls, pool=pools[-1])
+
+    accounts = Accounts(
+        CLUSTER, connector=stuck, calls=calls_of, components=components, clock=clock, on_change=lambda _: None
+    )
+    # More than asyncio's own threads, of which there are at most 32.
+    roles = [Role(f"arn:aws:iam::{OTHER}:role/{number}") for number in range(40)]
+    waiting = [asyncio.create_task(accounts.by(Access(OTHER, HOME.region, role))) for role in roles]
+    try:
+        near = await asyncio.wait_for(accounts.by(HOME), 60)
+        assert near.scope.account_id == HOME.account
+        assert not any(each.done() for each in waiting)
+    finally:
+        stuck.released.set()
+        outcomes = await asyncio.gather(*waiting, return_exceptions=True)
+        for pool in pools:
+            pool.shutdown()
+    assert {type(each) for each in outcomes} == {errors.Unauthenticated}
+
+
 async def test_two_roles_of_one_account_share_its_rate_limits_and_nothing_else(ways: Ways) -> None:
     one, two = await asyncio.gather(ways.accounts.by(MINE), ways.accounts.by(ALSO_MINE))
     assert one is not two
@@ -292,8 +378,8 @@ async def test_the_age_of_what_is_known_grows_while_it_cannot_be_listed(cloud: C
     for _ in range(2):
         with pytest.raises(errors.Denied):
             await accounts.by(HOME)
-        clock.now += 10
-    assert accounts.ages() == {HOME: 20}, "since the first failure"
+        clock.now += LONGEST_PAUSE_SECONDS
+    assert accounts.ages() == {HOME: 2 * LONGEST_PAUSE_SECONDS}, "since the first failure"
 
     cloud.aws.control.clear_faults()
     account = await accounts.by(HOME)

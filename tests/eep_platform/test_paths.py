@@ -1,6 +1,7 @@
 from pathlib import Path
 
 import pytest
+from tests.fixtures.disk import SmallDisk
 
 from eep_platform.paths import cache_dir, write_atomically
 
@@ -32,3 +33,16 @@ def test_a_write_that_cannot_finish_leaves_the_folder_as_it_was(tmp_path: Path) 
     with pytest.raises(OSError, match="occupied"):
         write_atomically(target, "x")
     assert [path.name for path in tmp_path.iterdir()] == ["occupied"]
+
+
+def test_a_full_disk_leaves_the_file_as_it_was_and_nothing_beside_it(small_disk: SmallDisk) -> None:
+    target = small_disk.path / "state"
+    write_atomically(target, "before")
+    small_disk.fill()
+    with pytest.raises(OSError, match="No space left on device"):
+        write_atomically(target, "x" * 8192)
+    assert target.read_text() == "before"
+    small_disk.free()
+    assert [path.name for path in small_disk.path.iterdir()] == ["state"]
+    write_atomically(target, "after")
+    assert target.read_text() == "after"

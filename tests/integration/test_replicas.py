@@ -152,6 +152,25 @@ def test_one_of_two_acts_and_the_other_one_takes_over_when_it_is_ended(
     assert "DeleteEndpoint" in {operation for _, operation, _ in standby.calls()}
 
 
+def test_a_leader_that_is_ended_in_a_call_finishes_it_and_gives_the_lease_back(
+    bench: Bench, replicas: tuple[Replica, Replica]
+) -> None:
+    leader, standby = replicas
+    leader.meter.add_faults(Fault(service="sagemaker", operation="CreateModel", held=True))
+    bench.apply("pr", bench.spec())
+    leader.wait_called("CreateModel")
+    process, held_by = psutil.Process(leader.process.pid), holder(bench)
+    leader.send(signal.SIGTERM)
+    leader.meter.clear_faults()
+    assert process.wait(TIMEOUT_SECONDS) == 0
+    assert holder(bench) != held_by, "nobody waits for the end of the Lease"
+    bench.wait_ready("pr")
+    assert {call.status for call in leader.meter.log() if call.operation == "CreateModel"} == {200}
+    assert created(bench) == CREATIONS, twins(leader, standby)
+    bench.delete("pr")
+    bench.wait_gone("pr")
+
+
 def test_a_crash_is_taken_over_from_in_time() -> None:
     """What is left of it is for the first calls: that the Lease is taken at its end, tests/kube shows by a clock."""
     timing = Timing()

@@ -1,7 +1,8 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from itertools import count
 from typing import Any
 from uuid import uuid4
 
@@ -21,6 +22,7 @@ from ephemeral_endpoints.kube.lease import Lease, Record, Timing
 
 TIMING = Timing(lease=10, renew_deadline=7, retry=0.1)
 SECONDS = 60
+NOON = datetime(2026, 11, 21, 12, 0, 0, tzinfo=UTC)
 PATCH = "application/merge-patch+json"
 
 
@@ -32,6 +34,18 @@ class Clock:
 
     def __call__(self) -> float:
         return self.now
+
+
+class Day:
+    """The time of day, which passes with a clock and is never the same twice; ``ahead`` is by how much it was set."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self.ahead = timedelta()
+        self._clock = clock
+        self._ticks = count()
+
+    def __call__(self) -> datetime:
+        return NOON + self.ahead + timedelta(seconds=self._clock(), microseconds=next(self._ticks))
 
 
 class Counted(Lease):
@@ -55,13 +69,14 @@ class Replicas:
 
     def __init__(self, api: AsyncApiClient, administrator: ApiClient) -> None:
         self.clock = Clock()
+        self.day = Day(self.clock)
         self.name = f"test-{uuid4().hex[:8]}"
         self._api = api
         self._leases = CoordinationV1Api(administrator)
 
     def elector(self, identity: str, *, lease: Lease | None = None, timing: Timing = TIMING) -> Elector:
         lease = lease or self.lease()
-        return Elector(lease, identity, clock=self.clock, now=lambda: datetime.now(UTC), timing=timing)
+        return Elector(lease, identity, clock=self.clock, now=self.day, timing=timing)
 
     def lease(self, api: AsyncApiClient | None = None) -> Counted:
         return Counted(api or self._api, "default", self.name)
@@ -129,7 +144,7 @@ async def test_of_two_that_begin_at_once_exactly_one_leads_and_keeps_leading(rep
         async with running(leader.keep()) as keeping:
             for _ in range(4):
                 replicas.clock.now += TIMING.lease / 2
-                since = datetime.now(UTC)
+                since = replicas.day()
                 await until(lambda since=since: replicas.is_renewed_by(replicas.holder(), since), "it renews")  # type: ignore[misc]
                 await looked_at(watched)
             assert leader.is_leading()
@@ -197,7 +212,7 @@ async def test_a_leader_survives_what_others_do_to_the_lease_without_taking_it(
     await soon(leader.acquire())
     async with running(leader.keep()) as keeping:
         meddle(replicas)
-        since = datetime.now(UTC)
+        since = replicas.day()
         await until(lambda: replicas.is_renewed_by("a", since), "it renews all the same")
         assert not keeping.done()
         assert leader.is_leading()
@@ -226,6 +241,43 @@ async def test_a_process_that_was_stopped_does_not_lead_when_it_goes_on(replicas
     assert not first.is_leading()
     with pytest.raises(LeaseLost, match="could not be renewed"):
         await soon(first.keep())
+
+
+async def test_a_machine_whose_monotonic_clock_stood_does_not_lead_once_its_time_of_day_is_set(
+    replicas: Replicas,
+) -> None:
+    first = replicas.elector("a")
+    await soon(first.acquire())
+    replicas.day.ahead = timedelta(seconds=TIMING.renew_deadline)
+    assert not first.is_leading(), "as after a pause of the virtual machine"
+    with pytest.raises(LeaseLost, match="could not be renewed"):
+        await soon(first.keep())
+
+
+async def test_a_time_of_day_that_is_set_back_prolongs_nothing(replicas: Replicas) -> None:
+    first = replicas.elector("a")
+    await soon(first.acquire())
+    replicas.day.ahead = timedelta(hours=-8)
+    assert first.is_leading()
+    replicas.clock.now = TIMING.renew_deadline
+    assert not first.is_leading()
+
+
+async def test_who_slept_while_another_renewed_waits_for_the_whole_lease_again(replicas: Replicas) -> None:
+    watched = replicas.lease()
+    leader, sleeper = replicas.elector("a"), replicas.elector("b", lease=watched)
+    await soon(leader.acquire())
+    async with running(sleeper.acquire()):
+        await until(lambda: sleeper.is_informed, "it stands by")
+    async with running(leader.keep()):
+        since = replicas.day()
+        replicas.clock.now += TIMING.renew_deadline - 1
+        await until(lambda: replicas.is_renewed_by("a", since), "it renews")
+    replicas.clock.now += TIMING.lease - 1
+    async with running(sleeper.acquire()) as waking:
+        await looked_at(watched)
+        assert not waking.done(), "what it saw before it slept says nothing"
+    assert replicas.holder() == "a"
 
 
 @pytest.mark.parametrize("happens", [Connection.hang, Connection.cut], ids=["does not answer", "refuses connections"])
@@ -260,7 +312,7 @@ async def test_the_attempt_after_one_on_a_dropped_connection_opens_another_and_r
         await soon(leader.acquire())
         async with running(leader.keep()) as keeping:
             line.drop()
-            since, tried, opened = datetime.now(UTC), lease.tries, line.opened
+            since, tried, opened = replicas.day(), lease.tries, line.opened
             await until(lambda: replicas.is_renewed_by("a", since), "it renews on another connection")
             assert lease.tries >= tried + 2, "the first attempt was on the dropped one"
             assert line.opened == opened + 1
@@ -292,7 +344,7 @@ def test_two_attempts_that_get_no_answer_fit_into_the_renew_deadline(timing: Tim
     with asyncio.Runner(loop_factory=VirtualTime) as runner:
         clock = runner.get_loop().time
         lease = Hanging(clock)
-        elector = Elector(lease, "a", clock=clock, now=lambda: datetime.now(UTC), timing=timing)
+        elector = Elector(lease, "a", clock=clock, now=Day(clock), timing=timing)
 
         async def lose() -> None:
             await elector.acquire()
@@ -344,7 +396,7 @@ async def test_leadership_lasts_as_long_as_its_context_and_is_released_with_it(r
     async with leadership(elector, stop=stop, on_lost=lost.append) as leads:
         assert leads
         stop.set()
-        since = datetime.now(UTC)
+        since = replicas.day()
         await until(lambda: replicas.is_renewed_by("a", since), "it renews while the calls in hand are finished")
     assert not elector.is_leading()
     assert replicas.holder() == ""

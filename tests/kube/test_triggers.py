@@ -16,6 +16,7 @@ from ephemeral_endpoints.kube.triggers import (
     ObjectChanged,
     ObjectListed,
     ResourcesChanged,
+    TimeJumped,
     Trigger,
     keys,
 )
@@ -130,6 +131,7 @@ def test_a_path_that_is_given_up_concerns_all_that_wait_for_it(store: Store) -> 
         (ResourcesChanged(owner_hash("nobody"), WHOLE), [], "an orphan is the sweep's"),
         (EventQueueChanged("b"), [B], "its status says whether its queue can be read"),
         (ListErrorChanged(), [A, B], "any of them may be in the account, and its status says whether it can be used"),
+        (TimeJumped(), [A, B, OF_A, RIVAL, ELSEWHERE, OF_B, LOST], "whatever a timer was set for may be over"),
     ],
 )
 def test_a_change_enqueues_the_objects_that_it_concerns(

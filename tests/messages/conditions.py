@@ -161,7 +161,8 @@ def of_classes() -> Iterator[tuple[str, str]]:
 def _held() -> Iterator[Cause]:
     """Why an object that has expired is held: clocks differ, or too many objects have expired."""
     for differs in ("the operator's clock is 15 d ahead of that of the Kubernetes API server", None):
-        brake = ExpiryBrake(partial(str, differs) if differs else lambda: None, lambda: 0, share=1, clock=lambda: 0.0)
+        disagreement = partial(str, differs) if differs else lambda: None
+        brake = ExpiryBrake(disagreement, lambda: 0, ended=tuple, share=1, clock=lambda: 0.0)
         causes = [brake.hold(str(uid)) for uid in range(LEAST + 1)]
         yield from filter(None, causes[-1:])
 

@@ -25,11 +25,12 @@ class FaultKind(StrEnum):
     LOST = "answer lost"
     KILLED_BEFORE = "killed before"
     KILLED_AFTER = "killed after"
+    ENDED = "ended"
 
     @property
-    def kills(self) -> bool:
-        """Whether the operator is killed during the call."""
-        return self in {FaultKind.KILLED_BEFORE, FaultKind.KILLED_AFTER}
+    def ends_operator(self) -> bool:
+        """Whether the operator ends during the call."""
+        return self in {FaultKind.KILLED_BEFORE, FaultKind.KILLED_AFTER, FaultKind.ENDED}
 
     @property
     def reasons(self) -> frozenset[str]:
@@ -54,6 +55,7 @@ _EFFECTS: Final[dict[FaultKind, dict[str, object]]] = {
     FaultKind.LOST: {"answer_lost": True},
     FaultKind.KILLED_BEFORE: {"reset": True, "held": True},
     FaultKind.KILLED_AFTER: {"held": True},
+    FaultKind.ENDED: {"held": True},
 }
 """The meter's fault for each kind; throttling depends on the service. Held calls wait for ``Lane.release_calls``."""
 

@@ -5,6 +5,7 @@ A fault in one lane does not affect another, so that many cases run in parallel.
 
 import json
 import os
+import signal
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -144,6 +145,19 @@ class Lane:
     def end_operator(self) -> None:
         """Stop the operator as Kubernetes does, and wait until it is gone."""
         operator.end(self.bench.platform)
+
+    def ask_operator_to_end(self) -> None:
+        """Send the operator SIGTERM and return at once."""
+        if process := find(operator.NAME, self.bench.platform.state):
+            os.kill(process.pid, signal.SIGTERM)
+
+    def wait_operator_ended(self) -> None:
+        """Wait until the operator that was asked to has ended by itself. Raises PlatformError if it does not."""
+        wait_until(
+            lambda: find(operator.NAME, self.bench.platform.state) is None,
+            seconds=_DONE_SECONDS,
+            what="the end of the operator",
+        )
 
     def kill_operator(self) -> None:
         """Kill the operator whatever it is doing, and wait until it is gone."""

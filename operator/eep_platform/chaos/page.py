@@ -19,6 +19,7 @@ _ABOUT: Final[dict[FaultKind, str]] = {
     FaultKind.LOST: "done, but the connection ends before the answer",
     FaultKind.KILLED_BEFORE: "the operator gets SIGKILL during the call, which is never made",
     FaultKind.KILLED_AFTER: "the operator gets SIGKILL during the call, which is made once it is gone",
+    FaultKind.ENDED: "the operator gets SIGTERM during the call, which it finishes, and ends by itself",
 }
 _PHASES: Final[dict[Phase, str]] = {
     Phase.CREATE: "An object is applied to an empty account, until it is ready.",
@@ -63,6 +64,11 @@ _OTHERS: Final = (
         "`tests/kube/test_watch.py`, `tests/kube/test_rest.py`",
     ),
     (
+        "etcd is compacted and the API server restarts, while a watch or a list needs an earlier version",
+        "the watch begins again with a list; a list that is not complete forgets nothing",
+        "`tests/kube/test_compaction.py`",
+    ),
+    (
         "a connection to the API server is dropped without a word",
         (
             "requests fail at their deadlines, the watch goes on with another connection, and the second "
@@ -86,6 +92,19 @@ _OTHERS: Final = (
         "`tests/integration/test_bad_days.py`",
     ),
     (
+        "credentials are expired for hours, or the node hands out none",
+        (
+            "one attempt in 15 s however many objects wait, a condition that says who must renew them, a metric that "
+            "grows; it heals without a restart"
+        ),
+        "`tests/aws/test_accounts.py`",
+    ),
+    (
+        "an account accepts connections and answers nothing",
+        "its objects wait for one attempt and report it; those of other accounts are not delayed",
+        "`tests/controllers/test_hanging_account.py`, `tests/aws/test_accounts.py`",
+    ),
+    (
         "the leader is stopped (SIGSTOP) for longer than its Lease",
         "it makes no further call when it goes on, and exits",
         "`tests/integration/test_replicas.py`",
@@ -96,9 +115,31 @@ _OTHERS: Final = (
         "`tests/controllers/endpoint/test_expiry.py`, `tests/engine/test_clocks.py`",
     ),
     (
-        "the time to live of many objects ends at once",
+        "the machine of the leader sleeps, or its virtual machine is paused",
+        (
+            "it does not act when it goes on, exits, and another leads; what expired meanwhile ends within 15 s. Where "
+            "no clock of a paused machine shows the pause, the first renewal does: until then, for 2 s, calls can be "
+            "made by two leaders, with the same names"
+        ),
+        "`tests/kube/test_elector.py`, `tests/features/expiry/test_jumps.py`",
+    ),
+    (
+        "the time to live of many objects ends at once, and leaders crash time and again",
         "some expire, the others wait",
         "`tests/features/expiry/test_brake.py`",
+    ),
+    (
+        "somebody changes annotations hundreds of times a second",
+        "no call, no write, and nobody waits; requests for a fresh look are served every 5 s",
+        "`tests/abuse/test_floods.py`",
+    ),
+    (
+        "the disk is full",
+        (
+            "the operator writes nothing to disk: its root is read-only; the embedded platform fails with a remedy, "
+            "leaves no part of a file, and goes on once there is space"
+        ),
+        "`tests/chart/test_rendering.py`, `tests/eep_platform/test_paths.py`, `tests/eep_platform/cli/test_local.py`",
     ),
 )
 """What is no single failed call: what happens, how it ends, and the tests that show it."""
@@ -157,7 +198,7 @@ def _legend(capitals: dict[str, str]) -> str:
     return (
         "The tables show the seconds from the beginning of the phase to convergence; by how many the mutating calls "
         "differ from a phase without the fault; and the reasons that conditions of the object or its class reported "
-        f"because of it: {reasons}. Without a reason, a retry hid the fault from users. The seconds of kills include "
+        f"because of it: {reasons}. Without a reason, a retry hid the fault from users. The seconds of ends include "
         "the start of the next operator.\n"
     )
 

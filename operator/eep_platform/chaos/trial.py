@@ -121,8 +121,8 @@ def run(
         acting = pool.submit(lifecycle.act, phase)
         if case:
             fired = _wait_fired(lifecycle, case.point, acting)
-        if case and fired and case.kind.kills:
-            fired = _kill_operator(lane, case.point, acting)
+        if case and fired and case.kind.ends_operator:
+            fired = _replace_operator(lane, case, acting)
         else:
             acting.result()
     _wait(lifecycle, phase, lambda: lifecycle.has_finished(phase))
@@ -183,15 +183,21 @@ def _wait_fired(lifecycle: Lifecycle, point: Point, acting: Future[None]) -> boo
     return lane.has_fired()
 
 
-def _kill_operator(lane: Lane, point: Point, acting: Future[None]) -> bool:
-    """Kill the operator while the call is held, and start another; whether it was killed before its call timed out.
+def _replace_operator(lane: Lane, case: Case, acting: Future[None]) -> bool:
+    """End the operator while the call is held, and start another; whether it ended before its call timed out.
 
-    The call is released only when the operator is gone: none of its threads can see the outcome.
+    The call of one that is killed is released only when it is gone: none of its threads can see the outcome. One that
+    is asked to end finishes the call first.
     """
-    lane.kill_operator()
-    held = datetime.now(UTC) - min(call.time for call in lane.bench.control.log() if call.operation == point.operation)
-    # An operator that is killed while it starts makes the start fail, as intended.
-    if (failure := acting.exception()) and point.phase is not Phase.START:
+    is_asked = case.kind is FaultKind.ENDED
+    (lane.ask_operator_to_end if is_asked else lane.kill_operator)()
+    began = min(call.time for call in lane.bench.control.log() if call.operation == case.point.operation)
+    held = datetime.now(UTC) - began
+    if is_asked:
+        lane.release_calls()
+        lane.wait_operator_ended()
+    # An operator that ends while it starts makes the start fail, as intended.
+    if (failure := acting.exception()) and case.point.phase is not Phase.START:
         raise failure
     lane.release_calls()
     lane.run_operator()

@@ -2,6 +2,7 @@
 
 from eep_platform.controlplane.chain import ControlPlane, Status, prepare, start, status, stop
 from eep_platform.controlplane.server import (
+    compact_etcd,
     restart_apiserver,
     restart_etcd,
     start_apiserver,
@@ -11,6 +12,7 @@ from eep_platform.controlplane.server import (
 __all__ = [
     "ControlPlane",
     "Status",
+    "compact_etcd",
     "prepare",
     "restart_apiserver",
     "restart_etcd",

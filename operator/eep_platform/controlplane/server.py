@@ -5,11 +5,18 @@ that the next start continues a killed one.
 """
 
 import json
+import os
 import secrets
 import socket
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass
+from http import HTTPStatus
+from http.client import HTTPConnection
 from pathlib import Path
+from typing import Any
+
+from typing_extensions import override
 
 from eep_platform.controlplane import flags
 from eep_platform.controlplane.access import connect, kubeconfig
@@ -143,6 +150,40 @@ def restart_etcd(state: Path) -> None:
     settings = _known_settings(state)
     stop_all(state, [ETCD], grace_seconds=0)
     _ensure_etcd(state, settings)
+
+
+def compact_etcd(state: Path) -> None:
+    """Have the etcd of `state` forget all earlier versions of objects, as an API server does every five minutes.
+
+    Raises:
+        PlatformError: `state` has no control plane of its own, or etcd refuses.
+    """
+    _known_settings(state)
+    with closing(_EtcdConnection(_Folder(state).path / flags.ETCD_SOCKET)) as connection:
+        revision = _asked(connection, "/v3/maintenance/status", {})["header"]["revision"]
+        _asked(connection, "/v3/kv/compaction", {"revision": revision, "physical": True})
+
+
+class _EtcdConnection(HTTPConnection):
+    """HTTP to etcd's gateway (https://etcd.io/docs/v3.6/dev-guide/api_grpc_gateway/) on its Unix socket."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__("localhost")
+        self._path = path
+
+    @override
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.connect(os.path.relpath(self._path))
+
+
+def _asked(connection: HTTPConnection, path: str, body: Mapping[str, object]) -> Any:  # noqa: ANN401 - JSON
+    connection.request("POST", path, json.dumps(body))
+    answer = connection.getresponse()
+    content = answer.read()
+    if answer.status != HTTPStatus.OK:
+        raise PlatformError(f"etcd answers {answer.status} to {path}: {content.decode(errors='replace')}")
+    return json.loads(content)
 
 
 def _settings(state: Path, binaries: Binaries) -> _Settings:

@@ -3,20 +3,36 @@
 import asyncio
 import logging
 from collections.abc import Callable, Collection, Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import Protocol
+from typing import Final, Protocol
+
+from botocore.exceptions import BotoCoreError
 
 from ephemeral_endpoints.api.v1alpha1.endpoint_class import EphemeralEndpointClass
 from ephemeral_endpoints.aws.account import Account
 from ephemeral_endpoints.aws.calls import Calls
 from ephemeral_endpoints.aws.clients import Access, Clients, Role
 from ephemeral_endpoints.aws.component import Component, Scope
-from ephemeral_endpoints.aws.errors import wrong_account
+from ephemeral_endpoints.aws.errors import translate, wrong_account
 from ephemeral_endpoints.aws.limits import Limiter
-from ephemeral_endpoints.engine.errors import Unauthenticated
+from ephemeral_endpoints.engine.backoff import delay
+from ephemeral_endpoints.engine.errors import AwsError, Unauthenticated
 
 logger = logging.getLogger(__name__)
+
+LONGEST_PAUSE_SECONDS: Final = 15.0
+"""Between two attempts to connect, however many objects want the account."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Failing:
+    """An access that cannot be connected: since when, and until when nobody tries again; monotonic seconds."""
+
+    since: float
+    error: AwsError
+    attempts: int
+    retry_at: float
 
 
 class Connector(Protocol):
@@ -61,7 +77,7 @@ class Accounts:
         self._on_list_error = on_list_error
         self._connected: dict[Access, Account] = {}
         self._opening: dict[Access, asyncio.Task[Account]] = {}
-        self._failing: dict[Access, float] = {}
+        self._failing: dict[Access, _Failing] = {}
         self._limiters: dict[tuple[str, str], Limiter] = {}
 
     @property
@@ -85,11 +101,15 @@ class Accounts:
     async def by(self, access: Access) -> Account:
         """The account that an access leads to, with a complete inventory; waits for the first lists.
 
-        Concurrent requests share the attempt. Raises an error of the ``AwsError`` tree: WrongAccount if the
-        credentials are not of the account that the class names.
+        Concurrent requests share the attempt, and those within the pause after it its failure: else a thousand objects
+        would call STS a thousand times as often while credentials have expired. Raises an error of the ``AwsError``
+        tree: WrongAccount if the credentials are not of the account that the class names.
         """
         if account := self._connected.get(access):
             return account
+        failing = self._failing.get(access)
+        if failing and access not in self._opening and self._clock() < failing.retry_at:
+            raise failing.error.with_traceback(None)
         return await asyncio.shield(self._begun(access))
 
     def forget(self, account: Account) -> None:
@@ -102,7 +122,7 @@ class Accounts:
 
         The last one stays: orphans in the account are still to be found.
         """
-        self._failing = {access: since for access, since in self._failing.items() if access in accesses}
+        self._failing = {access: failing for access, failing in self._failing.items() if access in accesses}
         used = {account.scope for access, account in self._connected.items() if access in accesses}
         self._connected = {
             access: account
@@ -113,7 +133,8 @@ class Accounts:
     def ages(self) -> dict[Access, float]:
         """For each access, how old the oldest of its lists is, in seconds; without any, since when it fails."""
         now = self._clock()
-        since = self._failing | {access: account.seen_at for access, account in self._connected.items()}
+        since = {access: failing.since for access, failing in self._failing.items()}
+        since |= {access: account.seen_at for access, account in self._connected.items()}
         return {access: now - at for access, at in since.items()}
 
     def _begun(self, access: Access) -> asyncio.Task[Account]:
@@ -123,9 +144,10 @@ class Accounts:
         return self._opening[access]
 
     async def _open(self, access: Access) -> Account:
-        clients = await asyncio.to_thread(self._connector.connect, access.region, access.role)
+        calls = self._calls(access)
+        clients = await self._clients(access, calls)
         try:
-            account = await self._identified(access, clients)
+            account = await self._identified(access, clients, calls)
             await account.refresh(account.kinds, since=0.0)
         except Unauthenticated:
             self._connector.forget(clients)
@@ -134,8 +156,16 @@ class Accounts:
         logger.info("connected to AWS", extra={"account": access.account, "region": access.region, "role": role})
         return account
 
-    async def _identified(self, access: Access, clients: Clients) -> Account:
-        calls = self._calls(access)
+    async def _clients(self, access: Access, calls: Calls) -> Clients:
+        """Look for credentials, which may take long: in a thread of this account, which takes none from another."""
+        connect = partial(self._connector.connect, access.region, access.role)
+        try:
+            return await asyncio.get_running_loop().run_in_executor(calls.pool, connect)
+        except BotoCoreError as error:
+            # For example of EKS Pod Identity, whose agent does not answer.
+            raise translate(error, "") from error
+
+    async def _identified(self, access: Access, clients: Clients, calls: Calls) -> Account:
         caller = await calls(clients.sts.get_caller_identity)
         if caller["Account"] != access.account:
             raise wrong_account(caller["Account"], access.account)
@@ -153,11 +183,20 @@ class Accounts:
 
     def _opened(self, access: Access, opening: asyncio.Task[Account]) -> None:
         del self._opening[access]
-        if opening.cancelled() or opening.exception():
-            self._failing.setdefault(access, self._clock())
+        if opening.cancelled():
+            return
+        if error := opening.exception():
+            if isinstance(error, AwsError):
+                self._failed(access, error)
             return
         account = self._connected[access] = opening.result()
         if self._failing.pop(access, None) is not None:
             # Their next attempts may be minutes away.
             for owner in account.inventory.owners():
                 self._on_change(owner)
+
+    def _failed(self, access: Access, error: AwsError) -> None:
+        now, before = self._clock(), self._failing.get(access)
+        attempts = before.attempts + 1 if before else 1
+        pause = min(delay(error, attempts), LONGEST_PAUSE_SECONDS)
+        self._failing[access] = _Failing(before.since if before else now, error, attempts, now + pause)

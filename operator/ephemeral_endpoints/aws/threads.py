@@ -31,5 +31,5 @@ class DaemonThreads(ThreadPoolExecutor):
             else:
                 future.set_result(result)
 
-        Thread(target=run, name="long poll", daemon=True).start()
+        Thread(target=run, name="call", daemon=True).start()
         return future

@@ -201,8 +201,8 @@ REACHES: Final = (
     Reach(
         ("metadata.annotations", "metadata.finalizers"),
         "commands and the release of the object, see above",
-        "the RBAC verbs `approve` and `abandon`; a flood of `reconcile-at` waits for the rate limits of AWS calls, in "
-        "which namespaces take turns",
+        "the RBAC verbs `approve` and `abandon`; a flood of `reconcile-at` has an account listed at most every 5 "
+        "seconds",
     ),
     Reach(
         ("metadata.labels", "metadata.ownerReferences", "metadata.managedFields"),

@@ -1,11 +1,12 @@
 """Leader election: of all replicas one acts, the one that holds a Lease; by the rules of client-go's leader election.
 
 The holder renews the Lease; another replica takes it when it has seen it unchanged for the holder's lease duration.
-That is measured by each replica's own monotonic clock; the times written into the Lease are for people only. Every
-write is guarded by the resource version. A holder that cannot renew in time may not act any more well before another
-may begin to; two fences, around AWS calls and around Kubernetes requests, see to that even in a process that was
-stopped or whose event loop was busy meanwhile. A request may still be in flight: names in AWS are deterministic
-and writes to Kubernetes guarded, so that it creates no duplicate.
+That is measured by each replica's own monotonic clock; the times written into the Lease are for people only. A holder
+measures by its time of day as well: the monotonic clock of a paused virtual machine stands, and the time of day is set
+when it goes on. Every write is guarded by the resource version. A holder that cannot renew in time may not act any more
+well before another may begin to; two fences, around AWS calls and around Kubernetes requests, see to that even in a
+process that was stopped or whose event loop was busy meanwhile. A request may still be in flight: names in AWS are
+deterministic and writes to Kubernetes guarded, so that it creates no duplicate.
 
 The election of the Kubernetes client (``kubernetes.aio.leaderelection``) uses the wall clock, does not release,
 waits minutes for an API server that does not answer, and ends with an exception when it refuses connections.
@@ -15,7 +16,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
-from datetime import datetime
+from datetime import datetime, timedelta
 from math import inf
 from typing import Final, NoReturn
 
@@ -51,12 +52,13 @@ class Elector:
         self._sighting: Sighting | None = None
         self._version: str | None = None
         self._held_until = -inf
+        self._held_until_day = now()
         self.is_informed = False
         """Whether the Lease has been read from the API server."""
 
     def is_leading(self) -> bool:
         """Whether this process may act at this moment. For any thread; does not block."""
-        return self._clock() < self._held_until
+        return self._clock() < self._held_until and self._now() < self._held_until_day
 
     async def acquire(self) -> None:
         """Return when this process leads. Waits without end, also for an API server that is unavailable."""
@@ -127,11 +129,12 @@ class Elector:
 
     async def _write(self, before: Record | None) -> None:
         # Others see the renewal after it was sent, never before: counted from here, they wait longer than we act.
-        sent = self._clock()
-        record = claimed(before, self._identity, self._timing.lease, self._now())
+        sent, day = self._clock(), self._now()
+        record = claimed(before, self._identity, self._timing.lease, day)
         self._version = await self._lease.write(record, self._version)
         self._sighting = Sighting(record, sent)
         self._held_until = sent + self._timing.renew_deadline
+        self._held_until_day = day + timedelta(seconds=self._timing.renew_deadline)
 
 
 @asynccontextmanager

@@ -43,7 +43,12 @@ class ListErrorChanged:
     """AWS can be listed again in some account, or cannot any more."""
 
 
-Trigger = ObjectChanged | ObjectListed | ResourcesChanged | EventQueueChanged | ListErrorChanged
+@dataclass(frozen=True, slots=True)
+class TimeJumped:
+    """The time of day moved on while timers stood, so that any object may be due."""
+
+
+Trigger = ObjectChanged | ObjectListed | ResourcesChanged | EventQueueChanged | ListErrorChanged | TimeJumped
 
 
 def keys(trigger: Trigger, index: Store) -> list[ObjectKey]:
@@ -63,6 +68,8 @@ def keys(trigger: Trigger, index: Store) -> list[ObjectKey]:
             return [class_key(class_name)]
         case ListErrorChanged():
             return _all_classes(index)
+        case TimeJumped():
+            return [*index.uids()]
 
 
 def _concerned_by(key: ObjectKey, before: EphemeralEndpoint | None, index: Store) -> list[ObjectKey]:

@@ -23,14 +23,14 @@ def test_earlier_calls_of_the_operation_pass() -> None:
     assert failing.reset
 
 
-def test_only_a_lost_answer_and_a_kill_after_the_call_let_the_call_reach_aws() -> None:
+def test_only_a_lost_answer_and_an_end_after_the_call_let_the_call_reach_aws() -> None:
     point = Point(Phase.CREATE, "lambda", "CreateFunction")
     done = {kind for kind in FaultKind for fault in faults(point, kind) if not (fault.error or fault.reset)}
-    assert done == {FaultKind.LOST, FaultKind.KILLED_AFTER}
+    assert done == {FaultKind.LOST, FaultKind.KILLED_AFTER, FaultKind.ENDED}
 
 
-def test_a_call_in_which_the_operator_is_killed_is_held_until_it_is_released() -> None:
+def test_a_call_in_which_the_operator_ends_is_held_until_it_is_released() -> None:
     point = Point(Phase.CREATE, "lambda", "CreateFunction")
     assert {kind for kind in FaultKind for fault in faults(point, kind) if fault.held} == {
-        kind for kind in FaultKind if kind.kills
+        kind for kind in FaultKind if kind.ends_operator
     }

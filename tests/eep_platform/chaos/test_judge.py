@@ -62,8 +62,8 @@ def test_a_case_that_breaks_a_rule_has_a_violation(seen: Observation, violation:
     assert any(violation in each for each in judge(DENIED, seen, REFERENCE, REFERENCE.reasons).violations)
 
 
-@pytest.mark.parametrize("kind", [kind for kind in FaultKind if kind.kills])
-def test_an_operator_that_is_killed_in_a_call_must_not_report_it(kind: FaultKind) -> None:
+@pytest.mark.parametrize("kind", [kind for kind in FaultKind if kind.ends_operator])
+def test_an_operator_that_ends_in_a_call_must_not_report_it(kind: FaultKind) -> None:
     seen = Observation(1.0, (), (reported("AwsUnavailable", message="CreateModel: Connection was closed"),), fired=True)
     (violation,) = judge(replace(DENIED, kind=kind), seen, REFERENCE, REFERENCE.reasons).violations
     assert "AwsUnavailable (CreateModel: Connection was closed)" in violation

@@ -16,7 +16,7 @@ BAD = Result(Case(POINT, FaultKind.RESET), 2.0, 0, violations=("not at the end",
 
 def test_a_row_has_seconds_calls_and_reported_reasons() -> None:
     text = page.render(MACHINE, RECORDING, [GOOD])
-    assert "| logs `CreateLogGroup` /aws/lambda/ |  |  |  |  | 1.2 +1 AD |  |  |  |" in text
+    assert "| logs `CreateLogGroup` /aws/lambda/ |  |  |  |  | 1.2 +1 AD |  |  |  |  |" in text
     assert "AD `AccessDenied`" in text
     assert "**1 of 1 cases converged**" in text
 
@@ -36,5 +36,5 @@ def test_a_call_that_was_not_made_does_not_count() -> None:
 
 def test_a_run_of_a_part_says_so() -> None:
     every = [Result(Case(POINT, kind), 1.0, 0) for kind in FaultKind]
-    assert "in each of 8 ways, one at a time" in page.render(MACHINE, RECORDING, every)
-    assert "in one of 8 ways (`make chaos` tries all of them)" in page.render(MACHINE, RECORDING, every[:1])
+    assert "in each of 9 ways, one at a time" in page.render(MACHINE, RECORDING, every)
+    assert "in one of 9 ways (`make chaos` tries all of them)" in page.render(MACHINE, RECORDING, every[:1])

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 from tests.fixtures.command import eep
+from tests.fixtures.disk import SmallDisk
 
 from eep_platform.platform import Platform
 
@@ -27,6 +28,15 @@ def test_a_folder_of_somebody_else_is_an_error_with_a_reason(action: str, tmp_pa
     result = eep("local", action, "--state", str(tmp_path))
     assert result.exit_code == 1
     assert "choose another folder with --state" in result.stderr
+
+
+def test_a_full_disk_is_an_error_with_a_remedy(small_disk: SmallDisk) -> None:
+    small_disk.fill()
+    result = eep("local", "up", "--state", str(small_disk.path / "state"))
+    assert result.exit_code == 1
+    assert "The disk is full" in result.stderr
+    assert "Free some space" in result.stderr
+    assert "Traceback" not in result.stderr
 
 
 def test_up_and_status_print_what_a_shell_can_evaluate(platform: Platform) -> None:

@@ -5,6 +5,7 @@ import threading
 from pathlib import Path
 
 import pytest
+from tests.fixtures.disk import SmallDisk
 
 from eep_platform.containers import layers
 from eep_platform.containers.blobs import BlobStore
@@ -95,3 +96,13 @@ def test_a_blob_of_another_digest_is_not_stored(tmp_path: Path) -> None:
         blobs.add(b"evil", expected)
     assert expected not in blobs
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
+def test_a_full_disk_leaves_no_part_of_a_blob_and_the_next_attempt_stores_it(small_disk: SmallDisk) -> None:
+    blobs, content = BlobStore(small_disk.path), b"x" * 8192
+    small_disk.fill()
+    with pytest.raises(OSError, match="No space left on device"):
+        blobs.add(content)
+    small_disk.free()
+    assert [path for path in small_disk.path.rglob("*") if path.is_file()] == []
+    assert blobs.read(blobs.add(content)) == content

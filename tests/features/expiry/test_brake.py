@@ -1,8 +1,14 @@
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
 import pytest
+from tests.engine.objects import CLUSTER, endpoint, make_class
 
 from ephemeral_endpoints.engine.conditions import Cause
-from ephemeral_endpoints.features.expiry.brake import LEAST, WINDOW_SECONDS, ExpiryBrake
+from ephemeral_endpoints.engine.tags import timestamp
+from ephemeral_endpoints.features.expiry.brake import LEAST, WINDOW_SECONDS, ExpiryBrake, recently_ended
 from ephemeral_endpoints.features.expiry.stage import EXPIRY_HELD
+from ephemeral_endpoints.features.subject import Subject
 
 
 class Fleet:
@@ -12,7 +18,19 @@ class Fleet:
         self.objects = objects
         self.now = 0.0
         self.differs: str | None = None
-        self.brake = ExpiryBrake(lambda: self.differs, lambda: self.objects, share=share, clock=lambda: self.now)
+        self.share = share
+        self.ended: dict[str, float] = {}
+        self.begin()
+
+    def begin(self) -> None:
+        """Have another leader, whose memory is empty; it sees what ``ended`` says."""
+        self.brake = ExpiryBrake(
+            lambda: self.differs,
+            lambda: self.objects,
+            ended=self.ended.items,
+            share=self.share,
+            clock=lambda: self.now,
+        )
 
     def expire(self, *uids: object) -> list[object]:
         """Those of the objects that are held; the others are gone at once."""
@@ -86,3 +104,60 @@ def test_an_object_that_lives_on_is_not_held_any_more() -> None:
     held = fleet.expire(*range(20))
     fleet.brake.forget(str(held[0]))
     assert fleet.brake.held()["share"] == len(held) - 1
+
+
+def test_a_leader_that_crashes_time_and_again_has_one_share_in_all() -> None:
+    fleet = Fleet(100)
+    passed: set[str] = set()
+    for _ in range(5):
+        passed |= {uid for uid in map(str, range(100)) if uid not in passed and not fleet.brake.hold(uid)}
+        # All are still being deleted when the process ends.
+        fleet.ended |= dict.fromkeys(passed, 0.0)
+        fleet.begin()
+    assert len(passed) < 2 * 25, "of a hundred, where each leader by itself would end another quarter"
+    assert all(fleet.brake.hold(uid) is None for uid in passed), "what has begun goes on"
+
+
+def test_what_ended_under_an_earlier_leader_counts_until_its_window_has_passed() -> None:
+    fleet = Fleet(20)
+    fleet.ended |= {f"gone-{number}": 600.0 for number in range(LEAST)}
+    assert fleet.brake.hold("0")
+    fleet.now = WINDOW_SECONDS - 600.0
+    assert fleet.brake.hold("0") is None
+
+
+NOW = datetime(2026, 11, 21, 12, 0, 0, tzinfo=UTC)
+
+
+def minutes_ago(minutes: float) -> str:
+    return timestamp(NOW - timedelta(minutes=minutes))
+
+
+def tombstone(minutes: float, reason: str = "Expired") -> dict[str, Any]:
+    ready = {"type": "Ready", "status": "False", "reason": reason, "lastTransitionTime": minutes_ago(minutes)}
+    return {"status": {"conditions": [{**ready, "message": ""}]}}
+
+
+def deleted(minutes: float, **lifecycle: str) -> dict[str, Any]:
+    return {"metadata": {"deletionTimestamp": minutes_ago(minutes)}, "spec": {"lifecycle": lifecycle}}
+
+
+@pytest.mark.parametrize(
+    ("changes", "seconds", "why"),
+    [
+        (deleted(5), [300.0], "its time to live was over when it was deleted"),
+        (deleted(15), [], "too long ago"),
+        (deleted(5, ttl="21d"), [], "somebody deleted it"),
+        (deleted(-1), [0.0], "the API server is a little ahead"),
+        (tombstone(5), [300.0], "it stays, and its resources went"),
+        (tombstone(15), [], "too long ago"),
+        (tombstone(5, "Ready"), [], "it serves"),
+        ({}, [], "nothing is known of it"),
+    ],
+)
+def test_what_has_expired_lately_is_seen_in_the_api_server(
+    changes: dict[str, Any], seconds: list[float], why: str
+) -> None:
+    subject = Subject(CLUSTER, endpoint(changes), make_class({"spec": {"lifecycle": {"maxTtl": "30d"}}}))
+    found = dict(recently_ended([(subject.endpoint, subject.lifetime)], NOW))
+    assert found == dict.fromkeys([subject.endpoint.metadata.uid] * len(seconds), *seconds), why

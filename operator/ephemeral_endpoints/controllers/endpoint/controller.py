@@ -6,7 +6,9 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
+from math import inf
 from typing import Any, Final
+from weakref import WeakKeyDictionary
 
 from ephemeral_endpoints.api import RECONCILE_AT_ANNOTATION
 from ephemeral_endpoints.api.v1alpha1.endpoint import EphemeralEndpoint
@@ -35,6 +37,9 @@ logger = logging.getLogger(__name__)
 CONFLICT_SECONDS: Final = 0.5
 REFUSED_SECONDS: Final = 60.0
 """How soon a refused finalizer is tried again: a changed policy enqueues no object."""
+
+REFRESH_SECONDS: Final = 5.0
+"""At least between two complete lists of an account on request: an annotation may change hundreds of times a second."""
 
 _CONNECTING: Final = "connecting"
 
@@ -114,6 +119,7 @@ class EndpointController:
             active.last_lines,
         )
         self._memories: dict[ObjectKey, tuple[str, ObjectMemory]] = {}
+        self._refreshed: WeakKeyDictionary[Account, float] = WeakKeyDictionary()
 
     async def reconcile(self, key: ObjectKey) -> float | None:
         """Reconcile the object; returns in how many seconds it is due again, None if only a change can make it so."""
@@ -170,7 +176,7 @@ class EndpointController:
         owner = Owner(subject.names.owner, subject.endpoint.metadata.uid, is_terminating)
         reconciliation = Reconciliation(key, subject, account, owner, memory.seen)
         try:
-            await self._refresh_on_request(reconciliation, memory)
+            waits = await self._refresh_on_request(reconciliation, memory)
             await account.resolve_unknown(owner.owner)
             due = await (self._finalize(reconciliation) if is_terminating else self._active.reconcile(reconciliation))
         except ReconcileError as error:
@@ -178,6 +184,7 @@ class EndpointController:
                 self._accounts.forget(account)
             return await self._without_account(key, subject.endpoint, memory, error)
         memory.retries.clear(_CONNECTING)
+        due = min((each for each in (due, waits) if each is not None), default=None)
         self._log(reconciliation, due)
         return due
 
@@ -209,18 +216,24 @@ class EndpointController:
             with suppress(ReconcileError):  # reported by the step that needs the token
                 await self._active.token.read(key, subject)
 
-    async def _refresh_on_request(self, reconciliation: Reconciliation, memory: ObjectMemory) -> None:
+    async def _refresh_on_request(self, reconciliation: Reconciliation, memory: ObjectMemory) -> float | None:
+        """Serve a new request for a refresh; returns in how many seconds if it must wait, else None."""
         subject, account = reconciliation.subject, reconciliation.account
         asked_at = subject.endpoint.metadata.annotations.get(RECONCILE_AT_ANNOTATION)
         if asked_at == memory.asked_at:
-            return
-        await account.refresh(account.kinds, since=self._clock())
+            return None
+        now = self._clock()
+        if (waits := self._refreshed.get(account, -inf) + REFRESH_SECONDS - now) > 0:
+            return waits
+        self._refreshed[account] = now
+        await account.refresh(account.kinds, since=now)
         memory.retries.keep_only(())
         for step in self._steps:
             step.refresh(reconciliation.uid)
         memory.asked_at = asked_at
         if target := target_of(subject):
             self._active.builds.again(subject.endpoint_class, target.image)
+        return None
 
     async def _with_finalizer(
         self, key: ObjectKey, endpoint: EphemeralEndpoint, endpoint_class: EphemeralEndpointClass

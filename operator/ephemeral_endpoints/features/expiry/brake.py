@@ -5,13 +5,16 @@ everything within seconds. What somebody deletes is not held.
 """
 
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import datetime
 from enum import StrEnum
 from math import ceil
 from typing import Final
 
-from ephemeral_endpoints.engine.conditions import Cause
-from ephemeral_endpoints.features.expiry.stage import EXPIRY_HELD
+from ephemeral_endpoints.api.v1alpha1.endpoint import EphemeralEndpoint
+from ephemeral_endpoints.engine.conditions import Cause, ConditionType
+from ephemeral_endpoints.features.expiry.policy import Lifetime
+from ephemeral_endpoints.features.expiry.stage import EXPIRED, EXPIRY_HELD
 
 WINDOW_SECONDS: Final = 900.0
 """The time in which only a share of all objects expires."""
@@ -36,8 +39,8 @@ class ExpiryBrake:
     """Decides whether an object that has expired may end now.
 
     ``disagreement`` says which clocks differ; ``count`` is how many objects there are, ``share`` the part of them that
-    may expire within the window; ``clock`` is monotonic seconds. The memory is lost with the process, and so the next
-    leader begins another window.
+    may expire within the window; ``clock`` is monotonic seconds. ``ended`` gives what ``recently_ended`` finds: a new
+    leader begins with it, since a process that crashes time and again would else have a whole share each time.
     """
 
     def __init__(
@@ -45,11 +48,14 @@ class ExpiryBrake:
         disagreement: Callable[[], str | None],
         count: Callable[[], int],
         *,
+        ended: Callable[[], Iterable[tuple[str, float]]],
         share: float,
         clock: Callable[[], float],
     ) -> None:
         self._disagreement = disagreement
         self._count = count
+        self._ended = ended
+        self._is_informed = False
         self._share = share
         self._clock = clock
         self._begun: set[str] = set()
@@ -61,9 +67,10 @@ class ExpiryBrake:
         self._held.pop(uid, None)
         if differs := self._disagreement():
             return self._hold(uid, Hold.CLOCK, f"{differs}; a platform engineer must set the clock of the node")
+        now = self._clock()
+        self._learn(now)
         if uid in self._begun:
             return None
-        now = self._clock()
         while self._recent and self._recent[0] <= now - WINDOW_SECONDS:
             self._recent.popleft()
         most = max(LEAST, ceil(self._share * (self._count() + len(self._recent))))
@@ -88,6 +95,36 @@ class ExpiryBrake:
         holds = list(self._held.values())
         return {each.value: holds.count(each) for each in Hold}
 
+    def _learn(self, now: float) -> None:
+        """Count once what ended under earlier leaders."""
+        if not self._is_informed:
+            ended = dict(self._ended())
+            self._begun |= ended.keys()
+            self._recent.extend(sorted(now - seconds for seconds in ended.values()))
+            self._is_informed = True
+
     def _hold(self, uid: str, why: Hold, message: str) -> Cause:
         self._held[uid] = why
         return Cause(EXPIRY_HELD, f"{_HELD}: {message}")
+
+
+def recently_ended(
+    endpoints: Iterable[tuple[EphemeralEndpoint, Lifetime]], now: datetime
+) -> Iterator[tuple[str, float]]:
+    """The UIDs of objects that expired within the window, and how many seconds ago, as the API server shows them.
+
+    They are being deleted, or stay as tombstones. One that is gone shows nowhere; its deletion in SageMaker took a
+    while.
+    """
+    for endpoint, lifetime in endpoints:
+        ended_at = _ended_at(endpoint, lifetime)
+        if ended_at and (seconds := (now - ended_at).total_seconds()) < WINDOW_SECONDS:
+            yield endpoint.metadata.uid, max(0.0, seconds)
+
+
+def _ended_at(endpoint: EphemeralEndpoint, lifetime: Lifetime) -> datetime | None:
+    deleted_at = endpoint.metadata.deletion_timestamp
+    if deleted_at is not None:
+        return deleted_at if lifetime.is_over(deleted_at) else None
+    ready = (each for each in endpoint.status.conditions if each.type == ConditionType.READY)
+    return next((each.last_transition_time for each in ready if each.reason == EXPIRED.name), None)
