@@ -13,8 +13,9 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from eep_platform.errors import PlatformError
@@ -29,6 +30,7 @@ _ENVIRONMENT = {
 }
 _REPORT_SECONDS = 15.0
 _LOG_TAIL_LINES = 15
+_OVERTIME = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +40,8 @@ class Module:
     `cache` is the folder of the results, relative to `cache_dir()`; two modules must not share it. `packages` maps the
     name of each program to its Go package. `stamps` are string variables that the linker sets, by their full names.
     `title`, `effort` and `advice` are for messages: what is built, what it costs, and what to do if it fails. `tags`
-    are build tags, with which programs leave out parts of themselves.
+    are build tags, with which programs leave out parts of themselves. `seconds` is what each program takes on two
+    cores, from which the time left is estimated.
     """
 
     title: str
@@ -50,6 +53,7 @@ class Module:
     effort: str
     advice: str = ""
     tags: tuple[str, ...] = ()
+    seconds: Mapping[str, float] = field(default_factory=dict)
 
     def cached(self, environ: Mapping[str, str]) -> Path | None:
         """Return the folder with all programs of an earlier build for this platform and these sources, or None."""
@@ -79,8 +83,11 @@ class Module:
                 names = ", ".join(programs)
                 report(f"building {self.title} from its Go modules, once per machine ({names}): {self.effort}")
             compiler = _Compiler(self, go, _environment(root, environ), lock)
-            for number, program in enumerate(programs, start=1):
-                compiler.build(program, target, _numbered(report, number, len(programs)))
+            expected = [self.seconds.get(program, 0.0) for program in programs]
+            began = time.monotonic()
+            for number, program in enumerate(programs):
+                left = partial(time_left, expected, number, time.monotonic() - began)
+                compiler.build(program, target, _numbered(report, number + 1, len(programs)), left)
             shutil.rmtree(root / "go", ignore_errors=True)
         return target
 
@@ -159,7 +166,7 @@ class _Compiler:
     environment: Mapping[str, str]
     lock: int
 
-    def build(self, program: str, target: Path, report: Callable[[str], None]) -> None:
+    def build(self, program: str, target: Path, report: Callable[[str], None], left: Callable[[float], str]) -> None:
         log = target / f"{program}.log"
         temporary = target / f".{program}"
         report(f"{program} …")
@@ -174,7 +181,7 @@ class _Compiler:
                 pass_fds=(self.lock,),
             )
             try:
-                _wait(child, program, report)
+                _wait(child, program, report, left)
             finally:
                 child.terminate()
                 child.wait()
@@ -188,13 +195,34 @@ class _Compiler:
         log.unlink()
 
 
-def _wait(child: subprocess.Popen[bytes], program: str, report: Callable[[str], None]) -> None:
+def time_left(expected: Sequence[float], number: int, spent: float, elapsed: float) -> str:
+    """How long programs of `expected` seconds each still take, for a person; empty if that is unknown. Pure.
+
+    Args:
+        expected: on two cores; 0 for a program whose time is unknown.
+        number: the index of the program that is being built.
+        spent: seconds that the programs before it took, which show the pace of this machine.
+        elapsed: seconds since it was begun.
+    """
+    if not all(expected):
+        return ""
+    pace = spent / sum(expected[:number]) if number else 1.0
+    # Slower than expected, it is taken to be near its end.
+    present = max(expected[number] * pace - elapsed, elapsed * _OVERTIME)
+    minutes = round((present + sum(expected[number + 1 :]) * pace) / 60)
+    return f", about {minutes} min left" if minutes else ", less than a minute left"
+
+
+def _wait(
+    child: subprocess.Popen[bytes], program: str, report: Callable[[str], None], left: Callable[[float], str]
+) -> None:
     started = time.monotonic()
     while True:
         try:
             child.wait(_REPORT_SECONDS)
         except subprocess.TimeoutExpired:
-            report(f"{program}: {time.monotonic() - started:.0f} s …")
+            elapsed = time.monotonic() - started
+            report(f"{program}: {elapsed:.0f} s{left(elapsed)} …")
         else:
             return
 

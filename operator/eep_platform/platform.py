@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from eep_platform import bootstrap, controlplane
+from eep_platform import bootstrap, controlplane, git
 from eep_platform.aws import ministack, services
 from eep_platform.aws.services import Ports
 from eep_platform.errors import PlatformError
@@ -30,19 +30,23 @@ Report = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class Platform:
-    """A running platform. With `environment`, boto3, kubectl and the operator use it and nothing else."""
+    """A running platform. With `environment`, boto3, kubectl and the operator use it and nothing else.
+
+    A Git client pushes to `git_url`; builds read the same repositories from the URL of `git`.
+    """
 
     state: Path
     kubeconfig: Path
     aws_endpoint: str
     region: str
     account: str
+    git_url: str
     environment: dict[str, str]
 
     @property
     def git(self) -> GitHost:
         """The Git repositories of the platform."""
-        return GitHost(self.state / "git")
+        return GitHost(self.state / git.FOLDER)
 
     @property
     def registry(self) -> str:
@@ -137,6 +141,7 @@ def _platform(state: Path, ports: Ports, kubeconfig: Path) -> Platform:
         aws_endpoint=ports.endpoint,
         region=ministack.REGION,
         account=ministack.ACCOUNT,
+        git_url=ports.git_url,
         environment={**services.client_environment(ports), "KUBECONFIG": str(kubeconfig)},
     )
 

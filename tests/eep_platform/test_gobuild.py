@@ -188,3 +188,19 @@ def test_a_disk_that_is_too_small_is_refused_before_the_work(workshop: Workshop)
     with pytest.raises(PlatformError, match="XDG_CACHE_HOME"):
         workshop.build()
     assert not (workshop.folder / "built").exists()
+
+
+@pytest.mark.parametrize(
+    ("expected", "number", "spent", "elapsed", "told"),
+    [
+        pytest.param([60, 200, 85], 0, 0, 15, ", about 6 min left", id="nothing is known of this machine yet"),
+        pytest.param([60, 200, 85], 1, 120, 100, ", about 8 min left", id="half as fast as two cores"),
+        pytest.param([60, 200, 85], 2, 260, 70, ", less than a minute left", id="near the end"),
+        pytest.param([60, 200, 85], 2, 260, 600, ", about 2 min left", id="longer than expected: never nothing"),
+        pytest.param([60, 0], 0, 0, 15, "", id="a program whose time is unknown"),
+    ],
+)
+def test_the_time_left_follows_the_pace_of_this_machine(
+    expected: list[float], number: int, spent: float, elapsed: float, told: str
+) -> None:
+    assert gobuild.time_left(expected, number, spent, elapsed) == told

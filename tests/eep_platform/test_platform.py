@@ -114,7 +114,7 @@ def test_a_down_that_was_killed_can_be_repeated(tmp_path: Path) -> None:
     state = tmp_path / "half"
     state.mkdir()
     (state / "platform.json").write_text(
-        json.dumps({"ports": {"front": 1, "ministack": 2, "sagemaker": 3, "codebuild": 4}})
+        json.dumps({"ports": {"front": 1, "ministack": 2, "sagemaker": 3, "codebuild": 4, "git": 5}})
     )
     (state / "log").mkdir()
     local_platform.down(state, report=quiet)
@@ -132,7 +132,13 @@ def test_a_folder_of_somebody_else_is_not_touched(tmp_path: Path, command: Calla
 
 def test_a_recorded_port_that_somebody_else_took_is_given_up(tmp_path: Path) -> None:
     taken = free_port()
-    ports = {"front": taken, "ministack": free_port(), "sagemaker": free_port(), "codebuild": free_port()}
+    ports = {
+        "front": taken,
+        "ministack": free_port(),
+        "sagemaker": free_port(),
+        "codebuild": free_port(),
+        "git": free_port(),
+    }
     (tmp_path / "platform.json").write_text(json.dumps({"ports": ports}))
     assert local_platform.claim(tmp_path).front == taken
     with socket.create_server(("127.0.0.1", taken)):

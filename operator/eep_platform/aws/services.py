@@ -11,12 +11,14 @@ import boto3
 import botocore.session
 
 import eep_platform
+from eep_platform import git, git_server
 from eep_platform.aws import ministack
 from eep_platform.processes import ManagedProcess, find, free_ports, spawn, stop, stop_all, wait_until
 
 FRONT = "front"
 SAGEMAKER = "sagemaker"
 CODEBUILD = "codebuild"
+GIT = "git"
 
 _READY_SECONDS = 120
 _LOOPBACK = "http://127.0.0.1"
@@ -30,6 +32,7 @@ class Ports:
     ministack: int
     sagemaker: int
     codebuild: int
+    git: int
 
     @classmethod
     def free(cls) -> Self:
@@ -40,6 +43,11 @@ class Ports:
     def endpoint(self) -> str:
         """The URL that clients use for all services."""
         return f"{_LOOPBACK}:{self.front}"
+
+    @property
+    def git_url(self) -> str:
+        """The URL that Git clients push to."""
+        return f"{_LOOPBACK}:{self.git}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +85,7 @@ def status(state: Path, ports: Ports) -> dict[str, bool]:
 
 def stop_services(state: Path) -> None:
     """Stop all services of the platform; blocks until they have ended."""
-    stop_all(state, (FRONT, CODEBUILD, SAGEMAKER, ministack.NAME))
+    stop_all(state, (FRONT, CODEBUILD, SAGEMAKER, GIT, ministack.NAME))
 
 
 def upstreams(ports: Ports) -> list[str]:
@@ -116,9 +124,9 @@ def _running(service: _Service, state: Path) -> ManagedProcess | None:
 
 
 def _services(state: Path, ports: Ports) -> tuple[_Service, ...]:
-    def module(name: str, *arguments: object) -> Callable[[], ManagedProcess]:
+    def module(name: str, *arguments: object, process: str = "") -> Callable[[], ManagedProcess]:
         argv = [sys.executable, "-m", f"{eep_platform.__name__}.{name}", *map(str, arguments)]
-        return lambda: spawn(name.rpartition(".")[2], argv, state=state, env=module_environment())
+        return lambda: spawn(process or name, argv, state=state, env=module_environment())
 
     emulator = f"{_LOOPBACK}:{ports.ministack}"
     common = ("--aws-endpoint", emulator, "--state", state.resolve())
@@ -134,7 +142,7 @@ def _services(state: Path, ports: Ports) -> tuple[_Service, ...]:
             FRONT,
             ports.front,
             "/_meter/health",
-            module("aws.front", "--port", ports.front, *upstreams(ports)),
+            module("aws.front", "--port", ports.front, *upstreams(ports), process=FRONT),
         ),
         _Service(
             SAGEMAKER,
@@ -147,6 +155,12 @@ def _services(state: Path, ports: Ports) -> tuple[_Service, ...]:
             ports.codebuild,
             "/_codebuild/settings",
             module(CODEBUILD, "--port", ports.codebuild, *common, *place, "--registry", f"127.0.0.1:{ports.ministack}"),
+        ),
+        _Service(
+            GIT,
+            ports.git,
+            git_server.HEALTH,
+            module("git_server", "--port", ports.git, "--folder", state.resolve() / git.FOLDER, process=GIT),
         ),
     )
 

@@ -86,6 +86,7 @@ class Lane:
             aws_endpoint=endpoint,
             region=ministack.REGION,
             account=ministack.ACCOUNT,
+            git_url=ports.git_url,
             environment=variables,
         )
         return cls(Workbench(platform, namespace=name), ports.endpoint)

@@ -38,17 +38,19 @@ def usage(platform: Platform, state: Path) -> str:
     programs = quoted(Path(sys.executable).parent)
     exports = [f"export {name}={shlex.quote(value)}" for name, value in sorted(platform.environment.items())]
     exports.append(f'export PATH={programs}:"$PATH"  # eep and kubectl')
+    exports.append(f"export EEP_LOCAL_STATE={quoted(state.resolve())}  # for eep local, in any folder")
     hints = [
         "# in this shell: the lines above, or",
         f'#   eval "$(eep local status --state {quoted(state)})"',
         "# then, for example:",
-        f"#   eep local push --state {quoted(state)} | kubectl apply -f -",
+        "#   eep local push model --name wine-pr-42 --pull-request 42 | kubectl apply -f -",
         "#   kubectl get eep -o wide --watch",
         f"#   token=$(kubectl get secret {secret_name(NAME)} -o jsonpath='{{.data.token}}' | base64 -d)",
         f"#   url=$(kubectl get eep {NAME} -o jsonpath='{{.status.url}}')",
         '#   curl -H "Authorization: Bearer $token" -H "Content-Type: application/json" \\',
         '#     -d @model/samples/valid/named.json "$url"',
         f"#   curl -s {platform.aws_endpoint}/_meter/calls        # AWS calls so far",
+        f"#   git push {platform.git_url}/<owner>/<name>.git HEAD:pr-1  # Git repository, made by the push",
         f"#   docker push {platform.registry}/<repository>:<tag>  # image registry",
         f"# end it: eep local down --state {quoted(state)}",
     ]

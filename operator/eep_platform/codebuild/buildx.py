@@ -12,12 +12,15 @@ from typing import NoReturn
 
 from eep_platform.codebuild import images
 from eep_platform.codebuild.images import Registries
-from eep_platform.containers import engineless, registry
+from eep_platform.containers import engineless, engines, registry
+from eep_platform.containers.engineless import EnginelessBuild
+from eep_platform.containers.engines import EngineBuild
 from eep_platform.containers.errors import BuildError, RegistryError
 from eep_platform.containers.image import CONFIG, BuiltImage, assemble, with_docker_types
 from eep_platform.containers.layout import write_archive, write_layout
 from eep_platform.errors import PlatformError
 
+_ENGINE = "EEP_BUILD_ENGINE"
 _CACHE_CONFIG = "application/vnd.buildkit.cacheconfig.v0"
 _CACHE_ONLY: Mapping[str, str] = {"type": "cacheonly"}
 _PUSHED = ("image", "registry")
@@ -68,16 +71,22 @@ def build(arguments: Sequence[str], registries: Registries, cache: Path) -> None
     _export(image, given.cache_to, registries)
 
 
-def _prepare(given: Namespace, registries: Registries, cache: Path) -> engineless.EnginelessBuild:
+def _prepare(given: Namespace, registries: Registries, cache: Path) -> EnginelessBuild | EngineBuild:
     context = _context(given.context)
     _import(given.cache_from, registries)
+    arguments, secrets = _build_arguments(given.build_arg), dict(_secret(each) for each in given.secret)
+    file = Path(given.file).absolute() if given.file else None
+    if engine := engines.choose(os.environ.get(_ENGINE, engines.AUTO), engines.works):
+        sys.stderr.write(f"building with {engine.program}, which this machine has\n")
+        order = engines.Order(context, file or context / "Dockerfile", Path(), arguments, target=given.target)
+        return EngineBuild(engine, order, cache, secrets)
     return engineless.prepare(
         context,
-        arguments=_build_arguments(given.build_arg),
+        arguments=arguments,
         cache=cache,
         report=_Progress().report,
-        file=Path(given.file).absolute() if given.file else None,
-        secrets=dict(_secret(each) for each in given.secret),
+        file=file,
+        secrets=secrets,
         target=given.target,
         platform=given.platform,
     )

@@ -1,18 +1,23 @@
-"""A base image made from the running interpreter: CPython, its standard library and the shared libraries it needs."""
+"""A base image made from this machine: its Python, a shell with the usual small programs, and their libraries.
+
+It takes the place of the official Python images. `pip` in it installs with uv, which the builder lends to commands.
+"""
 
 import json
 import os
 import platform
 import shutil
+import ssl
 import subprocess
 import sys
 import sysconfig
 from hashlib import sha256
 from pathlib import Path
 
+from eep_platform.containers import lent_pip
 from eep_platform.containers.errors import BuildError
 
-_FORMAT = 2  # increase it when the same interpreter must give another base
+_FORMAT = 3  # increase it when the same interpreter must give another base
 
 ENVIRONMENT = {"PATH": "/usr/local/bin:/usr/bin:/bin", "LANG": "C.UTF-8"}
 
@@ -31,10 +36,21 @@ _LEFT_OUT = (
     "config-*",
     "_tkinter*",
     "_test*",
+    "EXTERNALLY-MANAGED",
 )
+# What python:3.x-slim has as well, and Dockerfiles use; a program that this machine lacks is left out.
+_PROGRAMS = (
+    *("sh", "bash", "env", "cat", "cp", "mv", "rm", "ln", "ls", "mkdir", "rmdir", "chmod", "chown", "touch", "echo"),
+    *("printf", "test", "true", "false", "pwd", "date", "sleep", "id", "whoami", "head", "tail", "sort", "uniq", "cut"),
+    *("tr", "wc", "tee", "seq", "basename", "dirname", "readlink", "realpath", "mktemp", "install", "sha256sum"),
+    *("md5sum", "base64", "stat", "du", "df", "uname", "nproc", "expr", "comm", "dd", "find", "xargs", "grep", "sed"),
+    *("awk", "tar", "gzip", "which", "useradd", "groupadd"),
+)
+_SYSTEM_PATH = "/usr/local/sbin:/usr/sbin:/sbin:/usr/bin:/bin"
+_CERTIFICATES = "etc/ssl/certs/ca-certificates.crt"
 # What manylinux wheels expect besides libc (PEP 599 and its successors) and the interpreter need not link.
 _WHEELS_EXPECT = ("libstdc++.so.6", "libgcc_s.so.1", "libz.so.1", "libdl.so.2", "libpthread.so.0", "librt.so.1")
-_USERS = "root:x:0:0:root:/root:/sbin/nologin\nnobody:x:65534:65534:nobody:/:/sbin/nologin\n"
+_USERS = "root:x:0:0:root:/root:/bin/bash\nnobody:x:65534:65534:nobody:/:/sbin/nologin\n"
 _GROUPS = "root:x:0:\nnogroup:x:65534:\n"
 
 
@@ -46,6 +62,7 @@ def key() -> str:
     """A key of the base that `build` would make; it changes with the interpreter and the C library."""
     files = [_interpreter(), Path(os.__file__), Path(sysconfig.get_path("stdlib"), "lib-dynload")]
     facts = [_FORMAT, sys.version, sys.base_prefix, platform.libc_ver(), platform.machine()]
+    facts += [Path(lent_pip.__file__).read_text(encoding="utf-8")]
     facts += [[str(file), file.stat().st_size, file.stat().st_mtime_ns] for file in files]
     return sha256(json.dumps(facts).encode()).hexdigest()
 
@@ -68,13 +85,39 @@ def build(root: Path) -> None:
     shutil.copy(_interpreter(), prefix / "bin" / _VERSION)
     for alias in ("python3", "python"):
         (prefix / "bin" / alias).symlink_to(_VERSION)
-    _libraries(root, [prefix / "bin" / _VERSION, *target.rglob("*.so")])
+    # The Python of Debian installs packages below local/ of its prefix.
+    (prefix / "local").symlink_to(".")
+    lent_pip.put(target, prefix / "bin", f"/usr/local/bin/{_VERSION}")
+    programs = _copy_programs(root / "usr" / "bin")
+    (root / "bin").symlink_to("usr/bin")
+    (root / "sbin").symlink_to("usr/bin")
+    _libraries(root, [prefix / "bin" / _VERSION, *target.rglob("*.so"), *programs])
     compile_deterministically(target, root)
-    (root / "etc").mkdir()
+    _certificates(root)
+    (root / "root").mkdir(mode=0o700)
+    (root / "etc").mkdir(exist_ok=True)
     (root / "etc" / "passwd").write_text(_USERS)
     (root / "etc" / "group").write_text(_GROUPS)
     (root / "tmp").mkdir()
     (root / "tmp").chmod(0o1777)
+
+
+def _copy_programs(folder: Path) -> list[Path]:
+    folder.mkdir(parents=True)
+    for name in _PROGRAMS:
+        if found := shutil.which(name, path=_SYSTEM_PATH):
+            shutil.copy(found, folder / name)
+    return sorted(folder.iterdir())
+
+
+def _certificates(root: Path) -> None:
+    """The certificate authorities that this machine trusts, for commands that download."""
+    places = ssl.get_default_verify_paths()
+    for place in (places.cafile, places.openssl_cafile, f"/{_CERTIFICATES}"):
+        if place and Path(place).is_file():
+            (root / _CERTIFICATES).parent.mkdir(parents=True)
+            shutil.copy(place, root / _CERTIFICATES)
+            return
 
 
 def compile_deterministically(folder: Path, root: Path) -> None:

@@ -1,40 +1,109 @@
-"""RUN without an engine: commands run in the jail, except `pip install`, which uv does from outside."""
+"""RUN without an engine: commands run in the jail, as root with a part of its rights where the kernel confines it."""
 
 import os
 import shutil
 import subprocess
-import sys
 import tempfile
-from argparse import ArgumentParser
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from pathlib import Path, PurePosixPath
-from typing import NoReturn
+from pathlib import Path
 
 import uv
 
-from eep_platform.containers import base, isolation, rootfs
-from eep_platform.containers.dockerfile import Run, SecretMount
+from eep_platform.containers import isolation, lent_pip, rootfs, unprivileged
 from eep_platform.containers.errors import BuildError
+from eep_platform.containers.steps import Run, SecretMount
 from eep_platform.containers.store import make_mount_points
 
-_REPEATABLE = {"PYTHONHASHSEED": "0", "SOURCE_DATE_EPOCH": "0", "HOME": "/tmp"}  # noqa: S108 (of the container)
+_REPEATABLE = {"PYTHONHASHSEED": "0", "SOURCE_DATE_EPOCH": "0"}
+_NETWORK = ("/etc/resolv.conf", "/etc/hosts")
+# CHOWN, DAC_OVERRIDE, FOWNER, FSETID, KILL, SETGID, SETUID of the kernel's linux/capability.h: a part of what Docker
+# leaves to root (https://docs.docker.com/engine/security/#linux-kernel-capabilities).
+_CAPABILITIES = (0, 1, 3, 4, 5, 6, 7)
 _TAIL = 4000
 
 
 def run(step: Run, root: Path, secrets: Mapping[str, str]) -> None:
     """Execute `step` on the files in `root`, with the `secrets` (by id) that it mounts. Blocks until it ends.
 
+    The files must belong to nobody else: the command may write to them. What it finds of this machine is its network.
+
     Raises:
         BuildError: the command failed; the message ends with its output.
     """
-    if _is_pip(step.argv) and step.secrets:
-        raise BuildError("RUN pip install with a secret needs an engine")
-    if _is_pip(step.argv):
-        _install(step, root)
-    else:
-        with _present(step.secrets, secrets, root):
-            _run_jailed(step, root)
+    mode = isolation.best_mode()
+    if mode == "loader":
+        unprivileged.run(step, root)
+        return
+    with _present(step.secrets, secrets, root), _lent(root):
+        _run_jailed(step, root, mode)
+
+
+def furnish(root: Path) -> None:
+    """Create in `root` what commands need and an image may lack."""
+    make_mount_points(root)
+    is_confined = isolation.best_mode() == "namespaces"
+    for file in _NETWORK:
+        place = rootfs.resolve(root, file)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        if Path(file).exists() and not place.exists():
+            place.write_bytes(b"" if is_confined else Path(file).read_bytes())
+    if not is_confined and os.geteuid() == 0:
+        for folder, _, files in os.walk(root):
+            for path in (Path(folder), *(Path(folder, file) for file in files)):
+                os.lchown(path, isolation.NOBODY, isolation.NOBODY)
+
+
+@contextmanager
+def _lent(root: Path) -> Iterator[None]:
+    """Put uv where `pip` of the base image finds it, for one command."""
+    place = rootfs.place(root, lent_pip.UV)
+    # An earlier command may have left a link there, which must not be followed.
+    shutil.rmtree(place.parent, ignore_errors=True)
+    place.parent.mkdir(parents=True)
+    shutil.copy(uv.find_uv_bin(), place)
+    try:
+        yield
+    finally:
+        place = rootfs.place(root, lent_pip.UV)
+        if place.parent.is_dir():
+            shutil.rmtree(place.parent)
+
+
+def _run_jailed(step: Run, root: Path, mode: isolation.Mode) -> None:
+    is_confined = mode == "namespaces"
+    for cache in step.caches:
+        rootfs.resolve(root, cache).mkdir(parents=True, exist_ok=True)
+    user = (isolation.NOBODY, isolation.NOBODY)
+    if is_confined:
+        user = isolation.owner_of(step.user, root)
+    home = {"HOME": "/root" if user[0] == 0 else "/tmp"}  # noqa: S108 (of the container)
+    with tempfile.TemporaryDirectory() as folder:
+        spec = isolation.prepare(
+            root,
+            step.argv,
+            mode=mode,
+            environment={**home, **step.environment, **_REPEATABLE},
+            working_dir=step.working_dir,
+            user=user,
+            exit_file=Path(folder, "exit"),
+            binds=[(Path(file), file) for file in _NETWORK if Path(file).exists()] if is_confined else [],
+            scratch=[(cache, "1777") for cache in step.caches],
+            read_only=False,
+            capabilities=_CAPABILITIES,
+        )
+        argv = spec.write(Path(folder, "spec"))
+        done = subprocess.run(argv, check=False, capture_output=True, text=True, errors="replace", env={})  # noqa: S603 (jailed)
+    for cache in [] if is_confined else step.caches:
+        shutil.rmtree(rootfs.resolve(root, cache), ignore_errors=True)
+    check(done, f"line {step.line}: RUN {step.text}")
+
+
+def check(done: "subprocess.CompletedProcess[str]", what: str) -> None:
+    """Raise BuildError with the output of a command that failed."""
+    if done.returncode != 0:
+        output = f"{done.stdout}{done.stderr}".strip()[-_TAIL:]
+        raise BuildError(f"{what} ended with {done.returncode}:\n{output}")
 
 
 @contextmanager
@@ -66,82 +135,3 @@ def _write_secret(file: Path, value: str) -> Iterator[Path]:
         content.write(value)
     if os.geteuid() == 0:
         os.chown(file, isolation.NOBODY, isolation.NOBODY)
-
-
-def _is_pip(argv: Sequence[str]) -> bool:
-    return argv[:2] in {("pip", "install"), ("pip3", "install")} or (argv[1:4] == ("-m", "pip", "install"))
-
-
-class _PipOptions(ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise BuildError(f"RUN pip install: {message}; without an engine a lock file with hashes is needed")
-
-
-def _install(step: Run, root: Path) -> None:
-    options = _PipOptions(add_help=False, allow_abbrev=False)
-    options.add_argument("--target", "-t", required=True)
-    options.add_argument("--requirement", "-r", action="append", required=True)
-    options.add_argument("--require-hashes", action="store_true", required=True)
-    for harmless in ("--no-cache-dir", "--no-compile", "--no-deps"):
-        options.add_argument(harmless, action="store_true")
-    words = step.argv[step.argv.index("install") + 1 :]
-    given, unknown = options.parse_known_args(words)
-    if unknown:
-        raise BuildError(
-            f"RUN pip install: {' '.join(unknown)} needs an engine: list packages in a locked requirements file instead"
-        )
-    target = rootfs.resolve(root, PurePosixPath(step.working_dir, given.target))
-    files = [str(rootfs.resolve(root, PurePosixPath(step.working_dir, file))) for file in given.requirement]
-    _install_wheels(target, files)
-    _tidy(target)
-    if not given.no_compile:
-        base.compile_deterministically(target, root)
-
-
-def _install_wheels(target: Path, files: Sequence[str]) -> None:
-    # Wheels only: building from source would run other people's code outside of the jail.
-    argv = [uv.find_uv_bin(), "pip", "install", "--quiet", "--python", sys.executable, "--link-mode", "copy"]
-    argv += ["--only-binary", ":all:", "--require-hashes", "--target", str(target)]
-    for file in files:
-        argv += ["-r", file]
-    _check(subprocess.run(argv, check=False, capture_output=True, text=True), "RUN pip install")  # noqa: S603 (no shell)
-
-
-def _tidy(target: Path) -> None:
-    """Remove tests, and scripts, whose first line would name an interpreter of this machine."""
-    shutil.rmtree(target / "bin", ignore_errors=True)
-    (target / ".lock").unlink(missing_ok=True)
-    for tests in [path for path in target.rglob("tests") if path.is_dir()]:
-        shutil.rmtree(tests, ignore_errors=True)
-
-
-def _run_jailed(step: Run, root: Path) -> None:
-    make_mount_points(root)
-    _hand_over(root)
-    with tempfile.TemporaryDirectory() as folder:
-        spec = isolation.prepare(
-            root,
-            step.argv,
-            mode=isolation.best_mode(),
-            environment={**step.environment, **_REPEATABLE},
-            working_dir=step.working_dir,
-            user=(isolation.NOBODY, isolation.NOBODY),
-            exit_file=Path(folder, "exit"),
-            read_only=False,
-        )
-        argv = spec.write(Path(folder, "spec"))
-        done = subprocess.run(argv, check=False, capture_output=True, text=True, env={})  # noqa: S603 (jailed)
-        _check(done, f"RUN {' '.join(step.argv)}")
-
-
-def _hand_over(root: Path) -> None:
-    """Give the folders of `root` to the user nobody; files stay ours, because other stages share them."""
-    if os.geteuid() == 0:
-        for folder, _, _ in os.walk(root):
-            os.chown(folder, isolation.NOBODY, isolation.NOBODY)
-
-
-def _check(done: "subprocess.CompletedProcess[str]", what: str) -> None:
-    if done.returncode != 0:
-        output = f"{done.stdout}{done.stderr}".strip()[-_TAIL:]
-        raise BuildError(f"{what} ended with {done.returncode}:\n{output}")

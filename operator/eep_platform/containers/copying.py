@@ -4,6 +4,7 @@ import os
 import shutil
 import stat
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
@@ -46,28 +47,48 @@ def from_root(root: Path, paths: Sequence[str]) -> list[Path]:
     return found
 
 
-def copy(sources: Sequence[Path], root: Path, target: str) -> None:
+@dataclass(frozen=True, slots=True)
+class Attributes:
+    """What COPY sets on everything that it creates: (uid, gid), where this user may, and permissions."""
+
+    owner: tuple[int, int] | None = None
+    mode: int | None = None
+
+    def apply(self, path: Path) -> None:
+        """Set them on a new file, folder or link."""
+        if self.owner and os.geteuid() == 0:
+            os.lchown(path, *self.owner)
+        if self.mode is not None and not path.is_symlink():
+            path.chmod(self.mode)
+
+
+PLAIN = Attributes()
+
+
+def copy(sources: Sequence[Path], root: Path, target: str, attributes: Attributes = PLAIN) -> None:
     """Copy `sources` to `target` in `root` as COPY does: files themselves, and the contents of folders."""
     place = rootfs.resolve(root, target)
     for source in sources:
         if source.is_dir():
-            _copy_folder(source, place)
+            _copy_folder(source, place, attributes)
             continue
         file = place / source.name if target.endswith("/") or len(sources) > 1 or place.is_dir() else place
         file.parent.mkdir(parents=True, exist_ok=True)
-        _copy_entry(source.resolve(), file)
+        _copy_entry(source.resolve(), file, attributes)
 
 
-def _copy_folder(source: Path, target: Path) -> None:
-    target.mkdir(parents=True, exist_ok=True)
+def _copy_folder(source: Path, target: Path, attributes: Attributes) -> None:
+    if not target.exists():
+        target.mkdir(parents=True)
+        attributes.apply(target)
     for child in sorted(source.iterdir()):
         if child.is_dir() and not child.is_symlink():
-            _copy_folder(child, target / child.name)
+            _copy_folder(child, target / child.name, attributes)
         else:
-            _copy_entry(child, target / child.name)
+            _copy_entry(child, target / child.name, attributes)
 
 
-def _copy_entry(source: Path, target: Path) -> None:
+def _copy_entry(source: Path, target: Path, attributes: Attributes) -> None:
     mode = source.lstat().st_mode
     if not (stat.S_ISREG(mode) or stat.S_ISLNK(mode)):
         raise BuildError(f"COPY {source}: only files, folders and links can be copied")
@@ -75,6 +96,7 @@ def _copy_entry(source: Path, target: Path) -> None:
     shutil.copyfile(source, target, follow_symlinks=False)
     if stat.S_ISREG(mode):
         target.chmod(0o755 if mode & 0o111 else 0o644)
+    attributes.apply(target)
 
 
 def fingerprint(sources: Sequence[Path]) -> str:

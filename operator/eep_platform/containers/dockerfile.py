@@ -1,10 +1,11 @@
 """Parses a Dockerfile into stages of expanded instructions and their image configs.
 
-It supports what works without a shell and rejects everything else, so that an image is never silently different from
-an engine's (https://docs.docker.com/reference/dockerfile/).
+It rejects what it does not support, so that an image is never silently different from an engine's
+(https://docs.docker.com/reference/dockerfile/).
 """
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from io import BytesIO
@@ -14,121 +15,116 @@ from dockerfile_parse import DockerfileParser
 from dockerfile_parse.util import WordSplitter, extract_key_values
 
 from eep_platform.containers.errors import BuildError
-from eep_platform.containers.image import ImageConfig
+from eep_platform.containers.image import ImageConfig, architecture
+from eep_platform.containers.steps import Copy, Fault, MakeFolder, Run, SecretMount, Step
 
 _FURNISHED = ("/dev", "/proc", "/tmp")  # noqa: S108 (of the container)
-_SHELL = frozenset("|&;<>()$`*?~#{}[]")
-
-
-@dataclass(frozen=True, slots=True)
-class Copy:
-    """COPY from the context, or from the stage `stage`, to the absolute path `target` (with a final / for a folder)."""
-
-    sources: tuple[str, ...]
-    target: str
-    stage: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class SecretMount:
-    """A secret that a command reads from a file."""
-
-    id: str
-    path: str
-    required: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Run:
-    """RUN: a command, executed in `working_dir` with `environment`, which includes the build arguments."""
-
-    argv: tuple[str, ...]
-    environment: Mapping[str, str]
-    working_dir: str
-    secrets: tuple[SecretMount, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class MakeFolder:
-    """WORKDIR: creates the folder unless it exists."""
-
-    path: str
-
-
-Step = Copy | Run | MakeFolder
+_SHELL = ("/bin/sh", "-c")
+_ENGINE = "build it with an engine (Docker, Podman, buildah, BuildKit)"
+_ARCHIVE = re.compile(r"\.(tar|tgz|tbz2?|txz|tar\.\w+)$")
+# At the beginning of a command of the shell. The base image has no package manager of a distribution.
+_PACKAGES = re.compile(r"(?:^|&&|\|\||[;|(\n])\s*(?:sudo\s+)?(apt-get|apt|aptitude|apk|dnf|yum|microdnf|conda|mamba)\s")
+# They change nothing that SageMaker does: https://docs.docker.com/reference/dockerfile/.
+_WITHOUT_EFFECT = frozenset({"HEALTHCHECK", "MAINTAINER", "STOPSIGNAL", "VOLUME"})
 
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """A stage: its base (an image or an earlier stage), its steps and the config after them."""
+    """A stage: its base (an image or an earlier stage), its steps and the config after them.
+
+    `lines` has the last line of each instruction by its keyword.
+    """
 
     name: str
     base: str
     config: ImageConfig
+    line: int = 0
+    lines: Mapping[str, int] = field(default_factory=dict)
+    shell: tuple[str, ...] = _SHELL
     arguments: Mapping[str, str] = field(default_factory=dict)
     steps: tuple[Step, ...] = ()
 
 
-def parse(text: str, arguments: Mapping[str, str], environment: Mapping[str, str]) -> tuple[Stage, ...]:
-    """Return the stages in order; the last one is the image.
+@dataclass(frozen=True, slots=True)
+class Parsed:
+    """The stages in order, of which the last is the image, and everything that is wrong with them."""
+
+    stages: tuple[Stage, ...]
+    faults: tuple[Fault, ...]
+
+
+def parse(text: str, arguments: Mapping[str, str], environment: Mapping[str, str]) -> Parsed:
+    """Parse a whole Dockerfile; a faulty instruction is left out of its stage.
 
     `arguments` are the build arguments, `environment` is the environment of every base image.
-
-    Raises:
-        BuildError: an instruction is malformed or needs an engine.
     """
     before: dict[str, str] = {}
     stages: list[Stage] = []
-    for keyword, value in _instructions(text):
+    faults: list[Fault] = []
+    for line, keyword, value in _instructions(text):
         try:
             if keyword == "FROM":
-                stages.append(_stage(value, before, stages, environment))
+                stages.append(replace(_stage(value, before, stages, environment), line=line))
             elif stages:
-                stages[-1] = _apply(stages[-1], keyword, value, arguments, before)
+                stage = replace(stages[-1], lines={**stages[-1].lines, keyword: line})
+                stages[-1] = stage
+                stages[-1] = _apply(stage, keyword, value, line, arguments, before)
             else:
                 before |= _before_from(keyword, value, arguments)
         except (BuildError, ValueError) as error:
-            raise BuildError(f"Dockerfile: {keyword} {value}: {error}") from error
-    if not stages:
-        raise BuildError("Dockerfile: there is no FROM")
-    return tuple(stages)
+            faults.append(Fault(line, f"{keyword} {value}: {error}"))
+    if not stages and not faults:
+        faults.append(Fault(1, "there is no FROM"))
+    return Parsed(tuple(stages), tuple(faults))
 
 
-def _instructions(text: str) -> Iterator[tuple[str, str]]:
+def _instructions(text: str) -> Iterator[tuple[int, str, str]]:
     # Given a file object, the parser touches no file.
     for item in DockerfileParser(fileobj=BytesIO(text.encode()), env_replace=False).structure:
         if item["instruction"] != "COMMENT":
-            yield item["instruction"], item["value"]
+            yield item["startline"] + 1, item["instruction"], item["value"]
 
 
 def _stage(value: str, arguments: Mapping[str, str], earlier: list[Stage], environment: Mapping[str, str]) -> Stage:
-    base, *rest = _expand(value, arguments, {})
+    automatic = {"BUILDPLATFORM": f"linux/{architecture()}", "TARGETPLATFORM": f"linux/{architecture()}"}
+    words = _expand(value, {**automatic, **arguments}, {})
+    if words and words[0].startswith("--platform="):
+        platform = words.pop(0).partition("=")[2]
+        if platform not in automatic.values():
+            raise BuildError(f"without an engine, only linux/{architecture()} can be built")
+    base, *rest = words or [""]
     name = rest[1] if len(rest) == 2 and rest[0].upper() == "AS" else ""  # noqa: PLR2004 (AS name)
-    if rest and not name:
-        raise BuildError("options of FROM need an engine")
+    if not base or (rest and not name):
+        raise BuildError("write FROM image, or FROM image AS name")
     for stage in earlier:
         if stage.name == base:
-            return Stage(name, base, stage.config)
+            return Stage(name, base, stage.config, shell=stage.shell)
     return Stage(name, base, ImageConfig(environment=dict(environment)))
 
 
-def _apply(stage: Stage, keyword: str, value: str, arguments: Mapping[str, str], before: Mapping[str, str]) -> Stage:
+def _apply(  # noqa: PLR0913, PLR0917 (the instruction and all that it can refer to)
+    stage: Stage,
+    keyword: str,
+    value: str,
+    line: int,
+    arguments: Mapping[str, str],
+    before: Mapping[str, str],
+) -> Stage:
     match keyword:
         case "ARG":
             added = _argument(value, arguments, before, stage.config.environment)
             return replace(stage, arguments={**stage.arguments, **added})
-        case "COPY":
-            return replace(stage, steps=(*stage.steps, _copy(stage, value)))
+        case "COPY" | "ADD":
+            return replace(stage, steps=(*stage.steps, _copy(stage, keyword, value, line)))
         case "RUN":
-            environment = {**stage.arguments, **stage.config.environment}
-            secrets, command = _mounts(value.strip(), stage.config.working_dir)
-            step = Run(_command(command), environment, stage.config.working_dir, secrets)
-            return replace(stage, steps=(*stage.steps, step))
+            return replace(stage, steps=(*stage.steps, _run(stage, value.strip(), line)))
         case "WORKDIR":
             path = _absolute(stage.config.working_dir, " ".join(_words(stage, value)))
             config = replace(stage.config, working_dir=path)
-            return replace(stage, config=config, steps=(*stage.steps, MakeFolder(path)))
-    return replace(stage, config=_configure(stage, keyword, value))
+            return replace(stage, config=config, steps=(*stage.steps, MakeFolder(path, line)))
+        case "SHELL":
+            return replace(stage, shell=_exec_form(value))
+    return stage if keyword in _WITHOUT_EFFECT else replace(stage, config=_configure(stage, keyword, value))
 
 
 def _configure(stage: Stage, keyword: str, value: str) -> ImageConfig:
@@ -144,10 +140,10 @@ def _configure(stage: Stage, keyword: str, value: str) -> ImageConfig:
             ports = tuple(port if "/" in port else f"{port}/tcp" for port in _words(stage, value))
             return replace(config, exposed_ports=(*config.exposed_ports, *ports))
         case "ENTRYPOINT":
-            return replace(config, entrypoint=_exec_form(value), command=())
+            return replace(config, entrypoint=_command(stage, value), command=())
         case "CMD":
-            return replace(config, command=_exec_form(value))
-    raise BuildError("the instruction needs an engine: install Docker, or remove the instruction")
+            return replace(config, command=_command(stage, value))
+    raise BuildError(f"without an engine, there is no such instruction: {_ENGINE}, or remove it")
 
 
 def _before_from(keyword: str, value: str, arguments: Mapping[str, str]) -> dict[str, str]:
@@ -183,18 +179,24 @@ def _expand(value: str, arguments: Mapping[str, str], environment: Mapping[str, 
     return [str(word) for word in WordSplitter(value, args=dict(arguments), envs=dict(environment)).split() if word]
 
 
-def _copy(stage: Stage, value: str) -> Copy:
-    words = _words(stage, value)
-    origin = None
+def _copy(stage: Stage, keyword: str, value: str, line: int) -> Copy:
+    words = _words(stage, value) if not value.lstrip().startswith("[") else list(_exec_form(value))
+    options: dict[str, str] = {}
     while words and words[0].startswith("--"):
-        option, _, origin = words.pop(0).partition("=")
-        if option != "--from":
-            raise BuildError(f"{option} needs an engine")
+        option, _, options[option] = words.pop(0).partition("=")
+    if unknown := options.keys() - {"--from", "--chown", "--chmod", "--link"}:
+        raise BuildError(f"{min(unknown)}: {_ENGINE}, or remove the option")
     if len(words) < 2:  # noqa: PLR2004 (source and target)
         raise BuildError("it needs sources and a target")
     *sources, target = words
+    if any(source.startswith("<<") for source in sources):
+        raise BuildError(f"a here-document: {_ENGINE}, or COPY a file")
+    if keyword == "ADD" and any("://" in source or _ARCHIVE.search(source) for source in sources):
+        raise BuildError(f"ADD of a URL or an archive: {_ENGINE}, or download and unpack it with RUN")
     folder = "/" if target.endswith(("/", "/.")) or target == "." else ""
-    return Copy(tuple(sources), _absolute(stage.config.working_dir, target).rstrip("/") + folder, origin)
+    path = _absolute(stage.config.working_dir, target).rstrip("/") + folder
+    mode = int(options["--chmod"], 8) if "--chmod" in options else None
+    return Copy(tuple(sources), path, options.get("--from"), options.get("--chown", ""), mode, line)
 
 
 def _absolute(working_dir: str, path: str) -> str:
@@ -207,20 +209,39 @@ def _absolute(working_dir: str, path: str) -> str:
 def _exec_form(value: str) -> tuple[str, ...]:
     argv = json.loads(value) if value.lstrip().startswith("[") else None
     if not isinstance(argv, list) or not all(isinstance(word, str) for word in argv):
-        raise BuildError('write a JSON array, ["program", "argument"]: a shell would not forward signals')
+        raise BuildError('write a JSON array: ["program", "argument"]')
     return tuple(argv)
 
 
-def _mounts(value: str, working_dir: str) -> tuple[tuple[SecretMount, ...], str]:
-    """The secrets of a RUN, and the command."""
+def _command(stage: Stage, value: str) -> tuple[str, ...]:
+    """A command in either form; a shell executes what is no JSON array."""
+    return _exec_form(value) if value.lstrip().startswith("[") else (*stage.shell, value.strip())
+
+
+def _run(stage: Stage, value: str, line: int) -> Run:
     secrets: list[SecretMount] = []
+    caches: list[str] = []
+    working_dir = stage.config.working_dir
     while value.startswith("--"):
         option, _, rest = value.partition(" ")
-        if not option.startswith("--mount=type=secret,"):
-            raise BuildError(f"{option} needs an engine: without one, only secrets can be mounted")
-        secrets.append(_secret_mount(option.removeprefix("--mount=type=secret,"), working_dir))
+        if option.startswith("--mount=type=secret"):
+            secrets.append(_secret_mount(option.removeprefix("--mount=type=secret").lstrip(","), working_dir))
+        elif option.startswith("--mount=type=cache,"):
+            fields = dict(pair.partition("=")[::2] for pair in option.split(","))
+            caches.append(_absolute(working_dir, fields.get("target") or fields.get("dst", "/")))
+        else:
+            raise BuildError(f"{option}: {_ENGINE}; without one, RUN mounts only secrets and caches")
         value = rest.lstrip()
-    return tuple(secrets), value
+    if value.startswith("<<"):
+        raise BuildError(f"a here-document: {_ENGINE}, or join the commands with &&")
+    if found := _PACKAGES.search(value):
+        raise BuildError(
+            f"{found[1]} is not in the base that takes the place of the official Python image here: install a wheel "
+            f"from PyPI instead, or {_ENGINE}"
+        )
+    environment = {**stage.arguments, **stage.config.environment}
+    argv = _command(stage, value)
+    return Run(argv, value, environment, working_dir, stage.config.user, tuple(secrets), tuple(caches), line)
 
 
 def _secret_mount(text: str, working_dir: str) -> SecretMount:
@@ -229,16 +250,8 @@ def _secret_mount(text: str, working_dir: str) -> SecretMount:
     id_ = fields.pop("id", PurePosixPath(path).name)
     required = fields.pop("required", "false") in {"", "true"}
     if fields or not id_:
-        raise BuildError(f"{text} needs an engine: without one, secrets have only id, target and required")
+        raise BuildError(f"{text}: {_ENGINE}; without one, secrets have only id, target and required")
     place = PurePosixPath(_absolute(working_dir, path or f"/run/secrets/{id_}"))
     if any(place.is_relative_to(hidden) for hidden in _FURNISHED):
-        raise BuildError(f"{place} needs an engine: without one, no secret can be in {', '.join(_FURNISHED)}")
+        raise BuildError(f"{place}: {_ENGINE}; without one, no secret can be in {', '.join(_FURNISHED)}")
     return SecretMount(id_, str(place), required)
-
-
-def _command(value: str) -> tuple[str, ...]:
-    if value.lstrip().startswith("["):
-        return _exec_form(value)
-    if special := sorted(_SHELL & set(value)):
-        raise BuildError(f"{' '.join(special)} needs a shell: without an engine, RUN takes one plain command")
-    return tuple(str(word) for word in WordSplitter(value).split() if word)

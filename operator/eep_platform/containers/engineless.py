@@ -1,28 +1,36 @@
-"""Builds the image of a Dockerfile without an engine: from the running interpreter, wheels and copied files.
+"""Builds the image of a Dockerfile without an engine, upon a base made from this machine.
 
-Each stage and each layer is cached under a key of everything it depends on: `stages/<key>/` are root file systems,
-`layers/<key>.json` names a blob. So another revision of the same files costs one small config.
+The files after each command and each layer are cached under a key of everything it depends on: `stages/<key>/` are
+root file systems, `layers/<key>.json` names a blob. So another revision of the same files costs one small config.
 """
 
 import json
+import platform as platform_module
 import re
+import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from eep_platform.containers import base, commands, copying, layers, rootfs
+from eep_platform.containers import base, commands, copying, ignoring, isolation, layers, rootfs, serving_rules
 from eep_platform.containers.blobs import BlobStore
-from eep_platform.containers.dockerfile import Copy, MakeFolder, Run, Stage, Step, parse
+from eep_platform.containers.dockerfile import Stage, parse
 from eep_platform.containers.errors import BuildError
 from eep_platform.containers.image import CONFIG, BuiltImage, Descriptor, architecture, assemble
+from eep_platform.containers.steps import Copy, Fault, MakeFolder, Run, Step, refuse
 from eep_platform.containers.store import building
 from eep_platform.paths import write_atomically
 
-_FORMAT = 1  # increase it when the same Dockerfile must give other layers
-_PYTHON = re.compile(r"(?:.*/)?python:(\d+\.\d+)([.-].*)?")
+_FORMAT = 3  # increase it when the same Dockerfile must give other layers
+_OFFICIAL = re.compile(
+    r"(?:(?:docker\.io/|public\.ecr\.aws/docker/|mirror\.gcr\.io/)?library/)?python:(?P<tag>[\w.-]+)(@.*)?"
+)
+_TAG = re.compile(r"(?P<minor>\d+\.\d+)(\.\d+)?(-slim)?(-(bookworm|bullseye|trixie))?")
+_VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
+_UNHASHED = re.compile(r"\bpip3?\s+install\b(?!.*--require-hashes)", re.DOTALL)
 
 Report = Callable[[str], None]
 
@@ -51,13 +59,21 @@ def prepare(  # noqa: PLR0913 (each is one option of `docker build`, all by keyw
         secrets: values by id, for commands that mount them; a changed value alone rebuilds nothing.
 
     Raises:
-        BuildError: the Dockerfile cannot be built without an engine.
+        BuildError: the Dockerfile cannot be built without an engine, or SageMaker could not serve its image; the
+            message has everything that is wrong, with line numbers.
     """
     file = _dockerfile(context, file)
-    stages = parse(file.read_text(encoding="utf-8"), arguments, base.ENVIRONMENT)
+    context = ignoring.without_ignored(context, file)
+    parsed = parse(file.read_text(encoding="utf-8"), arguments, base.ENVIRONMENT)
+    if not parsed.stages:
+        refuse(parsed.faults)
+    stages = _up_to(parsed.stages, target)
+    build = EnginelessBuild(context, cache, report, stages, secrets or {})
+    refuse([*parsed.faults, *build.faults(), *serving_rules.faults(stages[-1], context)])
     if platform not in {None, f"linux/{architecture()}"}:
         raise BuildError(f"{stages[0].base}: no match for platform in manifest: {platform}")
-    return EnginelessBuild(context, cache, report, _up_to(stages, target), secrets or {})
+    build.warn()
+    return build
 
 
 def _dockerfile(context: Path, file: Path | None) -> Path:
@@ -66,9 +82,6 @@ def _dockerfile(context: Path, file: Path | None) -> Path:
     # https://github.com/docker/buildx/blob/master/build/opt.go
     if not file.is_file() or not file.resolve().is_relative_to(file.parent.resolve()):
         raise BuildError(f"failed to read dockerfile: {file} is missing")
-    for ignoring in (context / ".dockerignore", file.with_name(f"{file.name}.dockerignore")):
-        if ignoring.exists():
-            raise BuildError(f"{ignoring} needs an engine: COPY only the files that the image needs instead")
     return file
 
 
@@ -97,47 +110,97 @@ class EnginelessBuild:
         """The blobs of all images in the cache."""
         return BlobStore(self.cache)
 
+    def faults(self) -> list[Fault]:
+        """What is wrong with the bases and with what is copied."""
+        return list(self._faults())
+
+    def _faults(self) -> Iterator[Fault]:
+        for number, stage in enumerate(self.stages):
+            if self._below(stage) is None and (problem := _base_problem(stage.base)):
+                yield Fault(stage.line, problem)
+            for step in stage.steps:
+                if isinstance(step, Copy) and (problem := self._copy_problem(step, self.stages[:number])):
+                    yield Fault(step.line, problem)
+
+    def _copy_problem(self, step: Copy, earlier: Sequence[Stage]) -> str | None:
+        if step.stage is not None:
+            known = {name for number, stage in enumerate(earlier) for name in (stage.name, str(number)) if name}
+            is_known = step.stage in known
+            return None if is_known else f"COPY --from={step.stage}: there is no such stage; images need an engine"
+        try:
+            copying.from_context(self.context, step.sources)
+        except BuildError as error:
+            return str(error)
+        return None
+
+    def warn(self) -> None:
+        """Report what the image has in place of its base, and what makes it differ from one build to the next."""
+        local = f"Python {platform_module.python_version()} and small programs of this machine"
+        for image in dict.fromkeys(stage.base for stage in self.stages if self._below(stage) is None):
+            self.report(f"FROM {image}: nothing can be pulled here, so {local} take its place")
+        for step in (step for stage in self.stages for step in stage.steps):
+            if isinstance(step, Run) and _UNHASHED.search(step.text):
+                self.report(
+                    f"WARNING: line {step.line}: without hashes another build of this commit may install other "
+                    "packages: lock them with `uv pip compile --generate-hashes`, and add --require-hashes"
+                )
+
     def image(self) -> BuiltImage:
         """Build the image.
 
         Raises:
-            BuildError: an instruction needs an engine, or a command failed.
+            BuildError: a command failed.
         """
-        final = self.stages[-1]
-        steps = self._steps_upon_base(final)
-        for step in steps:
-            if isinstance(step, Run):
-                raise BuildError(f"RUN {' '.join(step.argv)}: without an engine, only earlier stages can run commands")
-        packed = [self._layer([base.key()], "the interpreter", lambda: self._pack(self._interpreter()))]
-        packed += [self._step_layer(step) for step in steps]
-        config = replace(final.config, diff_ids=tuple(diff_id for _, diff_id in packed))
+        steps = self._steps(self.stages[-1])
+        packed = [self._layer([base.key()], "the interpreter", lambda: layers.pack(self._interpreter(), self.blobs))]
+        for number, step in enumerate(steps, start=1):
+            chain = steps[:number]
+            packed.append(self._run_layer(chain) if isinstance(step, Run) else self._step_layer(chain))
+        config = replace(self.stages[-1].config, diff_ids=tuple(diff_id for _, diff_id in packed))
         return assemble(self.blobs, config.render(), CONFIG, [descriptor for descriptor, _ in packed])
 
-    def _steps_upon_base(self, stage: Stage) -> list[Step]:
+    def _steps(self, stage: Stage) -> list[Step]:
         """All steps on top of the base image, including those of the stages below."""
-        if below := self._below(stage):
-            return [*self._steps_upon_base(below), *stage.steps]
-        self._check_base(stage.base)
-        return [*stage.steps]
+        below = self._below(stage)
+        return [*(self._steps(below) if below else ()), *stage.steps]
 
     def execute(self) -> None:
-        """Execute all steps of the target stage, even those that no image can have here, such as tests.
+        """Execute all steps of the target stage without making an image, for stages that only run tests.
 
         Raises:
-            BuildError: an instruction needs an engine, or a command failed.
+            BuildError: a command failed.
         """
-        self._root(self.stages[-1])
+        self._after(self._steps(self.stages[-1]))
 
-    def _step_layer(self, step: Step) -> tuple[Descriptor, str]:
+    def _step_layer(self, chain: Sequence[Step]) -> tuple[Descriptor, str]:
+        *below, step = chain
+
         def pack() -> tuple[Descriptor, str]:
             with TemporaryDirectory(dir=self.cache) as folder:
-                self._execute(step, Path(folder))
-                return self._pack(Path(folder))
+                self._execute(step, Path(folder), below)
+                return layers.pack(Path(folder), self.blobs, exact=isinstance(step, Copy) and step.is_special)
 
-        return self._layer(self._facts(step), _describe(step), pack)
+        facts = self._facts(step)
+        # Names of owners are looked up in the files below.
+        return self._layer(
+            [self._key(chain)] if isinstance(step, Copy) and step.owner else facts, _describe(step), pack
+        )
 
-    def _pack(self, folder: Path) -> tuple[Descriptor, str]:
-        return layers.pack(folder, self.blobs)
+    def _run_layer(self, chain: Sequence[Step]) -> tuple[Descriptor, str]:
+        return self._layer([self._key(chain)], _describe(chain[-1]), lambda: self._run(chain))
+
+    def _run(self, chain: Sequence[Step]) -> tuple[Descriptor, str]:
+        """Execute the last step, a command, and return the layer of what it changed; keeps the files as well."""
+        *below, step = chain
+        final = self._path(chain)
+        lower = self._after(below)
+        with building(final) as root:
+            # The command may write to its files, which links would share with other stages.
+            subprocess.run(["cp", "-a", lower, root], check=True)  # noqa: S603, S607 (wherever the system has it)
+            commands.furnish(root)
+            before = layers.inventory(root)
+            self._execute(step, root, below)
+            return layers.pack(root, self.blobs, layers.changes(before, layers.inventory(root)), exact=True)
 
     def _layer(
         self, facts: Sequence[object], what: str, pack: Callable[[], tuple[Descriptor, str]]
@@ -154,43 +217,55 @@ class EnginelessBuild:
         write_atomically(record, json.dumps({"descriptor": descriptor.document(), "diffId": diff_id}))
         return descriptor, diff_id
 
-    def _stage_key(self, stage: Stage) -> str:
-        below = self._below(stage)
-        facts: list[object] = [self._stage_key(below) if below else base.key()]
-        return _key([*facts, *(self._facts(step) for step in stage.steps)])
+    def _key(self, chain: Sequence[Step]) -> str:
+        """A key of the files after steps on the base image."""
+        return _key([base.key(), *map(self._facts, chain)])
+
+    def _path(self, chain: Sequence[Step]) -> Path:
+        return self.cache / "stages" / self._key(chain)
 
     def _facts(self, step: Step) -> list[object]:
         """Everything that the result of `step` depends on, except the files below it."""
         match step:
             case Copy(sources, target, None):
                 found = copying.from_context(self.context, sources)
-                return ["COPY", [path.name for path in found], target, copying.fingerprint(found)]
+                how = [target, step.owner, step.mode]
+                return ["COPY", [path.name for path in found], *how, copying.fingerprint(found)]
             case Copy(sources, target, origin):
-                return ["COPY", sources, target, self._stage_key(self._origin(origin))]
+                chain = self._steps(self._origin(origin))
+                return ["COPY", sources, target, step.owner, step.mode, self._key(chain)]
             case Run() | MakeFolder():
-                return [type(step).__name__, asdict(step)]
+                return [type(step).__name__, {**asdict(step), "line": 0}]
 
-    def _root(self, stage: Stage) -> Path:
-        """The root file system after the last step of `stage`."""
-        final = self.cache / "stages" / self._stage_key(stage)
+    def _after(self, chain: Sequence[Step]) -> Path:
+        """The root file system after steps on the base image."""
+        if not chain:
+            return self._interpreter()
+        final = self._path(chain)
+        if isinstance(chain[-1], Run):
+            if not final.exists():
+                self.report(_describe(chain[-1]))
+                self._run(chain)
+            return final
         if not final.exists():
-            below = self._below(stage)
-            if below is None:
-                self._check_base(stage.base)
-            lower = self._root(below) if below else self._interpreter()
+            commands_end = max((at for at, step in enumerate(chain, start=1) if isinstance(step, Run)), default=0)
+            lower = self._after(chain[:commands_end])
             with building(final) as root:
                 rootfs.clone(lower, root)
-                for step in stage.steps:
-                    self.report(_describe(step))
-                    self._execute(step, root)
+                for number, step in enumerate(chain[commands_end:], start=commands_end):
+                    self._execute(step, root, chain[:number])
         return final
 
-    def _execute(self, step: Step, root: Path) -> None:
+    def _execute(self, step: Step, root: Path, below: Sequence[Step]) -> None:
         match step:
-            case Copy(sources, target, None):
-                copying.copy(copying.from_context(self.context, sources), root, target)
             case Copy(sources, target, origin):
-                copying.copy(copying.from_root(self._root(self._origin(origin)), sources), root, target)
+                found = (
+                    copying.from_context(self.context, sources)
+                    if origin is None
+                    else copying.from_root(self._after(self._steps(self._origin(origin))), sources)
+                )
+                owner = isolation.owner_of(step.owner, self._after(below)) if step.owner else None
+                copying.copy(found, root, target, copying.Attributes(owner, step.mode))
             case MakeFolder(path):
                 rootfs.resolve(root, path).mkdir(parents=True, exist_ok=True)
             case Run():
@@ -212,18 +287,19 @@ class EnginelessBuild:
         return next((stage for stage in self.stages if stage.name == name), None)
 
     def _origin(self, name: str | None) -> Stage:
-        stage = self._named(name or "")
-        if stage is None:
-            raise BuildError(f"COPY --from={name}: there is no such stage; images need an engine")
-        return stage
+        return self._named(name or "") or self.stages[int(name or "")]
 
-    def _check_base(self, image: str) -> None:
-        version = f"{sys.version_info.major}.{sys.version_info.minor}"
-        match = _PYTHON.fullmatch(image)
-        if not match or match[1] != version:
-            raise BuildError(
-                f"FROM {image}: without an engine, the base must be Python {version}: python:{version}-slim"
-            )
+
+def _base_problem(image: str) -> str | None:
+    """Why a base image has no stand-in on this machine; None if it has one. Pure."""
+    official = _OFFICIAL.fullmatch(image)
+    tag = _TAG.fullmatch(official["tag"]) if official else None
+    if tag and tag["minor"] == _VERSION:
+        return None
+    return (
+        f"FROM {image}: nothing can be pulled here, and without an engine only the official image of Python {_VERSION} "
+        f"has a stand-in: write FROM python:{_VERSION}-slim, or install an engine (Docker, Podman, buildah, BuildKit)"
+    )
 
 
 def _key(facts: Sequence[object]) -> str:
@@ -236,5 +312,5 @@ def _describe(step: Step) -> str:
             return f"COPY {f'--from={origin} ' if origin else ''}{' '.join(sources)} {target}"
         case MakeFolder(path):
             return f"WORKDIR {path}"
-        case Run(argv):
-            return f"RUN {' '.join(argv)}"
+        case Run():
+            return f"RUN {step.text}"

@@ -22,10 +22,13 @@ Mode = Literal["namespaces", "chroot", "loader"]
 
 NOBODY = 65534
 _SCRATCH = (("/tmp", "1777"), ("/dev/shm", "1777"))  # noqa: S108 (of the container)
+_SCRATCH_OF_BUILDS = (("/dev/shm", "1777"),)  # noqa: S108 (likewise); what a command leaves in /tmp the next one finds
 _DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom")
 _LIBRARY_FOLDERS = ("lib/*-linux-gnu", "usr/lib/*-linux-gnu", "lib64", "usr/lib64", "lib", "usr/lib", "usr/local/lib")
 _PROBE = (
-    "import os, sys; sys.path.insert(0, sys.argv[1]); import jail; jail.unshare(); sys.exit(os.fork() and os.wait()[1])"
+    "import os, socket, sys; sys.path.insert(0, sys.argv[1]); import jail; "
+    "jail.unshare(listener=socket.create_server(('127.0.0.1', 0)) if sys.argv[2:] else None); "
+    "child = os.fork(); sys.exit(child and os.waitpid(child, 0)[1])"
 )
 
 
@@ -39,6 +42,8 @@ class Spec:
         binds: (path on this machine, mount point below rootfs as a path on this machine, writable).
         scratch: (mount point of a tmpfs below rootfs as a path on this machine, octal mode).
         exit_file: the file for the exit code.
+        port: the command gets a network of its own, whose port 8080 is this port of 127.0.0.1; None: this machine's.
+        capabilities: those that root keeps, by number.
     """
 
     mode: Mode
@@ -52,6 +57,8 @@ class Spec:
     binds: list[tuple[str, str, bool]]
     scratch: list[tuple[str, str]]
     exit_file: str
+    port: int | None = None
+    capabilities: tuple[int, ...] = ()
 
     def write(self, path: Path) -> list[str]:
         """Write the spec, readable by the owner only because it may hold secrets; returns the argv that executes it."""
@@ -63,11 +70,20 @@ class Spec:
 @cache
 def best_mode() -> Mode:
     """The strongest isolation that this machine allows this user; tried once, because no setting shows it reliably."""
-    folder = str(Path(jail.__file__).parent)
-    probe = [sys.executable, "-I", "-S", "-c", _PROBE, folder]
-    if subprocess.run(probe, check=False, capture_output=True).returncode == 0:  # noqa: S603 (ourselves)
+    if _can_unshare():
         return "namespaces"
     return "chroot" if os.geteuid() == 0 else "loader"
+
+
+@cache
+def has_networks() -> bool:
+    """Whether this machine allows this user namespaces with a network of their own; tried once, likewise."""
+    return _can_unshare("network")
+
+
+def _can_unshare(*more: str) -> bool:
+    probe = [sys.executable, "-I", "-S", "-c", _PROBE, str(Path(jail.__file__).parent), *more]
+    return subprocess.run(probe, check=False, capture_output=True).returncode == 0  # noqa: S603 (ourselves)
 
 
 def prepare(  # noqa: PLR0913 (each is one decision of the caller, all by keyword)
@@ -80,7 +96,10 @@ def prepare(  # noqa: PLR0913 (each is one decision of the caller, all by keywor
     user: tuple[int, int],
     exit_file: Path,
     binds: Sequence[tuple[Path, str]] = (),
+    scratch: Sequence[tuple[str, str]] = (),
     read_only: bool = True,
+    port: int | None = None,
+    capabilities: tuple[int, ...] = (),
 ) -> Spec:
     """Return the spec of a command in `root`, whose mount points must exist. `binds` are (here, path in the image).
 
@@ -104,8 +123,13 @@ def prepare(  # noqa: PLR0913 (each is one decision of the caller, all by keywor
         read_only=read_only,
         binds=[(str(here), str(rootfs.resolve(root, there)), False) for here, there in binds]
         + [(str(here), str(rootfs.resolve(root, there)), True) for here, there in devices],
-        scratch=[(str(rootfs.resolve(root, there)), access) for there, access in _SCRATCH],
+        scratch=[
+            (str(rootfs.resolve(root, there)), access)
+            for there, access in [*(_SCRATCH if read_only else _SCRATCH_OF_BUILDS), *scratch]
+        ],
         exit_file=str(exit_file),
+        port=port,
+        capabilities=capabilities,
     )
 
 
@@ -118,11 +142,19 @@ def user_of(config: ImageConfig, root: Path, mode: Mode) -> tuple[int, int]:
     Raises:
         InvalidImage: the image has no such user or group.
     """
-    name, _, group = config.user.partition(":")
-    uid, gid = _lookup(root, "etc/passwd", name or "0")
-    if group:
-        gid = _lookup(root, "etc/group", group)[0]
+    uid, gid = owner_of(config.user, root)
     return (uid, gid) if uid or mode == "namespaces" else (NOBODY, NOBODY)
+
+
+def owner_of(text: str, root: Path) -> tuple[int, int]:
+    """The (uid, gid) of `user[:group]` by the passwd and group files of an image; root's if it is empty.
+
+    Raises:
+        InvalidImage: the image has no such user or group.
+    """
+    name, _, group = text.partition(":")
+    uid, gid = _lookup(root, "etc/passwd", name or "0")
+    return uid, _lookup(root, "etc/group", group)[0] if group else gid
 
 
 def _lookup(root: Path, file: str, name: str) -> tuple[int, int]:
@@ -132,7 +164,7 @@ def _lookup(root: Path, file: str, name: str) -> tuple[int, int]:
         if name in {row[0], row[2]}:
             return int(row[2]), int(row[3]) if row[3:] and row[3].isdigit() else 0
     if not name.isdigit():
-        raise InvalidImage(f"the image runs as {name!r}, but its /{file} has no such entry")
+        raise InvalidImage(f"there is no {name!r} in the image's /{file}")
     return int(name), 0
 
 

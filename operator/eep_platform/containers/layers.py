@@ -10,7 +10,8 @@ import shutil
 import stat
 import tarfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO, cast
 
@@ -23,12 +24,38 @@ _WHITEOUT = ".wh."
 _OPAQUE = ".wh..wh..opq"
 _FASTEST = 1  # layers are sent over loopback: the time to compress them matters more than their size
 _CHUNK_BYTES = 1 << 20
+_NOBODY = 65534  # commands run as nobody where root cannot be confined; what they make is root's in the image
 
 
-def pack(folder: Path, blobs: BlobStore) -> tuple[Descriptor, str]:
-    """Store `folder` as a layer; returns its descriptor and its diff id (the digest of the uncompressed archive).
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What a command changed in a folder: paths of new and changed entries, and of removed ones, relative to it."""
 
-    Equal names, contents, links and executable bits give equal bytes; owners and times are left out.
+    written: frozenset[str]
+    removed: tuple[str, ...] = ()
+
+
+def inventory(folder: Path) -> dict[str, tuple[int, int]]:
+    """A mark of every entry below a folder, which changes with whatever happens to the entry."""
+    found = {}
+    for path in _walk(folder):
+        status = path.lstat()
+        found[str(path.relative_to(folder))] = (status.st_ino, status.st_ctime_ns)
+    return found
+
+
+def changes(before: Mapping[str, tuple[int, int]], after: Mapping[str, tuple[int, int]]) -> Changes:
+    """What differs between two inventories of a folder; of a removed folder only the folder itself. Pure."""
+    gone = before.keys() - after.keys()
+    removed = sorted(path for path in gone if str(PurePosixPath(path).parent) not in gone)
+    return Changes(frozenset(path for path, mark in after.items() if before.get(path) != mark), tuple(removed))
+
+
+def pack(folder: Path, blobs: BlobStore, only: Changes | None = None, *, exact: bool = False) -> tuple[Descriptor, str]:
+    """Store `folder`, or only changes of it, as a layer; returns its descriptor and its diff id.
+
+    The diff id is the digest of the uncompressed archive. Equal names, contents, links and executable bits give equal
+    bytes: times are left out, and unless it is `exact`, owners and the other permissions.
     """
     # The gzip header carries neither a name nor a time.
     with (
@@ -38,7 +65,11 @@ def pack(folder: Path, blobs: BlobStore) -> tuple[Descriptor, str]:
         plain = HashingWriter(cast("BinaryIO", archive))
         with tarfile.open(fileobj=cast("BinaryIO", plain), mode="w|", format=tarfile.PAX_FORMAT) as tar:
             for path in _walk(folder):
-                _add(tar, path, path.relative_to(folder).as_posix())
+                name = path.relative_to(folder).as_posix()
+                if only is None or name in only.written:
+                    _add(tar, path, name, exact=exact)
+            for removed in only.removed if only else ():
+                tar.addfile(tarfile.TarInfo(str(PurePosixPath(removed).with_name(_WHITEOUT + Path(removed).name))))
     return Descriptor(LAYER, compressed.digest, compressed.size), plain.digest
 
 
@@ -49,17 +80,21 @@ def _walk(folder: Path) -> Iterator[Path]:
             yield from _walk(path)
 
 
-def _add(tar: tarfile.TarFile, path: Path, name: str) -> None:
+def _add(tar: tarfile.TarFile, path: Path, name: str, *, exact: bool) -> None:
     status = path.lstat()
     member = tarfile.TarInfo(name)
+    if exact and os.geteuid() == 0:  # another user cannot have given its files away
+        member.uid, member.gid = (0 if owner == _NOBODY else owner for owner in (status.st_uid, status.st_gid))
     if stat.S_ISLNK(status.st_mode):
         member.type, member.linkname, member.mode = tarfile.SYMTYPE, str(path.readlink()), 0o777
         tar.addfile(member)
     elif stat.S_ISDIR(status.st_mode):
         member.type, member.mode = tarfile.DIRTYPE, 0o1777 if status.st_mode & stat.S_ISVTX else 0o755
+        member.mode = status.st_mode & 0o1777 if exact else member.mode
         tar.addfile(member)
-    else:
+    elif stat.S_ISREG(status.st_mode):
         member.size, member.mode = status.st_size, 0o755 if status.st_mode & 0o111 else 0o644
+        member.mode = status.st_mode & 0o777 if exact else member.mode
         with path.open("rb") as content:
             tar.addfile(member, content)
 

@@ -4,7 +4,7 @@ import shutil
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from eep_platform import processes
@@ -23,7 +23,9 @@ _KILLED = 137
 
 @dataclass(frozen=True, slots=True)
 class ProcessRuntime:
-    """Runs unpacked images that read their port from SAGEMAKER_BIND_TO_PORT, because all share one network.
+    """Runs unpacked images, each with a network of its own, in which the server listens on port 8080.
+
+    Where this machine allows no such networks, images must read their port from SAGEMAKER_BIND_TO_PORT.
 
     Attributes:
         store: folder of the unpacked images; several platforms can share it.
@@ -54,17 +56,21 @@ class ProcessRuntime:
         root = image.rootfs
         if root is None or not image.config.argv:
             raise InvalidImage(f"{image.reference} has neither ENTRYPOINT nor CMD")
-        if image.config.labels.get(BIND_TO_PORT_LABEL) != "true":
+        mode = self.mode or isolation.best_mode()
+        is_isolated = mode == "namespaces" and isolation.has_networks()
+        if not is_isolated and image.config.labels.get(BIND_TO_PORT_LABEL) != "true":
             raise InvalidImage(
-                f"{image.reference} serves on port 8080 only, but without Docker all containers share this machine's "
-                f"ports: listen on $SAGEMAKER_BIND_TO_PORT and set LABEL {BIND_TO_PORT_LABEL}=true"
+                f"{image.reference} serves on port 8080 only, but this machine has neither network namespaces nor "
+                f"Docker: add one, or listen on $SAGEMAKER_BIND_TO_PORT and set LABEL {BIND_TO_PORT_LABEL}=true"
             )
         port = processes.free_port()
         folder = self._workspace(name)
         log = log_file(self.state, name)
         offset = log.stat().st_size if log.exists() else 0
         folders = _folders(folder, model_data, additional_data)
-        spec = self._spec(image, root, folder, folders, {**environment, **_network(port)})
+        variables = {**image.config.environment, **environment, **({} if is_isolated else _network(port))}
+        spec = _spec(image, root, folder, folders, variables, mode)
+        spec = replace(spec, port=port if is_isolated else None)
         process = processes.spawn(name, spec.write(folder / "spec.json"), state=self.state, env={}, cwd=folder)
         return ProcessContainer(f"http://127.0.0.1:{port}", process, folder, _Tail(log, offset, on_log))
 
@@ -73,28 +79,32 @@ class ProcessRuntime:
         shutil.rmtree(folder, ignore_errors=True)
         return private_dir(folder)
 
-    def _spec(
-        self, image: LocalImage, root: Path, folder: Path, data: Mapping[str, Path], environment: Mapping[str, str]
-    ) -> isolation.Spec:
-        mode = self.mode or isolation.best_mode()
-        variables = {**image.config.environment, **environment}
-        binds = []
-        if mode == "namespaces":
-            binds = [(source, target) for target, source in data.items()]
-        elif data.keys() == {_MODEL_DIR} and mode == "loader":
-            variables["SM_MODEL_DIR"] = str(data[_MODEL_DIR])
-        elif data:
-            raise PlatformError("this machine does not allow the mount for model data: build the data into the image")
-        return isolation.prepare(
-            root,
-            image.config.argv,
-            mode=mode,
-            environment=variables,
-            working_dir=image.config.working_dir,
-            user=isolation.user_of(image.config, root, mode),
-            exit_file=folder / "exit",
-            binds=binds,
-        )
+
+def _spec(  # noqa: PLR0913, PLR0917 (what a container is made of)
+    image: LocalImage,
+    root: Path,
+    folder: Path,
+    data: Mapping[str, Path],
+    variables: dict[str, str],
+    mode: isolation.Mode,
+) -> isolation.Spec:
+    binds = []
+    if mode == "namespaces":
+        binds = [(source, target) for target, source in data.items()]
+    elif data.keys() == {_MODEL_DIR} and mode == "loader":
+        variables["SM_MODEL_DIR"] = str(data[_MODEL_DIR])
+    elif data:
+        raise PlatformError("this machine does not allow the mount for model data: build the data into the image")
+    return isolation.prepare(
+        root,
+        image.config.argv,
+        mode=mode,
+        environment=variables,
+        working_dir=image.config.working_dir,
+        user=isolation.user_of(image.config, root, mode),
+        exit_file=folder / "exit",
+        binds=binds,
+    )
 
 
 def _folders(workspace: Path, model_data: Path | None, additional_data: Path | None) -> dict[str, Path]:

@@ -71,7 +71,8 @@ class ModelCaller:
     async def call(self, server: VariantServer, headers: Mapping[str, str], body: bytes, seconds: float) -> Answer:
         """The answer of a server to /invocations within `seconds`.
 
-        Starts the server again if its port is closed, because then its process is ending.
+        Starts the server again if its port is closed, because then its process is ending. Where a container has a
+        network of its own, a closed port resets connections.
 
         Raises:
             ServiceError: No server accepts the request.
@@ -79,12 +80,12 @@ class ModelCaller:
         base_url = await self._ready(server)
         try:
             return await self._ask(base_url, headers, body, seconds)
-        except aiohttp.ClientConnectorError:
+        except aiohttp.ClientOSError:
             await server.discard(base_url)
         base_url = await self._ready(server)
         try:
             return await self._ask(base_url, headers, body, seconds)
-        except aiohttp.ClientConnectorError as error:
+        except aiohttp.ClientOSError as error:
             raise errors.service_unavailable("The model server of the variant does not accept requests.") from error
 
     async def _ready(self, server: VariantServer) -> str:
@@ -119,7 +120,7 @@ class ModelCaller:
                 return Answer(answer.status, answer.headers, content, time.perf_counter() - began)
         except TimeoutError:
             return Answer(0, {}, _TIMED_OUT.encode(), time.perf_counter() - began)
-        except aiohttp.ClientConnectorError:
+        except aiohttp.ClientOSError:
             raise
         except aiohttp.ClientError:
             return Answer(HTTPStatus.INTERNAL_SERVER_ERROR, {}, b"", time.perf_counter() - began)

@@ -216,7 +216,7 @@ class VariantServer:
             milliseconds = int(host.clock().timestamp() * 1000)
             host.logs.put(LogLine(log_group(spec.endpoint_name), stream, milliseconds, line))
 
-        image = await self._attempt(lambda: host.runtime.pull(spec.reference), image_missing(spec.variant_name))
+        image = await self._attempt(lambda: host.runtime.pull(spec.reference), image_missing(spec.variant_name), on_log)
 
         def run() -> str:
             container = host.runtime.run(
@@ -230,7 +230,7 @@ class VariantServer:
             host.containers[name] = container
             return container.base_url
 
-        return await self._attempt(run, cannot_start(spec.variant_name))
+        return await self._attempt(run, cannot_start(spec.variant_name), on_log)
 
     async def _fetch(self, folder: Path) -> tuple[Path | None, Path | None]:
         """The folders of the model's data and of its additional data; None for what it does not have."""
@@ -250,7 +250,10 @@ class VariantServer:
             folder / "additional" if spec.additional_data else None,
         )
 
-    async def _attempt(self, function: Callable[[], Result], failure: DeploymentFailedError) -> Result:
+    async def _attempt(
+        self, function: Callable[[], Result], failure: DeploymentFailedError, on_log: Callable[[str], None]
+    ) -> Result:
+        """Call a function in a thread. If it fails, its reason goes to the endpoint's log, where its user reads it."""
         work = asyncio.ensure_future(self._host.aws.thread(function))
         try:
             return await asyncio.shield(work)
@@ -259,7 +262,7 @@ class VariantServer:
             await asyncio.gather(work, return_exceptions=True)
             raise
         except Exception as error:
-            _log.warning("%s of %s: %s", self.spec.variant_name, self.spec.endpoint_name, error)
+            on_log(f"embedded SageMaker: {error}")
             raise failure from error
 
     async def _wait_for_ping(self, name: str, base_url: str) -> None:

@@ -7,13 +7,14 @@ import yaml
 from tests.fixtures.command import eep
 from tests.fixtures.disk import SmallDisk
 
+from eep_platform.cli.push import numbered, object_name
 from eep_platform.platform import Platform
 
 
-@pytest.mark.parametrize("action", ["status", "push"])
-def test_what_needs_a_platform_that_does_not_run_says_how_to_start_it(action: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("action", [["status"], ["push", "model"]])
+def test_what_needs_a_platform_that_does_not_run_says_how_to_start_it(action: list[str], tmp_path: Path) -> None:
     state = tmp_path / "a b"
-    result = eep("local", action, "--state", str(state))
+    result = eep("local", *action, "--state", str(state))
     assert result.exit_code == 3
     assert f"eep local up --state {shlex.quote(str(state))}" in result.stderr
 
@@ -51,8 +52,51 @@ def test_up_and_status_print_what_a_shell_can_evaluate(platform: Platform) -> No
     assert answer.splitlines() == [str(platform.kubeconfig), platform.aws_endpoint]
 
 
-def test_push_prints_an_object_of_the_commit_that_it_pushed(platform: Platform) -> None:
-    result = eep("local", "push", "--state", str(platform.state))
-    assert result.exit_code == 0
-    [revision, *_] = result.stderr.split()
-    assert revision in str(yaml.safe_load(result.stdout)["spec"])
+def folder_named(parent: Path, name: str) -> Path:
+    folder = parent / name
+    folder.mkdir()
+    (folder / "Dockerfile").write_text("FROM python:3.11-slim\n")
+    return folder
+
+
+def test_models_side_by_side_are_named_after_their_folders(platform: Platform, tmp_path: Path) -> None:
+    state = ["--state", str(platform.state)]
+    pushed = []
+    for name, more in (("Iris_Demo", []), ("wine", ["--pull-request", "7"])):
+        result = eep("local", "push", str(folder_named(tmp_path, name)), *state, *more)
+        assert result.exit_code == 0
+        pushed.append(yaml.safe_load(result.stdout))
+        assert pushed[-1]["spec"]["source"]["revision"] in result.stderr
+    assert [each["metadata"]["name"] for each in pushed] == ["iris-demo-pr-1", "wine-pr-7"]
+    assert [each["spec"]["source"]["repository"] for each in pushed] == ["local/iris-demo", "local/wine"]
+    assert pushed[1]["spec"]["source"]["pullRequest"] == 7
+
+
+def test_push_takes_other_names_and_a_later_push_follows_the_earlier_commit(platform: Platform, tmp_path: Path) -> None:
+    folder = folder_named(tmp_path, "named")
+    line = ["local", "push", str(folder), "--state", str(platform.state), "--name=other", "--repository=acme/own"]
+    first = yaml.safe_load(eep(*line).stdout)
+    (folder / "app.py").write_text("1")
+    second = yaml.safe_load(eep(*line).stdout)
+    assert first["metadata"]["name"] == second["metadata"]["name"] == "other"
+    assert first["spec"]["source"]["revision"] != second["spec"]["source"]["revision"]
+    assert (platform.state / "git" / "acme" / "own.git").is_dir()
+
+
+def test_a_folder_without_a_dockerfile_is_not_pushed(platform: Platform, tmp_path: Path) -> None:
+    result = eep("local", "push", str(tmp_path), "--state", str(platform.state))
+    assert result.exit_code == 1
+    assert "has no Dockerfile" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("folder", "name"),
+    [
+        pytest.param("iris", "iris-pr-1", id="a name that fits"),
+        pytest.param("My Model (v2)", "my-model-v2-pr-1", id="what a DNS label cannot have"),
+        pytest.param("_", "model-pr-1", id="nothing left"),
+        pytest.param("a" * 80, f"{'a' * 58}-pr-1", id="too long"),
+    ],
+)
+def test_the_name_of_an_object_is_a_label_whatever_the_folder(folder: str, name: str) -> None:
+    assert numbered(object_name(folder), 1) == name

@@ -89,5 +89,5 @@ def test_what_cannot_be_built_fails_its_phase_with_the_reason_in_the_log(
         f"Error while executing command: {command}. Reason: exit status 1",
     )
     log = codebuild.log(build)
-    assert any(line.startswith("ERROR: failed to solve: FROM debian:12") for line in log)
+    assert any(line.startswith("ERROR: failed to solve: Dockerfile: line 1: FROM debian:12") for line in log)
     assert any("cache-1: ERROR: not found" in line for line in log)

@@ -109,8 +109,9 @@ def test_a_container_sees_its_image_and_its_variables_and_nothing_else(
     code, log = probe(replace(runtime, mode=mode), image)
     facts = json.loads(log[0])
     assert code == 0
+    shared = {"SAGEMAKER_BIND_TO_PORT", "BIND_HOST"} if mode == "chroot" else set()
     assert set(facts["environment"]) == {
-        *image.config.environment, "GIVEN", "SAGEMAKER_BIND_TO_PORT", "BIND_HOST"
+        *image.config.environment, "GIVEN", *shared
     } | (facts["environment"].keys() & {"LC_CTYPE"})  # fmt: skip
     assert facts["machine"] == []
     # Without mounts of its own root could change the image, which containers share.
@@ -188,13 +189,56 @@ def test_nothing_of_a_container_outlives_the_kill_of_its_parent(runtime: Process
     container.stop()
 
 
-def test_an_image_that_insists_on_port_8080_is_refused_with_what_to_do(
+def without_label(image: LocalImage, code: str = "") -> LocalImage:
+    labels = {name: value for name, value in image.config.labels.items() if name != BIND_TO_PORT_LABEL}
+    entrypoint = ("python", "-c", code) if code else image.config.entrypoint
+    return replace(image, config=replace(image.config, labels=labels, entrypoint=entrypoint))
+
+
+def test_where_containers_share_a_network_an_image_that_insists_on_port_8080_is_refused_with_what_to_do(
     runtime: ProcessRuntime, image: LocalImage
 ) -> None:
-    labels = {name: value for name, value in image.config.labels.items() if name != BIND_TO_PORT_LABEL}
-    plain = replace(image, config=replace(image.config, labels=labels))
     with pytest.raises(InvalidImage, match="SAGEMAKER_BIND_TO_PORT"):
-        runtime.run(plain, name="plain", environment={}, model_data=None, on_log=print)
+        replace(runtime, mode="chroot").run(
+            without_label(image), name="plain", environment={}, model_data=None, on_log=print
+        )
+
+
+SERVER = """
+import http.server, signal, sys
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+signal.signal(signal.SIGTERM, lambda *_: sys.exit())
+server = http.server.ThreadingHTTPServer(({host!r}, {port}), Handler)
+print('listening', flush=True)
+server.serve_forever()
+"""
+
+
+def test_a_server_is_reached_on_port_8080_of_its_own_container_as_on_aws_and_nowhere_else(
+    runtime: ProcessRuntime, image: LocalImage
+) -> None:
+    if not isolation.has_networks():
+        pytest.skip("this machine allows no network namespaces")
+    log: list[str] = []
+    servers = {
+        "fit": ("0.0.0.0", 8080),  # noqa: S104 - in a network of its own
+        "beside-it": ("0.0.0.0", 8080),  # noqa: S104 - likewise
+        "other-port": ("0.0.0.0", 8000),  # noqa: S104 - likewise
+        "only-to-itself": ("127.0.0.1", 8080),
+    }
+    containers = {}
+    for name, (host, port) in servers.items():
+        plain = without_label(image, SERVER.format(host=host, port=port))
+        containers[name] = runtime.run(plain, name=name, environment={}, model_data=None, on_log=log.append)
+    processes.wait_until(lambda: log.count("listening") == len(servers), seconds=120, what="the servers")
+    reached = {name: _answers(container) for name, container in containers.items()}
+    for container in containers.values():
+        container.stop()
+    assert reached == {"fit": True, "beside-it": True, "other-port": False, "only-to-itself": False}
 
 
 def test_hostile_model_data_is_refused(runtime: ProcessRuntime, image: LocalImage, tmp_path: Path) -> None:

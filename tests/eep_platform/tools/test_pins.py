@@ -45,7 +45,7 @@ def test_the_base_of_an_image_gets_its_digest(name: str) -> None:
     once = pinned(source, lambda image: DIGEST if image == "docker.io/library/python:3.11-slim" else image)
     assert f"\nARG PYTHON_IMAGE=docker.io/library/python:3.11-slim@{DIGEST}\n" in once
     assert pinned(pinned(source, lambda _: f"sha256:{'b' * 64}"), lambda _: DIGEST) == once
-    assert parse(once, {}, {})[0].base == f"docker.io/library/python:3.11-slim@{DIGEST}"
+    assert parse(once, {}, {}).stages[0].base == f"docker.io/library/python:3.11-slim@{DIGEST}"
 
 
 def test_the_digest_is_the_registrys(registry_server: str, model_image: BuiltImage) -> None:
