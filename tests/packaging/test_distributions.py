@@ -12,6 +12,12 @@ from tests.packaging.environments import OPERATOR, PLATFORM, ROOT, Environment, 
 
 from ephemeral_endpoints import __version__
 
+EVERY_COMMAND = """
+from importlib.metadata import entry_points
+for command in entry_points(group="ephemeral_endpoints.commands"):
+    command.load()
+    print(command.name)
+"""
 EVERY_MODULE = """
 import importlib, pkgutil, eep_platform
 for module in pkgutil.walk_packages(eep_platform.__path__, "eep_platform."):
@@ -117,6 +123,16 @@ def test_the_operator_alone_has_a_program_that_works(program: str, alone: Enviro
     shown = alone.run(program, "--help")
     assert shown.returncode == 0
     assert "Print the IAM policies" in shown.stdout
+
+
+def test_the_operator_alone_has_what_its_commands_import(alone: Environment) -> None:
+    imported = alone.run("python", "-c", EVERY_COMMAND)
+    assert (imported.returncode, imported.stderr) == (0, "")
+    assert {"status", "wait", "logs", "init"} <= {*imported.stdout.split()}
+
+
+def test_the_operator_alone_completes_for_kubectl(alone: Environment) -> None:
+    assert alone.run("kubectl_complete-eep", "doc").stdout == "doctor\tCheck all that endpoints need.\n:4\n"
 
 
 def test_the_operator_alone_has_its_commands(alone: Environment) -> None:

@@ -1,6 +1,5 @@
 """Show what the operator does next for an object."""
 
-import asyncio
 import base64
 import hashlib
 import json
@@ -8,23 +7,24 @@ import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any, Final
 
 import aiohttp
 import click
-from kubernetes.aio import config
-from kubernetes.aio.client import ApiClient
 
 from ephemeral_endpoints.api.v1alpha1.endpoint import EphemeralEndpoint
 from ephemeral_endpoints.aws.accounts import Accounts
 from ephemeral_endpoints.aws.calls import Calls
 from ephemeral_endpoints.aws.clients import Sessions
 from ephemeral_endpoints.aws.limits import LIMITS, Limiter
+from ephemeral_endpoints.cli.connection import Cluster, Target, on_cluster, run
+from ephemeral_endpoints.cli.help import Command
+from ephemeral_endpoints.cli.objects import name_argument
+from ephemeral_endpoints.cli.output import table, utc_now
 from ephemeral_endpoints.controllers.endpoint.explain import Explainer, ExplainError, ObjectExplanation
 from ephemeral_endpoints.engine.errors import ReconcileError
 from ephemeral_endpoints.features.registry import components
-from ephemeral_endpoints.kube.cache import ObjectKey, Store, endpoint_key
+from ephemeral_endpoints.kube.cache import Store, endpoint_key
 from ephemeral_endpoints.kube.client import KubeClient, secret_name
 from ephemeral_endpoints.kube.configmaps import ConfigMaps
 from ephemeral_endpoints.kube.errors import KubernetesError
@@ -38,19 +38,21 @@ _READ_ERRORS: Final = (KubernetesError, aiohttp.ClientError, TimeoutError, Value
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """The options of the command line."""
+    """What an explanation is asked for beside the cluster."""
 
-    key: ObjectKey
-    context: str | None
+    name: str
     cluster_id: str | None
     operator_namespace: str
     operator_url: str | None
 
 
-@click.command(help=__doc__)
-@click.argument("name")
-@click.option("-n", "--namespace", default="default", show_default=True, help="Namespace of the object.")
-@click.option("--context", help="Context of the kubeconfig. Default: the current one.")
+@click.command(
+    help=__doc__,
+    cls=Command,
+    examples=["eep explain sentiment-pr-42", "eep explain sentiment-pr-42 --output json"],
+)
+@name_argument
+@on_cluster
 @click.option("--cluster-id", envvar="EEP_CLUSTER_ID", help="The operator's EEP_CLUSTER_ID, if it is set.")
 @click.option(
     "--operator-namespace",
@@ -60,48 +62,38 @@ class Options:
 )
 @click.option("--operator-url", help="URL of the operator's HTTP port, in place of asking the leader's Pod.")
 @click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", show_default=True)
-def command(name: str, namespace: str, output: str, **options: str | None) -> None:
+def command(name: str, target: Target, output: str, **options: str | None) -> None:
     """Read the object, its class and AWS, and apply the operator's own rules. Changes nothing.
 
     AWS is read with the credentials of this shell, as the class's account and role say.
     """
-    target = Options(
-        endpoint_key(namespace, name),
-        options["context"],
-        options["cluster_id"],
-        options["operator_namespace"] or "",
-        options["operator_url"],
-    )
+    asked = Options(name, options["cluster_id"], options["operator_namespace"] or "", options["operator_url"])
     try:
-        found, running = asyncio.run(_explain(target))
-    except (ExplainError, KubernetesError, ReconcileError) as error:
+        found, running = run(target, lambda cluster: _explain(cluster, asked))
+    except (ExplainError, ReconcileError) as error:
         raise click.ClickException(str(error)) from error
-    except config.ConfigException as error:
-        raise click.ClickException(f"no API server can be reached: {error}") from error
     click.echo(json.dumps(as_json(found, running), indent=2) if output == "json" else as_text(found, running))
 
 
-async def _explain(target: Options) -> tuple[ObjectExplanation, Mapping[str, Any]]:
-    await config.load_kube_config(context=target.context)  # type: ignore[no-untyped-call]  # shipped without annotations
-    async with ApiClient() as api:
-        kube, store = KubeClient(api, _now), Store()
-        async for raw in kube.objects(()):
-            store.put(raw)
-        cluster_id = target.cluster_id or await kube.cluster_id()
-        with ThreadPoolExecutor(_CONNECTIONS, "aws") as pool:
-            accounts = Accounts(
-                cluster_id,
-                connector=Sessions(connections=_CONNECTIONS),
-                calls=lambda _: Calls(Limiter(time.monotonic, LIMITS), pool, lambda *_: None),
-                components=components,
-                clock=time.monotonic,
-                on_change=lambda _: None,
-            )
-            endpoint = store.endpoint(target.key)
-            token = await _token_sha256(Rest(api), endpoint) if endpoint else None
-            configmaps = ConfigMaps(api, (), lambda _: None)
-            found = await Explainer(cluster_id, store, accounts, configmaps, _now).explain(target.key, token)
-        return found, await _running(api, target)
+async def _explain(cluster: Cluster, asked: Options) -> tuple[ObjectExplanation, Mapping[str, Any]]:
+    kube, store, key = KubeClient(cluster.api, utc_now), Store(), endpoint_key(cluster.namespace, asked.name)
+    async for raw in kube.objects(()):
+        store.put(raw)
+    cluster_id = asked.cluster_id or await kube.cluster_id()
+    with ThreadPoolExecutor(_CONNECTIONS, "aws") as pool:
+        accounts = Accounts(
+            cluster_id,
+            connector=Sessions(connections=_CONNECTIONS),
+            calls=lambda _: Calls(Limiter(time.monotonic, LIMITS), pool, lambda *_: None),
+            components=components,
+            clock=time.monotonic,
+            on_change=lambda _: None,
+        )
+        endpoint = store.endpoint(key)
+        token = await _token_sha256(cluster.rest, endpoint) if endpoint else None
+        configmaps = ConfigMaps(cluster.api, (), lambda _: None)
+        found = await Explainer(cluster_id, store, accounts, configmaps, utc_now).explain(key, token)
+    return found, await _running(cluster, asked)
 
 
 async def _token_sha256(rest: Rest, endpoint: EphemeralEndpoint) -> str | None:
@@ -115,24 +107,24 @@ async def _token_sha256(rest: Rest, endpoint: EphemeralEndpoint) -> str | None:
     return hashlib.sha256(base64.b64decode(secret.get("data", {}).get("token", ""))).hexdigest()
 
 
-async def _running(api: ApiClient, target: Options) -> Mapping[str, Any]:
+async def _running(cluster: Cluster, asked: Options) -> Mapping[str, Any]:
     """The running operator's answer about the object; ``unknown`` is the error if it could not be reached."""
-    path = f"/inspect/{target.key.namespace}/{target.key.name}"
+    path = f"/inspect/{cluster.namespace}/{asked.name}"
     try:
-        if target.operator_url:
+        if asked.operator_url:
             async with (
                 aiohttp.ClientSession(timeout=_TIMEOUT) as session,
-                session.get(target.operator_url.rstrip("/") + path) as response,
+                session.get(asked.operator_url.rstrip("/") + path) as response,
             ):
                 response.raise_for_status()
                 answer: Mapping[str, Any] = await response.json()
                 return answer
-        namespace = target.operator_namespace
-        record, _ = await Lease(api, namespace, lease_name(())).read()
+        namespace = asked.operator_namespace
+        record, _ = await Lease(cluster.api, namespace, lease_name(())).read()
         if record is None or not record.holder:
             return {"unknown": f"no operator leads in namespace {namespace}: name it with --operator-namespace"}
         pod = record.holder.rpartition("_")[0]
-        return await Rest(api)("GET", f"/api/v1/namespaces/{namespace}/pods/{pod}/proxy{path}")
+        return await cluster.rest("GET", f"/api/v1/namespaces/{namespace}/pods/{pod}/proxy{path}")
     except _READ_ERRORS as error:
         return {"unknown": f"the operator could not be asked: {str(error) or type(error).__name__}"}
 
@@ -183,8 +175,7 @@ def _table(found: ObjectExplanation) -> list[str]:
     rows += [
         (str(each.key), "yes" if each.is_desired else "no", each.observed, each.following) for each in found.resources
     ]
-    widths = [max(len(row[column]) for row in rows) for column in range(3)]
-    return ["  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[3]]) for row in rows]
+    return table(rows, gap="  ")
 
 
 def _operator_lines(running: Mapping[str, Any]) -> list[str]:
@@ -196,7 +187,3 @@ def _operator_lines(running: Mapping[str, Any]) -> list[str]:
     ]
     held = [f"held: {what}: {reason}" for what, reason in running["held"].items()]
     return [*retries, *held] or ["retries and holds: none"]
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)

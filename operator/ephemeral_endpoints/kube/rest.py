@@ -4,7 +4,7 @@ The client's typed classes are left aside on purpose: importing those of the cor
 """
 
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Final
@@ -91,7 +91,7 @@ class Rest:
             if not following:
                 return
 
-    async def events(self, path: str, *, accept: str) -> AsyncIterator[Raw]:
+    async def events(self, path: str, *, accept: str) -> AsyncGenerator[Raw]:
         """The events of a watch, until the API server ends it or is silent, as on a connection that was dropped.
 
         Raises Unavailable for an event that reports an error, except that the version of the watch has expired: that

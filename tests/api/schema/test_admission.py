@@ -310,7 +310,7 @@ def test_a_refusal_says_who_lacks_what_and_what_to_do(user: Callable[[str], User
 
 def test_a_refused_abbreviation_says_what_to_write(user: Callable[[str], User]) -> None:
     with pytest.raises(
-        Refused, match="64 lowercase hexadecimal digits, as the condition ImageReady and `eep approval` show it"
+        Refused, match="64 lowercase hexadecimal digits, as the condition ImageReady and `eep approve` show it"
     ):
         user(APPROVER).create(DIGEST[:7])
 

@@ -232,7 +232,7 @@ def test_what_an_instance_type_runs(type_: str | None, platform: Platform) -> No
             building_class(),
             ImageProblem.UNAPPROVED,
             "what is built has changed since it was approved: a person who may approve objects must review the commit "
-            "and spec.model.build (`eep approval` shows both), and set the annotation "
+            "and spec.model.build (`eep approve` shows both), and set the annotation "
             f"{APPROVED_ANNOTATION} to {DIGEST}",
             id="another build was approved",
         ),

@@ -135,7 +135,7 @@ def _whole_digest() -> Manifest:
         "expression": f"{_APPROVAL}.matches('^[0-9a-f]{{64}}$')",
         "reason": "Invalid",
         "message": f"the annotation {APPROVED_ANNOTATION} must be the digest of the build, 64 lowercase hexadecimal "
-        "digits, as the condition ImageReady and `eep approval` show it; the SHA of a commit approves nothing",
+        "digits, as the condition ImageReady and `eep approve` show it; the SHA of a commit approves nothing",
     }
 
 

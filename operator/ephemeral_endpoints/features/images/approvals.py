@@ -47,7 +47,7 @@ def missing_approval(annotations: Mapping[str, str], digest: str) -> str | None:
     if given == digest:
         return None
     remedy = (
-        "a person who may approve objects must review the commit and spec.model.build (`eep approval` shows both), and "
+        "a person who may approve objects must review the commit and spec.model.build (`eep approve` shows both), and "
         f"set the annotation {APPROVED_ANNOTATION} to {digest}"
     )
     if given is not None:

@@ -1,0 +1,129 @@
+"""Tokens, annotations and the names of objects, on a real API server."""
+
+from collections.abc import Callable
+
+import pytest
+from click.testing import Result
+from kubernetes.client import V1ObjectMeta, V1Secret
+from tests.fixtures.command import eep
+from tests.fixtures.kubernetes import Cluster
+
+from eep_platform.controlplane import ControlPlane
+from ephemeral_endpoints.cli.main import kubectl_complete
+
+Run = Callable[..., Result]
+TOKEN = "a-token-that-is-long-enough"  # noqa: S105 - of this test
+MAY_GET = {"apiGroups": ["ephemeral-endpoints.io"], "resources": ["ephemeralendpoints"], "verbs": ["get", "list"]}
+
+
+def secret(cluster: Cluster, uid: str, token: str = TOKEN) -> None:
+    # Kubernetes soon deletes what belongs to an object that does not exist.
+    owner = {"apiVersion": "ephemeral-endpoints.io/v1alpha1", "kind": "EphemeralEndpoint", "name": "pr-42", "uid": uid}
+    metadata = V1ObjectMeta(name="pr-42-endpoint-token", owner_references=[owner] if uid else None)
+    cluster.core.create_namespaced_secret(cluster.namespace, V1Secret(metadata=metadata, string_data={"token": token}))
+
+
+def test_the_token_is_that_of_the_secret(run: Run, cluster: Cluster) -> None:
+    secret(cluster, cluster.create()["metadata"]["uid"])
+    result = run("token", "pr-42")
+    assert (result.exit_code, result.stdout, result.stderr) == (0, f"{TOKEN}\n", "")
+
+
+def test_no_other_command_prints_it(run: Run, cluster: Cluster) -> None:
+    secret(cluster, cluster.create()["metadata"]["uid"])
+    cluster.patch_status({"observedGeneration": 1, "url": "http://pr-42.example/"})
+    for command in (["status", "pr-42", "--logs", "0"], ["list", "-o", "yaml"], ["invoke", "pr-42", "-d", "{}"]):
+        result = run(*command)
+        assert TOKEN not in result.stdout + result.stderr
+    assert "is not encrypted: the token is not sent there" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("spec", "content", "reported"),
+    [
+        ({"api": {"auth": {"type": "None"}}}, None, "pr-42 needs no token: its spec.api.auth.type is None"),
+        ({}, None, "the Secret pr-42-endpoint-token does not exist yet"),
+        ({}, ("", TOKEN), "does not belong to this object"),
+        ({}, ("the object", "short"), "holds no valid token"),
+    ],
+)
+def test_without_a_token_of_its_own_it_says_why(
+    spec: dict[str, object], content: tuple[str, str] | None, reported: str, run: Run, cluster: Cluster
+) -> None:
+    made = cluster.create(spec=spec)
+    if content:
+        owner, token = content
+        secret(cluster, made["metadata"]["uid"] if owner else "", token)
+    result = run("token", "pr-42")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert reported in result.stderr
+
+
+def test_the_right_to_the_token_is_named(cluster: Cluster, kubeconfig_with: Callable[..., str]) -> None:
+    secret(cluster, cluster.create()["metadata"]["uid"])
+    result = eep("token", "pr-42", KUBECONFIG=kubeconfig_with(MAY_GET))
+    assert result.exit_code == 1
+    assert f"ask for the verb get on it in the namespace {cluster.namespace}" in result.stderr
+
+
+def test_a_retry_changes_the_annotation_each_time(run: Run, cluster: Cluster) -> None:
+    cluster.create()
+    seen = set()
+    for _ in range(2):
+        assert run("retry", "pr-42").exit_code == 0
+        seen.add(cluster.read()["metadata"]["annotations"]["ephemeral-endpoints.io/reconcile-at"])
+    assert len(seen) == 2
+
+
+def test_an_object_that_does_not_exist_is_named(run: Run) -> None:
+    result = run("retry", "pr-43")
+    assert result.exit_code == 1
+    assert result.stderr == 'Error: ephemeralendpoints.ephemeral-endpoints.io "pr-43" not found\n'
+
+
+@pytest.mark.parametrize("name", ["eep/pr-42", "ephemeralendpoint.ephemeral-endpoints.io/pr-42"])
+def test_an_object_may_be_named_as_kubectl_prints_it(name: str, run: Run, cluster: Cluster) -> None:
+    cluster.create()
+    assert run("retry", name).exit_code == 0
+
+
+@pytest.mark.parametrize("name", ["pod/pr-42", "../pr-42", "PR 42", ""])
+def test_what_is_no_name_is_refused(name: str, run: Run) -> None:
+    assert run("retry", name).exit_code == 2
+
+
+def completed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], kubeconfig: str, *words: str) -> str:
+    """What kubectl gets for words of `kubectl eep`."""
+    monkeypatch.setenv("KUBECONFIG", kubeconfig)
+    monkeypatch.setattr("sys.argv", ["kubectl_complete-eep", *words])
+    kubectl_complete()
+    printed = capsys.readouterr()
+    assert printed.err == ""
+    return printed.out
+
+
+def test_names_of_objects_are_completed(
+    cluster: Cluster,
+    control_plane: ControlPlane,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for name in ("pr-42", "pr-7", "main"):
+        cluster.create(name)
+    words = ("status", "--namespace", cluster.namespace, "pr")
+    assert completed(monkeypatch, capsys, str(control_plane.kubeconfig), *words) == "pr-42\npr-7\n:4\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "printed"),
+    [
+        (["status", ""], ":4\n"),
+        (["wai"], "wait\tWait until an endpoint serves, or never will.\n:4\n"),
+        (["iam", "li"], "list\tList the policies, with the role that...\n:4\n"),
+        (["init", "--path", ""], ":0\n"),
+    ],
+)
+def test_without_a_cluster_all_but_names_is_completed(
+    words: list[str], printed: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert completed(monkeypatch, capsys, "/nowhere", *words) == printed

@@ -1,0 +1,121 @@
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from tests.cli.conditions import condition, ready, stalled, status, working
+from tests.engine.objects import endpoint
+
+from ephemeral_endpoints.cli.progress import Goal, Outcome, changes, current_conditions, judge
+
+PENDING, DONE, FAILED = Outcome.PENDING, Outcome.DONE, Outcome.FAILED
+OTHER = "6dcd4ce23d88e2ee9568ba546c007c63d9131c1b"
+SECOND = {"metadata": {"generation": 2}}
+
+BUILDING = condition("ImageReady", "False", "Building", "step 2 of 5")
+PINNED = condition("ImageReady", "True", "Pinned", "pinned")
+WAITING = condition("EndpointReady", "False", "Creating", "waiting for Endpoint a")
+BROKEN = stalled("BuildFailed", "RUN failed: no such file")
+SUSPENDED = status(
+    condition("Ready", "True", "Serving", "serves", generation=1),
+    condition("Reconciling", "False", "Suspended", "spec.suspend is true", generation=2),
+    condition("Stalled", "False", "NotStalled", generation=2),
+    generation=2,
+)
+EXPIRED = status(
+    condition("Ready", "False", "Expired", "the time to live is over"),
+    condition("Reconciling", "False", "UpToDate"),
+    condition("Stalled", "False", "NotStalled"),
+)
+UNSEEN = "the operator has not seen this version of the object yet"
+
+
+@pytest.mark.parametrize(
+    ("changed", "written", "goal", "outcome", "message"),
+    [
+        pytest.param({}, {}, Goal(), PENDING, UNSEEN, id="new"),
+        pytest.param({}, ready(), Goal(), DONE, "", id="ready"),
+        pytest.param(SECOND, ready(), Goal(), PENDING, UNSEEN, id="ready, but not in this generation"),
+        pytest.param(
+            SECOND,
+            {**ready(), "observedGeneration": 2},
+            Goal(),
+            PENDING,
+            UNSEEN,
+            id="a condition of the last generation",
+        ),
+        pytest.param(
+            SECOND, {**ready(generation=2), "observedGeneration": 1}, Goal(), PENDING, UNSEEN, id="half written"
+        ),
+        pytest.param(SECOND, BROKEN, Goal(), PENDING, UNSEEN, id="what failed was another generation"),
+        pytest.param({}, BROKEN, Goal(), FAILED, "BuildFailed: RUN failed: no such file", id="stalled"),
+        pytest.param(
+            {}, working(BUILDING), Goal(), PENDING, "Building: step 2 of 5", id="the first stage that is not done"
+        ),
+        pytest.param(
+            {}, working(PINNED, WAITING), Goal(), PENDING, "Creating: waiting for Endpoint a", id="the next one"
+        ),
+        pytest.param(
+            {},
+            working(condition("ImageReady", "False", "Throttled", "too many requests")),
+            Goal(),
+            PENDING,
+            "Throttled: too many requests",
+            id="a passing trouble",
+        ),
+        pytest.param(
+            SECOND, SUSPENDED, Goal(), FAILED, "Suspended: spec.suspend is true", id="suspended before it was done"
+        ),
+        pytest.param({}, EXPIRED, Goal(), FAILED, "Expired: the time to live is over", id="a tombstone"),
+        pytest.param(
+            {"metadata": {"deletionTimestamp": "2026-11-29T12:00:00Z"}},
+            ready(),
+            Goal(),
+            FAILED,
+            "the object is being deleted",
+            id="deleted",
+        ),
+        pytest.param({}, ready(), Goal(revision="1f0c2a9"), DONE, "", id="the revision"),
+        pytest.param({}, ready(), Goal(revision="1f0c2a9d4b6e8f7a3c"), DONE, "", id="the revision, longer"),
+        pytest.param(
+            {},
+            ready(),
+            Goal(revision=OTHER),
+            PENDING,
+            f"the object still asks for the revision 1f0c2a9, not for {OTHER}",
+            id="another revision is ready",
+        ),
+        pytest.param(
+            {},
+            BROKEN,
+            Goal(revision=OTHER),
+            PENDING,
+            f"the object still asks for the revision 1f0c2a9, not for {OTHER}",
+            id="another revision has failed",
+        ),
+        pytest.param(
+            {},
+            ready(revision="aaaaaaa"),
+            Goal(revision="1f0c2a9"),
+            PENDING,
+            "the endpoint still serves the revision aaaaaaa",
+            id="ready, but with what was served before",
+        ),
+        pytest.param({}, working(PINNED), Goal("ImageReady"), DONE, "", id="another condition"),
+        pytest.param(
+            {}, BROKEN, Goal("EndpointReady"), FAILED, "BuildFailed: RUN failed: no such file", id="another, stalled"
+        ),
+        pytest.param({}, working(), Goal("Trained"), PENDING, "the object has no condition Trained", id="none such"),
+    ],
+)
+def test_an_object_is_judged_by_what_is_about_its_newest_version(
+    changed: Mapping[str, Any], written: Mapping[str, Any], goal: Goal, outcome: Outcome, message: str
+) -> None:
+    verdict = judge(endpoint({**changed, "status": written}), goal)
+    assert (verdict.outcome, verdict.message) == (outcome, message)
+
+
+def test_the_changes_are_the_stages_that_are_not_as_they_were() -> None:
+    before = current_conditions(endpoint({"status": working(BUILDING, WAITING)}))
+    after = endpoint({"status": working(PINNED, WAITING)})
+    assert [each.reason for each in changes(after, before)] == ["Pinned"]
+    assert changes(after, current_conditions(after)) == []
