@@ -25,9 +25,11 @@ from ephemeral_endpoints.features.routing.forwarder import bundle
 from ephemeral_endpoints.features.routing.forwarder.config import ForwarderConfig, Variant
 from ephemeral_endpoints.features.routing.specs import (
     FUNCTION,
+    FUNCTION_CONCURRENCY,
     HTTP_API,
     INTEGRATION,
     ROUTE,
+    FunctionConcurrencySpec,
     FunctionSpec,
     HttpApiSpec,
     IntegrationSpec,
@@ -176,7 +178,7 @@ class Cloud:
 
     def _wants(self) -> list[DesiredResource]:
         names, tags = self.names, self.tags
-        model, config = self.before + names.model("0" * 8), self.before + names.endpoint_config("0" * 8, "1" * 8)
+        model, config = (self.before + names.immutable("m" * 6, each * 26) for each in "mc")
         api = Key(HTTP_API, api_name(self.scope.cluster_id, "default", "class-uid"))
         function, integration = Key(FUNCTION, names.base), Key(INTEGRATION, names.base)
         endpoint = Key(ENDPOINT, self.before + names.base)
@@ -192,6 +194,7 @@ class Cloud:
             (endpoint, EndpointSpec(config, tags=tags)),
             (Key(SCALABLE_TARGET, scalable_target_name(endpoint.name, VARIANT)), self.scaling(endpoint)),
             (function, self.function_spec(None)),
+            (Key(FUNCTION_CONCURRENCY, names.base), FunctionConcurrencySpec(function, 5)),
             (api, HttpApiSpec(staged=True, throttle=ThrottleSpec(100, 200), tags=tags)),
             (integration, IntegrationSpec(api, function, ROLE)),
             (Key(ROUTE, route_key_name(api, "ANY /pr-42")), RouteSpec(api, "ANY /pr-42", integration)),
@@ -262,6 +265,7 @@ _REFERRED: dict[ResourceKind, frozenset[ResourceKind]] = {
     ENDPOINT: frozenset({MODEL, ENDPOINT_CONFIG}),
     SCALABLE_TARGET: frozenset({MODEL, ENDPOINT_CONFIG, ENDPOINT}),
     FUNCTION: frozenset(),
+    FUNCTION_CONCURRENCY: frozenset({FUNCTION}),
     HTTP_API: frozenset(),
     INTEGRATION: _API_SIDE,
     ROUTE: _API_SIDE | {INTEGRATION},

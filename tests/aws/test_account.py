@@ -17,6 +17,7 @@ from ephemeral_endpoints.features.monitoring.specs import ALARM, LOG_GROUP, LogG
 from ephemeral_endpoints.features.registry import KINDS
 from ephemeral_endpoints.features.routing.specs import (
     FUNCTION,
+    FUNCTION_CONCURRENCY,
     HTTP_API,
     INTEGRATION,
     ROUTE,
@@ -31,6 +32,7 @@ CREATIONS = {
     ENDPOINT_CONFIG: ("sagemaker", "CreateEndpointConfig"),
     ENDPOINT: ("sagemaker", "CreateEndpoint"),
     FUNCTION: ("lambda", "CreateFunction"),
+    FUNCTION_CONCURRENCY: ("lambda", "PutFunctionConcurrency"),
     HTTP_API: ("apigatewayv2", "CreateApi"),
     INTEGRATION: ("apigatewayv2", "CreateIntegration"),
     ROUTE: ("apigatewayv2", "CreateRoute"),
@@ -42,6 +44,7 @@ DELETIONS = {
     LOG_GROUP: ("logs", "DeleteLogGroup"),
     MODEL: ("sagemaker", "DeleteModel"),
     FUNCTION: ("lambda", "DeleteFunction"),
+    FUNCTION_CONCURRENCY: ("lambda", "DeleteFunctionConcurrency"),
     ROUTE: ("apigatewayv2", "DeleteRoute"),
     INTEGRATION: ("apigatewayv2", "DeleteIntegration"),
     HTTP_API: ("apigatewayv2", "DeleteApi"),
@@ -399,6 +402,7 @@ async def test_callers_share_one_list_of_each_kind(subject: Subject) -> None:
         "DescribeRepositories": 1,
         "DescribeScalableTargets": 1,
         "DescribeLogGroups": 2,  # one prefix for Lambda's, one for SageMaker's
+        "GetAccountSettings": 1,
         "GetApis": 1,
         "GetIntegrations": 1,
         "GetRoutes": 1,

@@ -71,7 +71,7 @@ class State:
             "apiVersion": API_VERSION,
             "kind": self.kind,
             "metadata": metadata,
-            "spec": spec | ({"suspend": True} if self.is_suspended else {}),
+            "spec": {**spec, **({"suspend": True} if self.is_suspended else {})},
             "status": status,
         }
 

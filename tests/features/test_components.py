@@ -24,6 +24,7 @@ from ephemeral_endpoints.features.registry import KINDS
 from ephemeral_endpoints.features.routing.forwarder import bundle
 from ephemeral_endpoints.features.routing.specs import (
     FUNCTION,
+    FUNCTION_CONCURRENCY,
     HTTP_API,
     INTEGRATION,
     ROUTE,
@@ -34,8 +35,8 @@ from ephemeral_endpoints.features.routing.specs import (
 from ephemeral_endpoints.features.serving.specs import ENDPOINT, ENDPOINT_CONFIG, MODEL, SCALABLE_TARGET, EndpointSpec
 
 REFUSES_A_NAME_TWICE = {*(LOG_GROUP, MODEL, ENDPOINT_CONFIG, ENDPOINT, FUNCTION, REPOSITORY)}
-PUT_ONLY = {ALARM, SCALABLE_TARGET}
-UNTAGGED = {INTEGRATION, ROUTE}
+PUT_ONLY = {ALARM, FUNCTION_CONCURRENCY, SCALABLE_TARGET}
+UNTAGGED = {FUNCTION_CONCURRENCY, INTEGRATION, ROUTE}
 IMMUTABLE = {MODEL, ENDPOINT_CONFIG}
 
 kinds = pytest.mark.parametrize("kind", KINDS, ids=str)
@@ -59,7 +60,7 @@ async def endpoint_life(cloud: Cloud, *, config: str, changing: Phase) -> list[P
 
 def other_config_name(name: str) -> str:
     """The name of another configuration of the same model."""
-    return f"{name.rpartition('-')[0]}-{'2' * 8}"
+    return f"{name.rpartition('-')[0]}-{'2' * 26}"
 
 
 def operations(cloud: Cloud, service: str) -> dict[str, int]:
@@ -169,6 +170,10 @@ def other_config(cloud: Cloud, name: str) -> None:
 
 def other_memory(cloud: Cloud, name: str) -> None:
     cloud.clients.lambda_.update_function_configuration(FunctionName=name, MemorySize=1024)
+
+
+def other_concurrency(cloud: Cloud, name: str) -> None:
+    cloud.clients.lambda_.put_function_concurrency(FunctionName=name, ReservedConcurrentExecutions=7)
 
 
 def other_code(cloud: Cloud, name: str) -> None:
@@ -291,6 +296,7 @@ def other_expiry(cloud: Cloud, name: str) -> None:
         (SCALABLE_TARGET, other_bounds),
         (FUNCTION, other_memory),
         (FUNCTION, other_code),
+        (FUNCTION_CONCURRENCY, other_concurrency),
         (HTTP_API, no_stage),
         (HTTP_API, other_throttle),
         (HTTP_API, no_throttle),

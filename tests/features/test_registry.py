@@ -21,6 +21,7 @@ from ephemeral_endpoints.features.images.policy import images_of
 from ephemeral_endpoints.features.images.reasons import IMAGE_READY
 from ephemeral_endpoints.features.registry import FEATURES, KINDS
 from ephemeral_endpoints.features.routing.apis import api_key
+from ephemeral_endpoints.features.routing.specs import FUNCTION_CONCURRENCY
 from ephemeral_endpoints.features.serving.feature import SERVING
 from ephemeral_endpoints.features.serving.specs import SERVING_KINDS
 from ephemeral_endpoints.features.stages import ConditionInput
@@ -47,8 +48,8 @@ def test_every_declared_feature_is_listed() -> None:
 
 
 @kinds
-def test_every_kind_that_is_not_shared_has_a_condition(kind: ResourceKind) -> None:
-    assert (kind.stage is None) is (kind in OF_CLASSES)
+def test_every_kind_that_an_object_needs_to_be_served_has_a_condition(kind: ResourceKind) -> None:
+    assert (kind.stage is None) is (kind in OF_CLASSES | {FUNCTION_CONCURRENCY})
     assert kind.stage is None or kind.stage in STAGES
 
 
@@ -74,6 +75,7 @@ def specs() -> list[dict[str, Any]]:
 
 def test_every_kind_is_made_for_some_object_or_class() -> None:
     spec = {"instances": {"maxCount": 500}, "builds": {"codeBuild": {"project": "builds"}}}
+    spec |= {"routing": {"reservedConcurrency": 5}}
     subjects = [subject(each, spec) for each in specs()]
     wanted = [desired(each, resolved(images=tuple(images_of(each)))) for each in subjects]
     endpoint_class = make_class({"spec": spec})

@@ -34,6 +34,7 @@ from ephemeral_endpoints.features.routing.forwarder import bundle
 from ephemeral_endpoints.features.routing.forwarder.config import Sample
 from ephemeral_endpoints.features.routing.specs import (
     FUNCTION,
+    FUNCTION_CONCURRENCY,
     INTEGRATION,
     ROUTE,
     FunctionSpec,
@@ -311,9 +312,8 @@ class Unknown:
 )
 def test_what_is_not_known_is_neither_made_nor_taken_away(case: Unknown) -> None:
     wanted = desired(subject({"api": {"auth": {"type": case.auth}}}), resolved(case.digest, case.token, owns_path=True))
-    assert wanted.keep_kinds == (
-        case.keep_kinds | {SCALABLE_TARGET} if ENDPOINT in case.keep_kinds else case.keep_kinds
-    )
+    beside = {ENDPOINT: SCALABLE_TARGET, FUNCTION: FUNCTION_CONCURRENCY}
+    assert wanted.keep_kinds == case.keep_kinds | {beside[kind] for kind in case.keep_kinds & beside.keys()}
     assert {resource.key.kind for resource in wanted.resources} == {LOG_GROUP, ALARM} | (
         SERVING | ENTRANCE
     ) - case.keep_kinds

@@ -18,7 +18,8 @@ from ephemeral_endpoints.api import GROUP, VERSION
 from ephemeral_endpoints.api.kinds import ENDPOINT
 
 SKEW = Path(__file__).parent / "skew"
-TEN_MINUTES = 600
+FOUR_MINUTES = 240
+"""More than the operator tolerates where it expires objects; AWS refuses signatures from five on."""
 
 
 def test_objects_under_way_while_etcd_is_killed_converge(bench: Bench) -> None:
@@ -103,7 +104,7 @@ def test_an_object_that_another_client_keeps_writing_to_is_created_once_and_repo
     assert any("the URL leads to this revision" in (event.message or "") for event in bench.events(obj))
 
 
-@pytest.mark.parametrize("seconds", [-TEN_MINUTES, TEN_MINUTES])
+@pytest.mark.parametrize("seconds", [-FOUR_MINUTES, FOUR_MINUTES])
 def test_an_operator_whose_clock_is_off_makes_changes_and_deletes_all_the_same(
     bench: Bench, operator_process: OperatorProcess, seconds: int
 ) -> None:

@@ -1,11 +1,15 @@
 """What people ask of single objects, on real parts."""
 
+from dataclasses import replace
 from datetime import datetime
+from typing import Any
 
+import pytest
+from kubernetes import client
 from tests.fixtures.operator import DEFAULT_SETTINGS, Bench, OperatorProcess
 from tests.fixtures.waiting import eventually
 from tests.integration.test_lifecycle import created_at, expiring_in
-from tests.integration.test_sweep import MERGE_PATCH, OWN_THINGS, SWEEPING, metric, swept, wait_contents
+from tests.integration.test_sweep import MERGE_PATCH, OWN_THINGS, SWEEPING, metric, swept, tear_off, wait_contents
 
 from eep_platform.aws.faults import Fault, FaultError
 from eep_platform.workbench import condition
@@ -15,6 +19,7 @@ from ephemeral_endpoints.engine.names import owner_hash
 from ephemeral_endpoints.engine.tags import EXPIRES_AT, RETAIN
 
 DENIED = FaultError(code="AccessDeniedException", message="not you")
+WRITER = "writer"
 RETAINING = {"deletionPolicy": "Retain"}
 
 
@@ -99,6 +104,63 @@ def test_an_abandoned_object_goes_and_the_sweep_takes_what_it_left(
     bench.control.clear_faults()
     wait_contents(bench, {})
     assert function in {line["resource"] for line in swept(bench)}
+
+
+def refusal_for_a_writer(bench: Bench, name: str) -> str:
+    """What the API server answers to somebody who may write objects and no more, and sets the annotation."""
+    rbac = client.RbacAuthorizationV1Api(bench.objects.api_client)
+    rule = {"apiGroups": [GROUP], "resources": [ENDPOINT.plural], "verbs": ["get", "patch", "delete"]}
+    role: Any = {"metadata": {"name": WRITER}, "rules": [rule]}
+    subject = {"kind": "User", "name": WRITER, "apiGroup": "rbac.authorization.k8s.io"}
+    named = {"kind": "Role", "name": WRITER, "apiGroup": "rbac.authorization.k8s.io"}
+    binding: Any = {"metadata": {"name": WRITER}, "roleRef": named, "subjects": [subject]}
+    rbac.create_namespaced_role(bench.namespace, role)
+    rbac.create_namespaced_role_binding(bench.namespace, binding)
+    configuration = bench.objects.api_client.configuration
+    api = client.ApiClient(configuration, header_name="Impersonate-User", header_value=WRITER)
+    writer, body = client.CustomObjectsApi(api), {"metadata": {"annotations": {ABANDON_ANNOTATION: "true"}}}
+    place = (GROUP, VERSION, bench.namespace, ENDPOINT.plural, name)
+    answers = [""]
+
+    def is_judged() -> bool:
+        with pytest.raises(client.ApiException) as refused:
+            writer.patch_namespaced_custom_object(*place, body, _content_type=MERGE_PATCH)
+        answers.append(str(refused.value.body))
+        return "cannot patch resource" not in answers[-1]  # until the API server has heard of the role
+
+    eventually(is_judged, "an answer to the writer")
+    return answers[-1]
+
+
+def test_many_abandoned_objects_stop_nobodys_sweep_and_only_who_has_the_right_abandons(
+    bench: Bench, operator_process: OperatorProcess
+) -> None:
+    """An attack on the sweep: so many objects are released at once that it takes that for a mistake and stops."""
+    operator_process.run(SWEEPING)
+    elsewhere = f"{bench.namespace}-other"
+    bench.core.create_namespace(client.V1Namespace(metadata=client.V1ObjectMeta(name=elsewhere)))
+    other = replace(bench, namespace=elsewhere)
+    names = [f"pr-{number}" for number in range(6)]
+    for name in names:
+        bench.apply(name, bench.spec(lifecycle={"ttl": "5m"}))
+    other.apply("dead", other.spec())
+    for name in names:
+        bench.wait_ready(name)
+    other.wait_ready("dead")
+    assert "lacks the verb abandon" in refusal_for_a_writer(bench, names[0])
+
+    bench.control.add_faults(Fault(service="sagemaker", operation="DeleteEndpoint", error=DENIED))
+    for name in names:
+        annotate(bench, name, ABANDON_ANNOTATION, "true")
+        bench.delete(name)
+    for name in names:
+        bench.wait_gone(name)
+    assert len(bench.left()["Endpoint"]) == len(names) + 1
+    tear_off(other, "dead")
+    bench.control.clear_faults()
+    wait_contents(bench, {})
+    owners = {(line["namespace"], line["object_name"]) for line in swept(bench)}
+    assert owners >= {*((bench.namespace, name) for name in names)}
 
 
 def test_what_is_retained_serves_on_and_no_sweep_takes_it_until_it_is_given_up(

@@ -152,6 +152,7 @@ def spoil(bench: Bench) -> None:
     gateway.update_integration(ApiId=api, IntegrationId=integration, Description="by hand")
     gateway.update_route(ApiId=api, RouteId=route, Target="integrations/elsewhere")
     bench.aws("lambda").update_function_configuration(FunctionName=function, MemorySize=1024)
+    bench.aws("lambda").put_function_concurrency(FunctionName=function, ReservedConcurrentExecutions=3)
     bench.aws("cloudwatch").delete_alarms(AlarmNames=[f"{function}:latency"])
     bench.aws("logs").put_retention_policy(logGroupName=f"/aws/lambda/{function}", retentionInDays=365)
     [repository] = there["Repository"]
@@ -168,6 +169,7 @@ def is_mended(bench: Bench) -> bool:
         repository["imageTagMutability"] != "MUTABLE"
         and repository["imageScanningConfiguration"]["scanOnPush"]
         and all(effects[each] >= 2 for each in ("UpdateIntegration", "UpdateRoute", "UpdateFunctionConfiguration"))
+        and effects["DeleteFunctionConcurrency"] >= 2  # the first with the object of the class that reserves
     )
 
 
@@ -187,7 +189,10 @@ def begin(bench: Bench) -> dict[str, dict[str, Any]]:
     bench.aws("s3").create_bucket(Bucket=BUCKET)
     bootstrap.event_queue(bench.aws("sqs"), bench.aws("events"))
     bench.make_class(
-        f"elsewhere-{bench.namespace}", assumeRole={"roleArn": ELSEWHERE}, events={"queueName": bootstrap.EVENT_QUEUE}
+        f"elsewhere-{bench.namespace}",
+        assumeRole={"roleArn": ELSEWHERE},
+        events={"queueName": bootstrap.EVENT_QUEUE},
+        routing={"reservedConcurrency": 5},
     )
     specs = objects(bench)
     for name, spec in specs.items():

@@ -11,6 +11,7 @@ import boto3
 
 if TYPE_CHECKING:
     from types_boto3_apigatewayv2 import ApiGatewayV2Client
+    from types_boto3_lambda import LambdaClient
 
 Contents = dict[str, list[str]]
 """Names by kind, without kinds that have none."""
@@ -28,7 +29,7 @@ def contents(session: boto3.Session, endpoint: str) -> Contents:
     Blocks for a dozen calls.
     """
     sagemaker = session.client("sagemaker", endpoint_url=endpoint)
-    functions = session.client("lambda", endpoint_url=endpoint).get_paginator("list_functions")
+    functions = session.client("lambda", endpoint_url=endpoint)
     gateway = session.client("apigatewayv2", endpoint_url=endpoint)
     groups = session.client("logs", endpoint_url=endpoint).get_paginator("describe_log_groups")
     alarms = session.client("cloudwatch", endpoint_url=endpoint).get_paginator("describe_alarms")
@@ -54,7 +55,6 @@ def contents(session: boto3.Session, endpoint: str) -> Contents:
             for page in targets.paginate(ServiceNamespace="sagemaker")
             for each in page["ScalableTargets"]
         ],
-        "Function": [each["FunctionName"] for page in functions.paginate() for each in page["Functions"]],
         "LogGroup": [
             each["logGroupName"]
             for page in groups.paginate()
@@ -68,9 +68,23 @@ def contents(session: boto3.Session, endpoint: str) -> Contents:
             for each in page["repositories"]
             if _OURS.match(each["repositoryName"])
         ],
+        **_of_lambda(functions),
         **_of_apis(gateway),
     }
     return {kind: sorted(names) for kind, names in found.items() if names}
+
+
+def _of_lambda(client: "LambdaClient") -> Contents:
+    pages = client.get_paginator("list_functions").paginate()
+    names = [each["FunctionName"] for page in pages for each in page["Functions"]]
+    limits = client.get_account_settings()["AccountLimit"]
+    is_any_reserved = limits["UnreservedConcurrentExecutions"] < limits["ConcurrentExecutions"]
+    reserved: list[str] = []
+    for name in names if is_any_reserved else ():
+        with suppress(client.exceptions.ResourceNotFoundException):
+            if "ReservedConcurrentExecutions" in client.get_function_concurrency(FunctionName=name):
+                reserved.append(name)
+    return {"Function": names, "FunctionConcurrency": reserved}
 
 
 def _of_apis(gateway: "ApiGatewayV2Client") -> Contents:

@@ -1,4 +1,4 @@
-"""ministack as a program, with seven patches that bring it closer to AWS.
+"""ministack as a program, with eight patches that bring it closer to AWS.
 
 - ministack accepts event sources that begin with ``aws.`` only from its own services; our SageMaker is another process.
 - It kills the busy workers of a function whose code changes; Lambda lets invocations in flight end
@@ -10,6 +10,8 @@
 - It evaluates alarms only when data arrives, over the data of all dimensions and without regard to missing data.
 - It serves an HTTP API that has no stage; API Gateway answers 404 until ``$default`` is created
   (https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-stages.html).
+- It reserves any concurrency for a function; Lambda keeps 100 executions of the account unreserved
+  (https://docs.aws.amazon.com/lambda/latest/dg/configuration-concurrency.html).
 - It says that layers are downloaded from AWS, where they are not.
 """
 
@@ -24,14 +26,17 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ministack import app
-from ministack.core import lambda_runtime
+from ministack.core import lambda_runtime, responses
 from ministack.core.responses import request_scope
-from ministack.services import apigateway, cloudwatch, ecr, eventbridge
+from ministack.services import apigateway, cloudwatch, ecr, eventbridge, lambda_svc
 
+from eep_platform.aws import ministack
 from eep_platform.aws.alarms import Rule, State, Windows
 
 _POLL_SECONDS = 0.05
 _EVALUATION_SECONDS = 5
+
+_LEAST_UNRESERVED = 100
 
 _EXCLUSIONS = "imageTagMutabilityExclusionFilters"
 
@@ -40,6 +45,7 @@ Handle = Callable[[dict[str, Any]], Answer]
 Kill = Callable[[Iterable[Any]], None]
 Shape = Callable[[dict[str, Any]], dict[str, Any]]
 Execute = Callable[..., Awaitable[Answer]]
+Put = Callable[[str, dict[str, Any]], Answer]
 
 
 def sparing_busy(kill: Kill) -> Kill:
@@ -128,6 +134,30 @@ def _statistic(name: str, points: Sequence[dict[str, Any]]) -> float | None:
     return cloudwatch._stat_value(statistics, name, points) if computed else None  # noqa: SLF001 - likewise
 
 
+def keeping_unreserved(put: Put, reserved: Callable[[str], int], quota: int) -> Put:
+    """Refuse to reserve so much concurrency for a function that the account has too little left.
+
+    ``reserved`` returns what is reserved for the other functions.
+    """
+
+    def put_within(name: str, data: dict[str, Any]) -> Answer:
+        if quota - reserved(name) - data.get("ReservedConcurrentExecutions", 0) < _LEAST_UNRESERVED:
+            message = (
+                "Specified ReservedConcurrentExecutions for function decreases account's UnreservedConcurrentExecution "
+                f"below its minimum value of [{_LEAST_UNRESERVED}]."
+            )
+            refused: Answer = responses.error_response_json("InvalidParameterValueException", message)
+            return refused
+        return put(name, data)
+
+    return put_within
+
+
+def _reserved_for_others(name: str) -> int:
+    functions = lambda_svc._functions  # noqa: SLF001 - no call does it
+    return sum(functions[each].get("concurrency") or 0 for each in functions if each != name)
+
+
 def _evaluate_everywhere() -> None:
     for scope in {key[:2] for key, _ in cloudwatch._alarms.all_items()}:  # noqa: SLF001 - no call does it
         with request_scope(*scope):
@@ -186,6 +216,11 @@ if __name__ == "__main__":
         os.environ["GATEWAY_PORT"],
     )
     ecr._repo_shape = showing_exclusions(ecr._repo_shape)  # noqa: SLF001 - likewise
+    lambda_svc._put_function_concurrency = keeping_unreserved(  # noqa: SLF001 - likewise
+        lambda_svc._put_function_concurrency,  # noqa: SLF001 - likewise
+        _reserved_for_others,
+        ministack.CONCURRENT_EXECUTIONS,
+    )
     cloudwatch._evaluate_alarm = evaluate  # noqa: SLF001 - likewise
     threading.Thread(target=_evaluate_regularly, daemon=True).start()
     not_found = apigateway._http_api_not_found()  # noqa: SLF001 - likewise

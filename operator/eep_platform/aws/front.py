@@ -6,8 +6,8 @@ Control calls are routed by their signature's credential scope: SageMaker, its r
 endpoints to `--sagemaker`, CodeBuild to `--codebuild`, all others to `--upstream`, the emulator. The index of the tags
 of all services is here. Beside them it serves, unmetered, the image registry (`/v2/`) and the control interfaces of all
 four (`/_meter/`, `/_sagemaker/`, `/_codebuild/`, `/_ministack/`), and below `/_api/<id>` the HTTP APIs, counted as
-`execute-api`. Signatures are not checked and not renewed: the emulator does not ask for them. Calls that are signed
-with a key that is held to policies are authorised before all else.
+`execute-api`. Of signatures only the time is checked, and none is renewed: the emulator does not ask for them. Calls
+that are signed with a key that is held to policies are authorised before all else.
 """
 
 import argparse
@@ -16,13 +16,14 @@ import contextlib
 import logging
 import signal
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from functools import cache, partial
 
 import aiohttp
 from aiohttp import web
 from microburst.core.context import RequestContext
 
-from eep_platform.aws import control, httpapi, tagging
+from eep_platform.aws import control, httpapi, signatures, tagging
 from eep_platform.aws.guard import control as guard_control
 from eep_platform.aws.guard.guard import Guard
 from eep_platform.aws.guard.lookups import Lookups
@@ -113,7 +114,7 @@ class Front:
         body = await _small_body(request)
         head = _head(request, body)
         ctx = identify(head)
-        if refusal := await self._guard.refusal(head, ctx):
+        if refusal := signatures.refusal(head, ctx, datetime.now(UTC)) or await self._guard.refusal(head, ctx):
             self._meter.ledger.record(ctx.service, ctx.operation, ctx.resource, Outcome.DENIED, refusal.status)
             return refusal
         if (ctx.service, ctx.operation) == (tagging.SERVICE, tagging.OPERATION):

@@ -16,6 +16,9 @@ HEALTH = "/_ministack/ready"
 ACCOUNT = "000000000000"
 REGION = "us-east-1"
 
+CONCURRENT_EXECUTIONS = 1000
+"""The account's quota of Lambda, as AWS sets it by default."""
+
 _PROBE_SECONDS = 2
 
 
@@ -45,6 +48,7 @@ def environment(port: int, *, front: str, temporary: Path, environ: Mapping[str,
         "PERSIST_STATE": "0",
         "S3_PERSIST": "0",
         "LAMBDA_EXECUTOR": "local",
+        "LAMBDA_ACCOUNT_CONCURRENCY": str(CONCURRENT_EXECUTIONS),
         "AWS_ENDPOINT_URL": front,
         "AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME": front,
     }

@@ -35,8 +35,8 @@ _OURS: Final = "eep-"
 _OF_SAGEMAKER: Final = {"ServiceNamespace": "sagemaker"}
 _NAMES_OF_A_POLICY: Final = ("PolicyName", "ServiceNamespace", "ResourceId", "ScalableDimension")
 _OWNER: Final = re.compile(r"-[a-z2-7]{10}(?![a-z0-9])")
-_CONFIG: Final = re.compile(r"(-[0-9a-f]{8})-[0-9a-f]{8}(?![0-9a-z])")
-"""The end of a configuration's name: the hash of its model, equal in every lifecycle, and that of its content."""
+_IMMUTABLE: Final = re.compile(r"-[a-z0-9-]{1,5}-owner(-[a-z2-7]{6})-[a-z2-7]{26}(?![0-9a-z])")
+"""The end of the name of a model or configuration: a hash of the models is equal in every lifecycle."""
 
 
 @dataclass
@@ -143,8 +143,8 @@ class Lifecycle:
     def normal(self, state: State) -> str:
         """A state in a form that is equal for different objects on different lanes."""
         text = json.dumps({kind: value for kind, value in state.items() if kind != "Code"}, sort_keys=True)
-        text = _OWNER.sub("-owner", text.replace(self.name, "object").replace(self.lane.name, "lane"))
-        return _CONFIG.sub(r"\1-config", text)
+        text = _IMMUTABLE.sub(r"-object-owner\1-content", _OWNER.sub("-owner", text))
+        return text.replace(self.name, "object").replace(self.lane.name, "lane")
 
     def _matches_reference(self, phase: Phase, now: State) -> bool:
         expected = self.reference.get(phase)

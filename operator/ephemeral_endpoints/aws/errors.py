@@ -97,6 +97,8 @@ _BY_MESSAGE: Final[tuple[tuple[re.Pattern[str], type[errors.AwsError]], ...]] = 
     (re.compile(r"already exist", re.IGNORECASE), errors.AlreadyExists),
     (re.compile(r"in-progress|in progress|at this time|concurrent modification", re.IGNORECASE), errors.InProgress),
     (re.compile(r"rate exceeded", re.IGNORECASE), errors.Throttled),
+    # Lambda answers so to PutFunctionConcurrency, with the code of an invalid value.
+    (re.compile(r"UnreservedConcurrentExecution below its minimum", re.IGNORECASE), errors.QuotaExceeded),
 )
 
 _MEANS_SEVERAL: Final = frozenset({errors.AlreadyExists, errors.InProgress})
@@ -107,6 +109,11 @@ _ASSUME_ROLE_ADVICE: Final = (
     "allow sts:AssumeRole on the class's spec.assumeRole.roleArn in the operator's role, and name the operator's role "
     "in the trust policy of that role, with the class's externalId if it requires one; the operator tries again within "
     "5 minutes"
+)
+_OF_ANOTHER_TIME: Final = re.compile(r"^Signature (expired|not yet current): ")
+_CLOCK_ADVICE: Final = (
+    "a platform engineer must correct the clock of the operator's node, which differs from that of AWS by more than 5 "
+    "minutes; the operator tries again within 15 seconds"
 )
 _MESSAGE_LENGTH: Final = 600
 _SERVER_ERROR: Final = 500
@@ -164,6 +171,8 @@ def _of_response(error: ClientError, operation: str) -> errors.AwsError:
     kind, described = _classify(code, message, status), _shorten(f"{message} ({code})")
     if kind is errors.Denied and operation == _ASSUME_ROLE:
         return kind(f"{described}: {_ASSUME_ROLE_ADVICE}", operation=operation)
+    if _OF_ANOTHER_TIME.match(message):
+        return errors.Unauthenticated(f"{described}: {_CLOCK_ADVICE}", operation=operation)
     return kind(described, operation=operation, is_quoted=True)
 
 

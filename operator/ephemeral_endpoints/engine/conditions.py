@@ -87,16 +87,16 @@ class Progress:
     errors: Mapping[Key, ReconcileError] = field(default_factory=dict)
 
     @property
-    def desired_errors(self) -> dict[Key, ReconcileError]:
-        """The errors of resources that should exist."""
-        desired = {resource.key for resource in self.desired.resources}
-        return {key: error for key, error in self.errors.items() if key in desired}
+    def serving_errors(self) -> dict[Key, ReconcileError]:
+        """The errors of resources that should exist and that serving needs."""
+        needed = {resource.key for resource in self.desired.resources if resource.key.kind.stage}
+        return {key: error for key, error in self.errors.items() if key in needed}
 
     @property
-    def leftover_error(self) -> ReconcileError | None:
-        """The error of a resource that should not exist any more."""
-        desired = self.desired_errors
-        return next((error for key, error in self.errors.items() if key not in desired), None)
+    def minor_error(self) -> ReconcileError | None:
+        """The error of a resource that the object is served without, or that should not exist any more."""
+        serving = self.serving_errors
+        return next((error for key, error in self.errors.items() if key not in serving), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +125,7 @@ def of_resources(  # noqa: PLR0913 - the differences between stages
     ``failure`` is another cause against that, ``held`` why resources of its kinds are not changed. ``in_flight`` are
     the reasons for AWS's own words for changes.
     """
-    if error := next((error for key, error in progress.desired_errors.items() if key.kind.stage == type_), None):
+    if error := next((error for key, error in progress.serving_errors.items() if key.kind.stage == type_), None):
         return ConditionUpdate.of(type_, ConditionStatus.FALSE, Cause.of(error))
     if failure:
         return ConditionUpdate.of(type_, ConditionStatus.FALSE, failure)
@@ -152,10 +152,10 @@ def of_active(
     """
     updates = tuple(stage.update for stage in stages)
     ready = _ready(updates, problems, proof)
-    leftover = progress.leftover_error
-    if ready.status is ConditionStatus.TRUE and leftover:
-        # A resource that resists its deletion is work to do, but does not affect the service.
-        remains = ConditionUpdate.of(ConditionType.READY, ConditionStatus.FALSE, Cause.of(leftover))
+    minor = progress.minor_error
+    if ready.status is ConditionStatus.TRUE and minor:
+        # Such a resource is work to do, but does not affect the service.
+        remains = ConditionUpdate.of(ConditionType.READY, ConditionStatus.FALSE, Cause.of(minor))
         return (ready, *kstatus(remains, done=False), *updates)
     permanent = _permanent(stages, progress, problems)
     return (ready, *kstatus(ready, done=ready.status is ConditionStatus.TRUE, permanent=permanent), *updates)
@@ -250,7 +250,7 @@ def _ready(
 def _permanent(stages: Sequence[Stage], progress: Progress, problems: Sequence[ReconcileError]) -> Cause | None:
     failures = (
         *(stage.permanent for stage in stages if stage.is_precondition),
-        *(Cause.of(error) for error in (*problems, *progress.desired_errors.values()) if error.terminal),
+        *(Cause.of(error) for error in (*problems, *progress.serving_errors.values()) if error.terminal),
         *(stage.permanent for stage in stages if not stage.is_precondition),
     )
     return next((failure for failure in failures if failure), None)

@@ -1,12 +1,12 @@
 """Deterministic names of an object's AWS resources.
 
-A name is a function of the cluster id, the object's UID and, for immutable resources, a hash of the content. After a
-lost answer or a crash, a second attempt therefore finds what the first one created. The format has at most 62
-characters; SageMaker allows 63:
+A name is a function of the cluster id, the object's UID and, for immutable resources, a digest of the content. After a
+lost answer or a crash, a second attempt therefore finds what the first one created. SageMaker allows 63 characters:
 
-    eep-<cluster>-<slug>-<owner>[-<content>[-<content>]]
+    eep-<cluster>-<slug>-<owner>[-<variant>]
+    eep-<cluster>-<slug>-<owner>-<models>-<content>
 
-``slug`` (of the object's name) is only for people; ``owner`` identifies the object.
+``slug`` (of the object's name) is only for people, and short before a content; ``owner`` identifies the object.
 """
 
 import base64
@@ -18,11 +18,18 @@ from dataclasses import dataclass
 from functools import cache, lru_cache
 
 OWNER_LENGTH = 10
-CONTENT_LENGTH = 8
+CONTENT_LENGTH = 26
+"""Characters of a content in names: 130 bits, so that equal names mean equal contents, whoever chose these."""
+
+MODELS_LENGTH = 6
+"""Characters by which a configuration's name refers to its models; the content alone tells one from another."""
+
+NUMBER_LENGTH = 8
 _KEPT = 4096
 """Objects whose names are cached: a reconciliation needs them dozens of times."""
 
 SLUG_LENGTH = 20
+SHORT_SLUG_LENGTH = 5
 CLUSTER_ID_PATTERN = re.compile(r"[a-z0-9]{1,8}")
 
 LAMBDA_LOG_PREFIX = "/aws/lambda/"
@@ -42,9 +49,9 @@ def owner_hash(uid: str) -> str:
     return base64.b32encode(hashlib.sha256(uid.encode()).digest()[:OWNER_LENGTH])[:OWNER_LENGTH].decode().lower()
 
 
-def content_hash(*parts: str) -> str:
-    """Eight hexadecimal characters that represent the content of an immutable resource."""
-    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:CONTENT_LENGTH]
+def variant_hash(name: str) -> str:
+    """Eight hexadecimal characters that tell the variants of an object apart."""
+    return hashlib.sha256(json.dumps([name]).encode()).hexdigest()[:NUMBER_LENGTH]
 
 
 def content_digest(*parts: object) -> str:
@@ -56,10 +63,10 @@ def content_digest(*parts: object) -> str:
     return base64.b32encode(hashlib.sha256(json.dumps(parts).encode()).digest()).decode().rstrip("=").lower()
 
 
-def slug(text: str) -> str:
-    """``text`` reduced to characters that all AWS names allow: [a-z0-9], single inner hyphens, 1 to 20 characters."""
+def slug(text: str, length: int = SLUG_LENGTH) -> str:
+    """``text`` reduced to characters that all AWS names allow: [a-z0-9], single inner hyphens, 1 to ``length``."""
     cleaned = re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
-    return cleaned[:SLUG_LENGTH].strip("-") or "x"
+    return cleaned[:length].strip("-") or "x"
 
 
 def prefix(cluster_id: str) -> str:
@@ -87,22 +94,16 @@ class Names:
 
     def endpoint(self, variant: str | None) -> str:
         """The name of the endpoint, or of a variant's own endpoint."""
-        return f"{self.base}-{content_hash(variant)}" if variant else self.base
+        return f"{self.base}-{variant_hash(variant)}" if variant else self.base
 
-    def model(self, content: str, *, within: str | None = None) -> str:
-        """The name of the immutable model with that content hash.
+    def immutable(self, models: str, content: str) -> str:
+        """The name of the immutable model or endpoint configuration with that content digest.
 
-        ``within`` is the hash of all models that serve together, if there are several.
+        ``models`` is the digest of all models that serve together. It shows which a configuration uses, see
+        ``models_of_config``.
         """
-        return f"{self.base}-{within}-{content}" if within else f"{self.base}-{content}"
-
-    def endpoint_config(self, models: str, content: str) -> str:
-        """The name of the immutable endpoint configuration with that content hash.
-
-        The name identifies the models that it uses, see ``models_of_config``; ``models`` is the hash of its model or of
-        all its models.
-        """
-        return f"{self.base}-{models}-{content}"
+        base = _base(self.cluster_id, self.name, self.uid, SHORT_SLUG_LENGTH)
+        return f"{base}-{models[:MODELS_LENGTH]}-{content[:CONTENT_LENGTH]}"
 
     @property
     def forwarder_logs(self) -> str:
@@ -120,7 +121,11 @@ def endpoint_logs(endpoint: str) -> str:
 
 
 def models_of_config(config: str, models: Iterable[str]) -> frozenset[str]:
-    """The ``models`` that an endpoint configuration of ours uses, according to its name."""
+    """The ``models`` that an endpoint configuration of ours uses, according to its name.
+
+    Where names begin alike without need, a model outlives a configuration that does not use it, and no longer. Earlier
+    versions gave a single model no more than the beginning of its configuration's name.
+    """
     serving = config.rpartition("-")[0]
     return frozenset(model for model in models if model == serving or model.startswith(f"{serving}-"))
 
@@ -128,7 +133,8 @@ def models_of_config(config: str, models: Iterable[str]) -> frozenset[str]:
 def owner_of(cluster_id: str, name: str) -> str | None:
     """The owner hash in a name of ours; None if the name does not belong to this operator.
 
-    Accepts every format of ``Names``, including log groups and alarms, and repositories in any folders.
+    Accepts every format of ``Names``, including log groups and alarms, and repositories in any folders, and that of
+    models and configurations in earlier versions, with one or two contents of eight digits.
     """
     match = _of_cluster(cluster_id).fullmatch(_bare(name))
     return match.group(1) if match else None
@@ -144,17 +150,18 @@ def _bare(name: str) -> str:
 
 
 @lru_cache(maxsize=_KEPT)
-def _base(cluster_id: str, name: str, uid: str) -> str:
-    return f"{prefix(cluster_id)}{slug(name)}-{owner_hash(uid)}"
+def _base(cluster_id: str, name: str, uid: str, slug_length: int = SLUG_LENGTH) -> str:
+    return f"{prefix(cluster_id)}{slug(name, slug_length)}-{owner_hash(uid)}"
 
 
 @cache
 def _of_cluster(cluster_id: str) -> re.Pattern[str]:
-    owner, content = f"[a-z2-7]{{{OWNER_LENGTH}}}", f"[0-9a-f]{{{CONTENT_LENGTH}}}"
-    return re.compile(rf"eep-{re.escape(cluster_id)}-[a-z0-9-]+?-({owner})(?:-{content}){{0,2}}")
+    owner, number = f"[a-z2-7]{{{OWNER_LENGTH}}}", f"[0-9a-f]{{{NUMBER_LENGTH}}}"
+    immutable = f"-[a-z2-7]{{{MODELS_LENGTH}}}-[a-z2-7]{{{CONTENT_LENGTH}}}"
+    return re.compile(rf"eep-{re.escape(cluster_id)}-[a-z0-9-]+?-({owner})(?:(?:-{number}){{0,2}}|{immutable})")
 
 
 def api_name(cluster_id: str, class_name: str, class_uid: str, number: int = 0) -> str:
     """The name of an HTTP API that objects of a class share; the first, number 0, omits its number."""
     first = f"{prefix(cluster_id)}{slug(class_name)}-api-{owner_hash(class_uid)}"
-    return f"{first}-{number:0{CONTENT_LENGTH}x}" if number else first
+    return f"{first}-{number:0{NUMBER_LENGTH}x}" if number else first

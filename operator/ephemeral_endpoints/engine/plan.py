@@ -190,8 +190,9 @@ def is_ready(resource: DesiredResource, observed_resources: ObservedResources) -
 
 
 def is_in_place(view: View, failed: Collection[Key]) -> bool:
-    """Whether all desired resources are ready; resources that are no longer desired may still exist."""
-    observed, resources = view.observed, view.desired.resources
+    """Whether all desired resources that serving needs are ready; those that are no longer desired may still exist."""
+    observed = view.observed
+    resources = [resource for resource in view.desired.resources if resource.key.kind.stage]
     return view.desired.is_complete and all(
         resource.key not in failed and is_ready(resource, observed) for resource in resources
     )

@@ -12,7 +12,8 @@ class ResourceKind:
     """A kind of AWS resource, with all that generic code has to know of it.
 
     Each is one object; they sort by their names. ``name`` is shown in ``status.resources``. ``stage`` is the
-    type of the condition about an object's resources of this kind, None for those that the objects of a class share.
+    type of the condition about an object's resources of this kind, None for those that the objects of a class share,
+    and for those without which an object is served: nothing waits for them.
     """
 
     name: str

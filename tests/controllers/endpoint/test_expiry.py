@@ -27,6 +27,16 @@ def expire(env: Environment, key: ObjectKey) -> None:
     env.operator.enqueue(key)
 
 
+async def served(env: Environment, aws: Aws, *, is_managed: bool) -> ObjectKey:
+    """An object that is served, from when on calls are counted."""
+    key = env.make()
+    if is_managed:
+        env.api.change(key, TOOL)
+    await env.ready(key)
+    aws.control.reset_meter()
+    return key
+
+
 async def test_a_local_clock_that_is_15_days_ahead_ends_no_object(env: Environment, fresh_aws: Aws) -> None:
     key = env.make()
     await env.ready(key)
@@ -43,12 +53,8 @@ async def test_a_local_clock_that_is_15_days_ahead_ends_no_object(env: Environme
 async def test_an_object_that_expires_while_clocks_differ_serves_on_until_they_agree(
     env: Environment, fresh_aws: Aws, *, is_managed: bool
 ) -> None:
-    key = env.make()
-    if is_managed:
-        env.api.change(key, TOOL)
-    await env.ready(key)
+    key = await served(env, fresh_aws, is_managed=is_managed)
     before = known(env)
-    fresh_aws.control.reset_meter()
     api_server_says(env, datetime.now(UTC) - timedelta(minutes=10))
     expire(env, key)
     message = await env.reason(key, "ExpiryHeld", "Reconciling")
@@ -94,12 +100,8 @@ async def test_of_many_that_expire_at_once_some_wait_and_somebody_may_delete_the
 async def test_a_lifetime_that_was_extended_while_the_watch_stalled_counts(
     env: Environment, fresh_aws: Aws, *, is_managed: bool
 ) -> None:
-    key = env.make()
-    if is_managed:
-        env.api.change(key, TOOL)
-    await env.ready(key)
+    key = await served(env, fresh_aws, is_managed=is_managed)
     before = known(env)
-    fresh_aws.control.reset_meter()
     known_to_operator = env.api.kept[key]
     notify, env.api.watch = env.api.watch, lambda _: None
     extended = env.api.change(key, {"spec": {"lifecycle": {"ttl": "9h"}}})

@@ -35,7 +35,7 @@ API = Key(HTTP_API, "eep-c1-default-api-abcdefghij")
 INTEGRATION = Key(INTEGRATION_KIND, NAMES.base)
 OURS = {CLUSTER: CLUSTER_ID, UID: "uid-1"}
 
-MODEL = ObservedResource(Key(MODEL_KIND, NAMES.model("0" * 8)), Phase.READY, owner=NAMES.owner)
+MODEL = ObservedResource(Key(MODEL_KIND, NAMES.immutable("a" * 6, "b" * 26)), Phase.READY, owner=NAMES.owner)
 LOGS = ObservedResource(Key(LOG_GROUP, endpoint_logs(NAMES.base)), Phase.READY, owner=NAMES.owner)
 INTEGRATED = ObservedResource(
     INTEGRATION,

@@ -75,7 +75,7 @@ def _call(number: int, operation: str, resource: str | None, *, status: int | No
 @pytest.mark.parametrize(
     ("calls", "changed_at", "why"),
     [
-        ([_call(1, "CreateModel", NAMES.model("01234567"))], 1001, "models carry the owner in their names"),
+        ([_call(1, "CreateModel", NAMES.immutable("m" * 6, "c" * 26))], 1001, "models carry the owner in their names"),
         ([_call(1, "PutMetricAlarm", NAMES.alarm("latency"))], 1001, "so do alarms"),
         ([_call(1, "DeleteAlarms", f"x,{NAMES.alarm('errors')}")], 1001, "of several alarms each counts"),
         (

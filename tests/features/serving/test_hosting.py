@@ -74,12 +74,14 @@ def test_what_was_made_before_these_settings_existed_keeps_its_names() -> None:
     queued = {"serving": {"asynchronous": {"s3Uri": "s3://bucket/c"}, "instances": {"count": 2}}}
     given = {**queued, "capture": {"s3Uri": "s3://bucket/c"}, "model": {"dataUrl": "s3://bucket/m.tar.gz"}}
     found = by_kind(given)
-    assert [each.key.name for each in found[MODEL]] == ["eep-c1-pr-42-iko7rjeflo-363c572b"]
-    assert [each.key.name for each in found[ENDPOINT_CONFIG]] == ["eep-c1-pr-42-iko7rjeflo-363c572b-5107573e"]
+    assert [each.key.name for each in found[MODEL]] == ["eep-c1-pr-42-iko7rjeflo-gy6fok-d5k5le4ifweplyukm4kes6yxyp"]
+    assert [each.key.name for each in found[ENDPOINT_CONFIG]] == [
+        "eep-c1-pr-42-iko7rjeflo-gy6fok-2wvodljzxg2on6ggiztzw3biqm"
+    ]
     serverless = desired(subject(), resolved())
     assert [each.key.name for each in serverless.resources if each.key.kind.content_named] == [
-        "eep-c1-pr-42-iko7rjeflo-c3ee9c1b",
-        "eep-c1-pr-42-iko7rjeflo-c3ee9c1b-ddd0de8f",
+        "eep-c1-pr-42-iko7rjeflo-ypxjyg-ggqfd35o4elmqtkjbcvbjiioge",
+        "eep-c1-pr-42-iko7rjeflo-ypxjyg-4uk5dxmnvviorbin2vqxssbokq",
     ]
 
 

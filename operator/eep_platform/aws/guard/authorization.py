@@ -275,8 +275,17 @@ _AUTOSCALING: Final = {
 
 _FUNCTION: Final = _at("lambda", "function:", "FunctionName")
 _LAMBDA: Final = {
-    **_named("lambda", _any, "ListFunctions"),
-    **_named("lambda", _FUNCTION, "DeleteFunction", "GetFunctionConfiguration", "UpdateFunctionCode"),
+    **_named("lambda", _any, "GetAccountSettings", "ListFunctions"),
+    **_named(
+        "lambda",
+        _FUNCTION,
+        "DeleteFunction",
+        "DeleteFunctionConcurrency",
+        "GetFunctionConcurrency",
+        "GetFunctionConfiguration",
+        "PutFunctionConcurrency",
+        "UpdateFunctionCode",
+    ),
     **_named("lambda", _member("Resource"), "ListTags", "TagResource", keys=_tagging),
     ("lambda", "CreateFunction"): (
         Rule("lambda:CreateFunction", _FUNCTION, _tagging),

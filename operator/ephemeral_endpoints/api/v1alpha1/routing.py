@@ -31,3 +31,9 @@ class RoutingPolicy(ApiModel):
 
     throttle: Throttle = Throttle()
     """How many requests each URL of the class takes, so that none takes the share of the others."""
+
+    reserved_concurrency: Annotated[Integer, Field(ge=1, le=10_000)] | None = None
+    """Executions at once that Lambda reserves for the forwarder of each object, 1 to 10000. It gets no more than these,
+    and no other function of the account gets any of them. They count against the account's quota, of which Lambda
+    keeps 100 unreserved: an object for which none is left is served without, and its condition Reconciling says so.
+    Default none: all functions of the account share its quota."""

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 from ephemeral_endpoints.api.v1alpha1.endpoint_class import EphemeralEndpointClass
-from ephemeral_endpoints.engine.names import CONTENT_LENGTH, api_name
+from ephemeral_endpoints.engine.names import NUMBER_LENGTH, api_name
 from ephemeral_endpoints.engine.resources import DesiredResource, Key, ObservedResource
 from ephemeral_endpoints.engine.sharding import WHOLE, Shard
 from ephemeral_endpoints.engine.tags import class_tags
@@ -23,7 +23,7 @@ def api_key(cluster_id: str, endpoint_class: EphemeralEndpointClass, number: int
 def api_number(key: Key) -> int:
     """The number of an API of a class, by its name."""
     last = key.name.rpartition("-")[2]
-    return int(last, 16) if len(last) == CONTENT_LENGTH else 0
+    return int(last, 16) if len(last) == NUMBER_LENGTH else 0
 
 
 def loads(observed_resources: Iterable[ObservedResource]) -> Counter[Key]:

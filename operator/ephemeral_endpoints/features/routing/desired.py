@@ -8,8 +8,10 @@ from ephemeral_endpoints.features.routing.forwarder import bundle
 from ephemeral_endpoints.features.routing.forwarder.config import AsyncConfig, ForwarderConfig, Sample, Variant
 from ephemeral_endpoints.features.routing.specs import (
     FUNCTION,
+    FUNCTION_CONCURRENCY,
     INTEGRATION,
     ROUTE,
+    FunctionConcurrencySpec,
     FunctionSpec,
     IntegrationSpec,
     RouteSpec,
@@ -29,7 +31,7 @@ def needs_token(subject: Subject) -> bool:
 def desired(subject: Subject, resolved: Resolved, _: DesiredState) -> DesiredState:
     """The way to the endpoint. Until the token is known, the one that exists stays as it is."""
     if needs_token(subject) and resolved.token_sha256 is None:
-        return DesiredState(keep_kinds=frozenset({FUNCTION, INTEGRATION, ROUTE}))
+        return DesiredState(keep_kinds=frozenset({FUNCTION, FUNCTION_CONCURRENCY, INTEGRATION, ROUTE}))
     names, api = subject.names, resolved.api
     function, integration = Key(FUNCTION, names.base), Key(INTEGRATION, names.base)
     resources = [
@@ -47,6 +49,11 @@ def desired(subject: Subject, resolved: Resolved, _: DesiredState) -> DesiredSta
             frozenset({api, function}),
         ),
     ]
+    if reserved := subject.endpoint_class.spec.routing.reserved_concurrency:
+        # Only once the function has the desired state: until then nothing has proven whose it is.
+        needs = frozenset({function})
+        concurrency = FunctionConcurrencySpec(function, reserved)
+        resources.append(DesiredResource(Key(FUNCTION_CONCURRENCY, names.base), concurrency, needs, after=needs))
     if resolved.owns_path:
         asked = route_key(subject.path)
         key, route = Key(ROUTE, route_key_name(api, asked)), RouteSpec(api, asked, integration)

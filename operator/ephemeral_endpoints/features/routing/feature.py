@@ -3,6 +3,7 @@
 from typing import Final
 
 from ephemeral_endpoints.features.feature import Feature
+from ephemeral_endpoints.features.routing.concurrency import FunctionConcurrencyComponent
 from ephemeral_endpoints.features.routing.desired import desired
 from ephemeral_endpoints.features.routing.function import FunctionComponent
 from ephemeral_endpoints.features.routing.http_api import HttpApiComponent, IntegrationComponent, RouteComponent
@@ -10,6 +11,12 @@ from ephemeral_endpoints.features.routing.http_api import HttpApiComponent, Inte
 ROUTING: Final = Feature(
     name="routing",
     policy="operator-routes",
-    adapters=(FunctionComponent, HttpApiComponent, IntegrationComponent, RouteComponent),
+    adapters=(
+        FunctionComponent,
+        FunctionConcurrencyComponent,
+        HttpApiComponent,
+        IntegrationComponent,
+        RouteComponent,
+    ),
     desired=(desired,),
 )

@@ -48,6 +48,23 @@ FUNCTIONS: Final = (
     pass_role("PassForwarderRole", "ForwarderRole", "lambda", "Forwarders run with this role only."),
 )
 
+CONCURRENCY: Final = (
+    Statement(
+        "ReadConcurrency",
+        ("lambda:GetAccountSettings",),
+        ("*",),
+        "Whether reserved concurrency has changed. The action supports no resource types.",
+    ),
+    Statement("ReadFunctionConcurrency", ("lambda:GetFunctionConcurrency",), _FUNCTIONS, "What is reserved for each."),
+    Statement(
+        "ReserveConcurrency",
+        ("lambda:DeleteFunctionConcurrency", "lambda:PutFunctionConcurrency"),
+        _FUNCTIONS,
+        "What a class reserves for each of its URLs.",
+        IS_OURS,
+    ),
+)
+
 APIS: Final = (
     Statement(
         "ReadApis",

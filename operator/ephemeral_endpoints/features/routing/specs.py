@@ -16,6 +16,7 @@ FUNCTION: Final = ResourceKind("Function", ROUTE_READY)
 HTTP_API: Final = ResourceKind("HttpApi", None)
 INTEGRATION: Final = ResourceKind("Integration", ROUTE_READY, taggable=False, listed_after=HTTP_API)
 ROUTE: Final = ResourceKind("Route", ROUTE_READY, taggable=False, listed_after=INTEGRATION)
+FUNCTION_CONCURRENCY: Final = ResourceKind("FunctionConcurrency", None, taggable=False, listed_after=FUNCTION)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,19 @@ class FunctionSpec(Spec):
     timeout_seconds: int
     forwarder: ForwarderConfig | None = field(compare=False, repr=False, default=None)
     tags: Tags = field(compare=False, default=())
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionConcurrencySpec(Spec):
+    """How many executions at once Lambda reserves for a function, which are also the most that it gets."""
+
+    function: Key
+    reserved: int
+
+    @property
+    @override
+    def part_of(self) -> Key:
+        return self.function
 
 
 @dataclass(frozen=True, slots=True)

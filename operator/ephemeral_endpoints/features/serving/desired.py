@@ -16,7 +16,7 @@ from ephemeral_endpoints.api.v1alpha1.serving import (
     Serving,
     Strategy,
 )
-from ephemeral_endpoints.engine.names import Names, content_hash, endpoint_logs
+from ephemeral_endpoints.engine.names import Names, content_digest, endpoint_logs
 from ephemeral_endpoints.engine.plan import DesiredState
 from ephemeral_endpoints.engine.resources import DesiredResource, Key
 from ephemeral_endpoints.engine.tags import Tags
@@ -178,9 +178,9 @@ def _models(
 ) -> dict[str, DesiredResource]:
     """The variants' models, by variant. The names of those of one endpoint show that they serve together."""
     specs = {each.name: _model(each, digests[each.image], hosting, tags) for each in variants}
-    together = _together(specs) if len(variants) > 1 else None
+    together = _together(specs)
     return {
-        variant: DesiredResource(Key(MODEL, names.model(_content(spec), within=together)), spec)
+        variant: DesiredResource(Key(MODEL, names.immutable(together, content_digest(together, _content(spec)))), spec)
         for variant, spec in specs.items()
     }
 
@@ -224,8 +224,7 @@ def _config(  # noqa: PLR0913, PLR0917 - a configuration brings everything toget
         volume_key_arn=hosting.encryption.volume_key_arn,
     )
     specs = {variant: resource.spec for variant, resource in models.items() if isinstance(resource.spec, ModelSpec)}
-    together = _content(specs[variants[0].name]) if is_alone else _together(specs)
-    key = Key(ENDPOINT_CONFIG, names.endpoint_config(together, _content(config)))
+    key = Key(ENDPOINT_CONFIG, names.immutable(_together(specs), _content(config)))
     return DesiredResource(key, config, frozenset(resource.key for resource in models.values()))
 
 
@@ -318,9 +317,12 @@ def _tracking(scaling: Autoscaling) -> TargetTracking | None:
 
 
 def _together(specs: Mapping[str, ModelSpec]) -> str:
-    return content_hash(*sorted(f"{variant}={_content(spec)}" for variant, spec in specs.items()))
+    """The digest of all models of an endpoint; endpoints of one model each share it, whatever their variants' names."""
+    if len(specs) == 1:
+        return _content(*specs.values())
+    return content_digest(*sorted(f"{variant}={_content(spec)}" for variant, spec in specs.items()))
 
 
 def _content(spec: ModelSpec | EndpointConfigSpec) -> str:
-    """The hash of an immutable resource's content; tags are not part of it."""
-    return content_hash(json.dumps(content(spec), sort_keys=True))
+    """The digest of an immutable resource's content; tags are not part of it."""
+    return content_digest(json.dumps(content(spec), sort_keys=True))

@@ -183,12 +183,12 @@ async def test_a_build_is_followed_to_its_image(builds: Builds) -> None:
 
 async def test_a_failed_build_is_reported_with_its_last_lines_and_not_retried_by_kubernetes(builds: Builds) -> None:
     build = await builds.begin()
-    said = "#5 0.1 make\nerror: failed to solve: failed to push x: 403 Forbidden"
+    said = "#5 0.1 make\nerror: failed to solve: dockerfile parse error"
     done = exited("credentials", 0, reason="Completed")
     await builds.set_status(build, "Failed", initContainerStatuses=done, containerStatuses=exited("build", 1, said))
     ended = await builds.ended(build)
-    assert (ended.result, ended.step) == (Result.FAILED, Step.PUSHING)
-    assert ended.message == "failed to push x: 403 Forbidden"
+    assert (ended.result, ended.step) == (Result.FAILED, Step.BUILDING)
+    assert ended.message == "dockerfile parse error"
     assert await builds.builder.last_lines(build, count=1) == (said.splitlines()[1],)
     assert await builds.builder.last_lines(build, count=9) == tuple(said.splitlines())
     assert len(builds.core.list_namespaced_pod(builds.namespace).items) == 1

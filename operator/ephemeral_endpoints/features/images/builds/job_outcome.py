@@ -26,7 +26,6 @@ _MESSAGE_LENGTH: Final = 1000
 # its repository; a failed process is quoted (%q), so that its text begins no line of its own.
 _SOLVE: Final = re.compile(r"^error: failed to solve: ", re.MULTILINE)
 _RPC: Final = re.compile(r"(rpc error: code = \w+ desc = |failed to solve: )*")
-_PUSHING: Final = re.compile(r"failed to push |failed commit on ref ")
 _FETCHING: Final = re.compile(
     r"failed to (fetch|checkout) remote |failed to init repo|couldn't find remote ref|does not contain ref"
     r"|error fetching default branch|git stderr:|invalid commit sha"
@@ -186,14 +185,12 @@ _JUDGES: Final[Mapping[str, Callable[[Raw, Raw], _Outcome]]] = {
 def _of_solve(message: str) -> tuple[Step, str]:
     """How far a build was that BuildKit could not solve.
 
-    A commit must not be able to make its failure look like one of pushing, which is tried again: the command line and
-    output of a failed process are not searched, and a failed push is recognized by the start of the message.
+    A commit must not be able to make its failure look like one of fetching, which is tried again: the command line and
+    output of a failed process are not searched.
     """
     message = message[match.end() :] if (match := _RPC.match(message)) else message
     if _PROCESS.match(message):
         return Step.BUILDING, message
-    if _PUSHING.match(message):
-        return Step.PUSHING, message
     return (Step.FETCHING if _FETCHING.search(message) else Step.BUILDING), message
 
 
