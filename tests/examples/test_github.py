@@ -12,8 +12,6 @@ from tests.examples.github import Result, Runner
 from tests.examples.health import ROOT
 from tests.examples.previews import NAMESPACE, Previews
 
-pytest.importorskip("ephemeral_endpoints.cli.wait", reason="the jobs wait with `eep wait`")
-
 WORKFLOW = ROOT / "examples/ci/github/preview.yaml"
 REVISION = "1f0c2a9d5e7b48f6a3c1d2e4f5061728394a5b6c"
 NAME = "sentiment-pr-42"

@@ -10,8 +10,6 @@ from tests.examples.gitlab import Pipeline
 from tests.examples.health import ROOT
 from tests.examples.previews import NAMESPACE, Previews
 
-pytest.importorskip("ephemeral_endpoints.cli.wait", reason="the jobs wait with `eep wait`")
-
 EXAMPLE = ROOT / "examples/ci/gitlab/.gitlab-ci.yml"
 REVISION = "1f0c2a9d5e7b48f6a3c1d2e4f5061728394a5b6c"
 NAME = "acme-sentiment-mr-7"

@@ -81,7 +81,7 @@ def files(folder: Path, values: Mapping[str, str]) -> dict[str, str]:
         wanted |= {file: template for file, template in example.items() if not (folder / file).exists()}
     owner, _, repo = values["repository"].rpartition("/")
     python = f"{sys.version_info.major}.{sys.version_info.minor}"
-    more = {"owner": owner, "repo": repo, "module": module or "app", "python": python, "version": __version__}
+    more = {"owner": owner, "repo": repo, "module": module or "app", "python": python, "tag": f"v{__version__}"}
     return {file: _filled(template, {**values, **more}) for file, template in wanted.items()}
 
 
