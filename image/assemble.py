@@ -25,6 +25,7 @@ SERVICES: Final = frozenset(
         "cloudwatch",
         "codebuild",
         "ecr",
+        "iam",
         "lambda",
         "logs",
         "resourcegroupstaggingapi",

@@ -12,6 +12,7 @@ from ephemeral_endpoints.api.schema.admission import abandon_manifests, approval
 ROOT = Path(ephemeral_endpoints.__file__).parent
 READERS = {
     "api/v1alpha1/endpoint_class.py": "the default class; on a class",
+    "cli/approve.py": "approved-build; whether the approval that is asked for exists already",
     "controllers/endpoint/controller.py": "reconcile-at",
     "controllers/endpoint/finalize.py": "abandon",
     "features/expiry/policy.py": "whether a tool would create an expired object again",

@@ -49,7 +49,7 @@ def test_as_a_plugin_of_kubectl_it_is_called_what_the_user_typed() -> None:
 def test_every_installed_command_is_listed_with_a_line_of_help() -> None:
     listed = eep("--help").stdout
     for command in entry_points(group=GROUP):
-        shown = CliRunner().invoke(command.load(), ["--help"]).stdout
+        shown = eep(command.name, "--help").stdout
         [line] = [each for each in listed.splitlines() if each.split()[:1] == [command.name]]
         assert line.removeprefix(f"  {command.name}").strip() in shown
 

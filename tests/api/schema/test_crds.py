@@ -161,7 +161,8 @@ def test_what_kubectl_shows_of_a_class(
     endpoint_class["metadata"]["annotations"] = {"ephemeral-endpoints.io/is-default-class": "true"}
     stored(endpoint_class)
     header, row = kubectl("get", "eepc", name).splitlines()
-    assert (header.split()[:3], row.split()[:3]) == (["NAME", "REGION", "DEFAULT"], [name, "us-east-1", "true"])
+    assert header.split() == ["NAME", "READY", "REASON", "REGION", "DEFAULT", "AGE"]
+    assert row.split()[:3] == [name, "us-east-1", "true"], "nothing has reported whether it is ready"
 
 
 def test_the_objects_are_found_by_their_category(

@@ -79,7 +79,7 @@ async def test_at_rest_one_call_reads_what_is_reserved_and_drift_is_repaired(env
 async def test_what_is_reserved_by_others_costs_one_look_at_each_function(env: Environment, fresh_aws: Aws) -> None:
     await both_ready(env)
     client: Any = fresh_aws.client("lambda")
-    settings = {"Role": "arn:aws:iam::000000000000:role/r", "Runtime": "python3.13", "Handler": "any.any"}
+    settings = {"Role": "arn:aws:iam::000000000000:role/any", "Runtime": "python3.13", "Handler": "any.any"}
     client.create_function(FunctionName="theirs", Code={"ZipFile": _EMPTY}, **settings)
     client.put_function_concurrency(FunctionName="theirs", ReservedConcurrentExecutions=9)
     await env.snapshot()

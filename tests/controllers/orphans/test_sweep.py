@@ -46,8 +46,6 @@ from ephemeral_endpoints.features.routing.specs import (
     INTEGRATION,
     ROUTE,
     HttpApiSpec,
-    IntegrationSpec,
-    RouteSpec,
     ThrottleSpec,
 )
 from ephemeral_endpoints.features.serving.specs import MODEL
@@ -213,7 +211,7 @@ async def test_everything_that_a_dead_object_and_a_dead_class_left_goes_in_order
     deletions = [call.operation for call in cloud.aws.control.log() if call.operation.startswith("Delete")]
     assert sorted(deletions) == sorted(
         [
-            *("DeleteRoute", "DeleteIntegration", "DeleteApi", "DeleteFunction"),
+            *("DeleteRoute", "DeleteIntegration", "DeleteApi", "DeleteFunctionConcurrency", "DeleteFunction"),
             *("DeleteEndpoint", "DeleteEndpointConfig", "DeleteModel", "DeleteLogGroup", "DeleteAlarms"),
             "DeleteRepository",
         ]
@@ -290,7 +288,7 @@ async def test_nothing_of_a_service_that_cannot_be_listed_again_is_swept(cloud: 
 )
 async def test_what_only_looks_like_ours_stays(cloud: SweptCloud, tags: Tags, reason: str) -> None:
     cloud.resources = {
-        kind: resource if isinstance(resource.spec, IntegrationSpec | RouteSpec) else with_spec(resource, tags=tags)
+        kind: with_spec(resource, tags=tags) if hasattr(resource.spec, "tags") else resource
         for kind, resource in cloud.resources.items()
     }
     await cloud.make_all()

@@ -25,7 +25,7 @@ facts = {"environment": dict(os.environ), "uid": os.getuid(), "pid": os.getpid()
 proc = pathlib.Path("/proc/self/status")
 status = dict(line.split(":", 1) for line in proc.read_text().splitlines()) if proc.exists() else {}
 facts["capabilities"] = [status.get(name, "0").strip() for name in ("CapEff", "CapPrm", "CapBnd")]
-facts["machine"] = [path for path in ("/root", "/home", "/etc/hostname") if os.path.exists(path)]
+facts["machine"] = [path for path in ("/home", "/etc/hostname") if os.path.exists(path)]
 model = pathlib.Path(os.environ.get("SM_MODEL_DIR", "/opt/ml/model"))
 facts["model"] = {path.name: path.read_text() for path in model.glob("*")}
 try:

@@ -13,6 +13,7 @@ import pytest
 from tests.engine.objects import CLUSTER, DIGEST, OTHER_DIGEST, make_class, resolved, subject
 
 from ephemeral_endpoints.engine.conditions import ConditionType, ConditionUpdate, of_suspended, of_terminating
+from ephemeral_endpoints.engine.names import models_of_config
 from ephemeral_endpoints.engine.plan import DesiredState, plan
 from ephemeral_endpoints.engine.resources import Key, ObservedResource, Phase
 from ephemeral_endpoints.features.desired import desired
@@ -155,12 +156,10 @@ def found(state: str, case: Case) -> dict[Key, ObservedResource]:
 
 
 def have_of(key: Key, spec: object) -> ObservedResource:
-    uses = (
-        {each.key for each in (*OLD.resources, *NEW.resources) if each.key.kind is MODEL and each.key.name in key.name}
-        if key.kind is ENDPOINT_CONFIG
-        else set()
-    )
-    return ObservedResource(key, Phase.READY, spec, uses=frozenset(uses), since=NOON - timedelta(minutes=1))  # type: ignore[arg-type]  # a want's own
+    models = [each.key.name for each in (*OLD.resources, *NEW.resources) if each.key.kind is MODEL]
+    used = models_of_config(key.name, models) if key.kind is ENDPOINT_CONFIG else ()
+    uses = frozenset(Key(MODEL, name) for name in used)
+    return ObservedResource(key, Phase.READY, spec, uses=uses, since=NOON - timedelta(minutes=1))  # type: ignore[arg-type]  # a want's own
 
 
 def wanted_of(state: str, case: Case) -> DesiredState:
