@@ -1,7 +1,12 @@
+import os
+
 from hypothesis import settings
 
 settings.register_profile("repeatable", deadline=None, derandomize=True)
 settings.load_profile("repeatable")
+
+# Whatever engine a machine has would pull base images from the Internet.
+os.environ["EEP_BUILD_ENGINE"] = "engineless"
 
 pytest_plugins = [
     "tests.fixtures.containers",

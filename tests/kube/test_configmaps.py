@@ -14,7 +14,7 @@ from tests.fixtures.kubernetes import Cluster
 
 from ephemeral_endpoints.kube.cache import ObjectKey, endpoint_key
 from ephemeral_endpoints.kube.configmaps import ConfigMaps
-from ephemeral_endpoints.kube.watch import TLS_CLOSE_SECONDS
+from ephemeral_endpoints.kube.rest import TLS_CLOSE_SECONDS
 
 
 class Watched:

@@ -15,7 +15,7 @@ from eep_platform.codebuild.images import Registries
 from eep_platform.containers import engineless, engines, registry
 from eep_platform.containers.engineless import EnginelessBuild
 from eep_platform.containers.engines import EngineBuild
-from eep_platform.containers.errors import BuildError, RegistryError
+from eep_platform.containers.errors import BaseNotPulledError, BuildError, RegistryError
 from eep_platform.containers.image import CONFIG, BuiltImage, assemble, with_docker_types
 from eep_platform.containers.layout import write_archive, write_layout
 from eep_platform.errors import PlatformError
@@ -55,11 +55,10 @@ def build(arguments: Sequence[str], registries: Registries, cache: Path) -> None
     given = _options().parse_args(arguments)
     output = _output(given)
     _refuse_attestations(given)
-    prepared = _prepare(given, registries, cache)
-    if output["type"] == "cacheonly" and given.target:
-        prepared.execute()
+    _import(given.cache_from, registries)
+    image = _built(given, cache, is_executed_only=output["type"] == "cacheonly" and bool(given.target))
+    if image is None:
         return
-    image = prepared.image()
     if output.get("oci-mediatypes") == "false" and not _is_attested(given):
         image = with_docker_types(image)
     sys.stderr.write(f"exporting manifest {image.digest}\n")
@@ -71,12 +70,28 @@ def build(arguments: Sequence[str], registries: Registries, cache: Path) -> None
     _export(image, given.cache_to, registries)
 
 
-def _prepare(given: Namespace, registries: Registries, cache: Path) -> EnginelessBuild | EngineBuild:
+def _built(given: Namespace, cache: Path, *, is_executed_only: bool) -> BuiltImage | None:
+    """The image; None if its steps are only executed. An engine that was not asked for needs no base image to pull."""
+
+    def by(engine: str) -> BuiltImage | None:
+        prepared = _prepare(given, cache, engine)
+        return prepared.execute() if is_executed_only else prepared.image()
+
+    requested = os.environ.get(_ENGINE, engines.AUTO)
+    try:
+        return by(requested)
+    except BaseNotPulledError as error:
+        if requested != engines.AUTO:
+            raise
+        sys.stderr.write(f"{error}\nbuilding without an engine, which has stand-ins for some base images\n")
+        return by(engines.NONE)
+
+
+def _prepare(given: Namespace, cache: Path, requested: str) -> EnginelessBuild | EngineBuild:
     context = _context(given.context)
-    _import(given.cache_from, registries)
     arguments, secrets = _build_arguments(given.build_arg), dict(_secret(each) for each in given.secret)
     file = Path(given.file).absolute() if given.file else None
-    if engine := engines.choose(os.environ.get(_ENGINE, engines.AUTO), engines.works):
+    if engine := engines.choose(requested, engines.works):
         sys.stderr.write(f"building with {engine.program}, which this machine has\n")
         order = engines.Order(context, file or context / "Dockerfile", Path(), arguments, target=given.target)
         return EngineBuild(engine, order, cache, secrets)

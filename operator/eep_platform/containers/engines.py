@@ -1,6 +1,7 @@
 """The engines that build images, through their command lines: detecting one, and building with it."""
 
 import json
+import re
 import shutil
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
@@ -10,10 +11,14 @@ from tempfile import TemporaryDirectory
 from typing import Final
 
 from eep_platform.containers.blobs import BlobStore
-from eep_platform.containers.errors import BuildError
+from eep_platform.containers.errors import BaseNotPulledError, BuildError
 from eep_platform.containers.image import INDEXES, BuiltImage, Descriptor, Manifest, architecture
 
 _TAIL = 4000
+_NOT_PULLED: Final = re.compile(
+    r"failed to resolve source metadata|pull access denied|initializing source|error pulling image|unable to pull"
+)
+"""What the engines say of a base image that they cannot pull, without a network for instance."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,5 +197,6 @@ def _image(index: Mapping[str, list[dict[str, object]]], source: BlobStore) -> D
 def _run(argv: Sequence[str]) -> str:
     done = subprocess.run(argv, check=False, capture_output=True, text=True)  # noqa: S603 (no shell)
     if done.returncode != 0:
-        raise BuildError(f"{' '.join(argv[:2])} ended with {done.returncode}:\n{done.stderr.strip()[-_TAIL:]}")
+        error = BaseNotPulledError if _NOT_PULLED.search(done.stderr) else BuildError
+        raise error(f"{' '.join(argv[:2])} ended with {done.returncode}:\n{done.stderr.strip()[-_TAIL:]}")
     return done.stdout

@@ -18,7 +18,7 @@ from ephemeral_endpoints.cli.output import printable
 from ephemeral_endpoints.kube.connection import configuration
 from ephemeral_endpoints.kube.errors import Denied, Gone, KubernetesError, Throttled, Unauthenticated, Unavailable
 from ephemeral_endpoints.kube.lease import own_namespace
-from ephemeral_endpoints.kube.rest import Rest
+from ephemeral_endpoints.kube.rest import TLS_CLOSE_SECONDS, Rest
 
 _DEFAULT_FILE: Final = "~/.kube/config"
 _UNKNOWN_PATH: Final = "HTTP 404"
@@ -62,8 +62,11 @@ def on_cluster(function: Callable[..., None]) -> Callable[..., None]:
 async def connected(target: Target) -> AsyncIterator[Cluster]:
     """Connect with credentials that are read anew. Sends nothing yet; raises ConfigException."""
     namespace = await _load(target)
-    async with ApiClient(configuration(lambda: None)) as api:
-        yield Cluster(api, Rest(api), target.namespace or namespace)
+    try:
+        async with ApiClient(configuration(lambda: None)) as api:
+            yield Cluster(api, Rest(api), target.namespace or namespace)
+    finally:
+        await asyncio.sleep(TLS_CLOSE_SECONDS)
 
 
 def run(target: Target, work: Callable[[Cluster], Awaitable[T]]) -> T:

@@ -22,6 +22,12 @@ _WRITING: Final = frozenset({"PATCH", "POST", "PUT"})
 _JSON: Final = "application/json"
 _TEXT: Final = "text/plain, */*"
 
+TLS_CLOSE_SECONDS: Final = 0.25
+"""How long an event loop has to go on after its connections were closed, until those with TLS are.
+
+https://docs.aiohttp.org/en/stable/client_advanced.html#graceful-shutdown
+"""
+
 WATCH_SECONDS: Final = 240
 """For how long a watch is requested."""
 

@@ -19,7 +19,7 @@ from typing_extensions import override
 from ephemeral_endpoints.api import GROUP, VERSION
 from ephemeral_endpoints.api.kinds import KINDS
 from ephemeral_endpoints.kube.cache import ObjectKey, Store
-from ephemeral_endpoints.kube.rest import DEADLINES, Deadlines
+from ephemeral_endpoints.kube.rest import DEADLINES, TLS_CLOSE_SECONDS, Deadlines
 from ephemeral_endpoints.kube.triggers import ObjectChanged, ObjectListed
 
 logger = logging.getLogger(__name__)
@@ -28,7 +28,6 @@ RECONNECT_SECONDS: Final = 0.5
 PAUSES: Final = (1.0, 1.0, 2.0, 4.0, 8.0, 15.0)
 """Seconds between attempts of a request that fails. After the last one everything is listed again, and so on."""
 
-TLS_CLOSE_SECONDS: Final = 0.25
 _PAGE: Final = 100
 """Objects a list: all of thousands at once would take hundreds of MB for a moment."""
 
@@ -148,7 +147,6 @@ class Watch:
         finally:
             # A thread of kopf waits for it, and the event loop for that thread: also where kopf has failed.
             ended.set()
-        # TLS connections close a little later: https://docs.aiohttp.org/en/stable/client_advanced.html
         await asyncio.sleep(TLS_CLOSE_SECONDS)
 
     def take(self, event: Event) -> None:

@@ -32,7 +32,7 @@ def function(fresh_aws: Aws) -> Any:  # noqa: ANN401 - any client
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w") as archive:
         archive.writestr("blocking.py", BLOCKING)
-    settings = {"Role": "arn:aws:iam::000000000000:role/r", "Runtime": "python3.13", "Handler": "blocking.handler"}
+    settings = {"Role": "arn:aws:iam::000000000000:role/any", "Runtime": "python3.13", "Handler": "blocking.handler"}
     client.create_function(FunctionName=NAME, Code={"ZipFile": content.getvalue()}, Timeout=60, **settings)
     return client
 

@@ -128,6 +128,27 @@ def test_a_target_that_only_runs_commands_can_be_tried_out(
     assert "it is broken" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(("requested", "status"), [("auto", 0), ("buildah", 1)])
+def test_an_engine_that_cannot_pull_the_base_image_is_done_without_unless_it_was_asked_for(
+    docker_of: Docker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, requested: str, status: int
+) -> None:
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    offline = "Error: initializing source docker://python:3.11: pinging container registry: no such host"
+    scripts = {
+        "docker": "exit 1",
+        "podman": "exit 1",
+        "buildah": f'[ "$1" = info ] || {{ echo "{offline}" >&2; exit 125; }}',
+    }
+    for name, script in scripts.items():
+        (programs / name).write_text(f"#!/bin/sh\n{script}\n")
+        (programs / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
+    monkeypatch.setenv("EEP_BUILD_ENGINE", requested)
+    dockerfile("FROM python:3.11\nENV A=b\n")
+    assert docker_of("buildx build --output type=cacheonly context") == status
+
+
 @pytest.mark.parametrize(
     ("options", "text", "reported"),
     [
