@@ -35,6 +35,7 @@ class Outbox(Generic[Item]):
         self.delivered = Delivered()
         self._deliver = deliver
         self._items: deque[Item] = deque(maxlen=_MOST)
+        self._delivery = asyncio.Lock()
 
     def put(self, item: Item) -> None:
         """Add an item, from any thread; never blocks and never raises."""
@@ -43,7 +44,11 @@ class Outbox(Generic[Item]):
         self._items.append(item)
 
     async def flush(self) -> None:
-        """Deliver the items added so far."""
+        """Deliver the items added so far, and wait for a delivery that is under way."""
+        async with self._delivery:
+            await self._flush()
+
+    async def _flush(self) -> None:
         batch: list[Item] = []
         while self._items:
             batch.append(self._items.popleft())
