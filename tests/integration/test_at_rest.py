@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from tests.fixtures.containers import build_image
 from tests.fixtures.operator import DEFAULT_SETTINGS, NEEDED_CREATIONS, NEEDED_SHARED, REVISION, Bench
 from tests.fixtures.waiting import eventually
 
@@ -12,8 +13,6 @@ from eep_platform import operator
 from eep_platform import platform as local_platform
 from eep_platform.bootstrap import EXAMPLE_REPOSITORY
 from eep_platform.containers import registry
-from eep_platform.containers.build import build_model_image
-from eep_platform.paths import cache_dir
 from ephemeral_endpoints.settings import Settings
 
 OBJECTS = 50
@@ -37,7 +36,7 @@ def crowd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
     try:
         platform = local_platform.up(state)
         bench = Bench(platform)
-        image = build_model_image(ECHO, revision=REVISION, cache=cache_dir() / "images")
+        image = build_image(ECHO, revision=REVISION)
         registry.push(image, registry=platform.registry, repository=EXAMPLE_REPOSITORY, tag="echo")
         bench = replace(bench, image=bench.image_uri("echo"))
         operator.start(platform, {**DEFAULT_SETTINGS, "EEP_SNAPSHOT_SECONDS": "2"})

@@ -6,13 +6,12 @@ from pathlib import Path
 import pytest
 import requests
 from kubernetes import client
+from tests.fixtures.containers import build_image
 from tests.fixtures.operator import REVISION, Bench
 
 from eep_platform.bootstrap import EXAMPLE_REPOSITORY
 from eep_platform.containers import registry
-from eep_platform.containers.build import build_model_image
 from eep_platform.containers.image import BuiltImage
-from eep_platform.paths import cache_dir
 from eep_platform.workbench import Object, condition, is_ready
 from ephemeral_endpoints.kube.client import secret_name
 
@@ -21,7 +20,7 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture(scope="session")
 def echo() -> BuiltImage:
-    return build_model_image(ROOT / "tests" / "integration" / "echo", revision=REVISION, cache=cache_dir() / "images")
+    return build_image(ROOT / "tests" / "integration" / "echo", revision=REVISION)
 
 
 @pytest.fixture

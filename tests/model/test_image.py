@@ -9,11 +9,10 @@ from typing import Any
 import pytest
 from tests.fixtures import buildah
 from tests.fixtures.buildah import Buildah, UnusableError, download
-from tests.fixtures.containers import MODEL, REVISION
+from tests.fixtures.containers import MODEL, REVISION, build_image
 from tests.fixtures.platform import Aws
 
 from eep_platform.aws import ministack
-from eep_platform.containers.build import build_model_image
 from eep_platform.containers.image import BuiltImage
 from eep_platform.processes import wait_until
 
@@ -22,7 +21,7 @@ NAME = "wine-by-an-engine"
 
 
 def build(folder: Path, revision: str) -> BuiltImage:
-    return build_model_image(MODEL, revision=revision, cache=folder, report=lambda _: None, builder="engineless")
+    return build_image(MODEL, revision=revision, cache=folder, report=lambda _: None)
 
 
 def test_a_revision_gives_one_digest_wherever_it_is_built_and_another_shares_every_layer() -> None:

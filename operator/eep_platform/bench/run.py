@@ -22,21 +22,12 @@ from eep_platform.bench.results import ADAPTER, Builds, Machine, Measured, Memor
 from eep_platform.bench.scenario import CLUSTER_ID, Scenario, Windows
 from eep_platform.bench.watching import EndpointWatch
 from eep_platform.bootstrap import EXAMPLE_REPOSITORY
+from eep_platform.containers.image import EMPTY_MANIFEST
 from eep_platform.workbench import Workbench
 
 NAIVE_OBJECTS: Final = 30
 _NAMESPACE: Final = "bench"
 _SETTINGS: Final = {"EEP_CLUSTER_ID": CLUSTER_ID, "EEP_LOG_LEVEL": "WARNING"}
-_MANIFEST: Final = {
-    "schemaVersion": 2,
-    "mediaType": "application/vnd.docker.distribution.manifest.v2+json",
-    "config": {
-        "mediaType": "application/vnd.docker.container.image.v1+json",
-        "size": 2,
-        "digest": "sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a",
-    },
-    "layers": [],
-}
 _PACKAGES: Final = ("ephemeral-endpoints", "kopf", "kubernetes", "boto3", "aiohttp", "pydantic", "ministack")
 
 
@@ -172,7 +163,7 @@ def _prepare(bench: Workbench, size: int, plan: Plan) -> None:
     ecr = bench.session.client("ecr", endpoint_url=bench.platform.aws_endpoint)
     for name in [*_names("burst", size), *_names("trickle", plan.trickle)]:
         # Each object has its own image, as pull requests have, and not another tag of the same image.
-        own = {**_MANIFEST, "annotations": {"org.opencontainers.image.ref.name": name}}
+        own = {**EMPTY_MANIFEST, "annotations": {"org.opencontainers.image.ref.name": name}}
         ecr.put_image(repositoryName=EXAMPLE_REPOSITORY, imageManifest=json.dumps(own), imageTag=name)
     bench.control.patch_sagemaker_settings(
         {

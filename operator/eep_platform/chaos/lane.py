@@ -24,6 +24,7 @@ from eep_platform.aws.services import Ports
 from eep_platform.bench import front
 from eep_platform.bootstrap import EXAMPLE_REPOSITORY, Roles
 from eep_platform.chaos.points import is_mutating
+from eep_platform.containers.image import EMPTY_MANIFEST
 from eep_platform.paths import private_dir
 from eep_platform.platform import Platform
 from eep_platform.processes import find, free_port, spawn, wait_until
@@ -44,16 +45,6 @@ _READY_SECONDS: Final = 120
 _DONE_SECONDS: Final = 60
 _LISTENS: Final = "ReceiveMessage"
 _FIRST_OF_A_SNAPSHOT: Final = "ListFunctions"
-_MANIFEST: Final = {
-    "schemaVersion": 2,
-    "mediaType": "application/vnd.docker.distribution.manifest.v2+json",
-    "config": {
-        "mediaType": "application/vnd.docker.container.image.v1+json",
-        "size": 2,
-        "digest": "sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a",
-    },
-    "layers": [],
-}
 _SAGEMAKER: Final = {
     "containers": "off",
     "side_channel_seconds": 0.05,
@@ -103,7 +94,7 @@ class Lane:
             self.bench.session, self.direct_endpoint, account=platform.account, region=platform.region
         )
         bootstrap.event_queue(self.aws("sqs"), self.aws("events"))
-        manifest = json.dumps(_MANIFEST)
+        manifest = json.dumps(EMPTY_MANIFEST)
         self.aws("ecr").put_image(repositoryName=EXAMPLE_REPOSITORY, imageManifest=manifest, imageTag=_TAG)
         self.bench.control.patch_sagemaker_settings(_SAGEMAKER)
         return roles

@@ -151,19 +151,6 @@ class EngineBuild:
         self.image()
 
 
-def build_with_docker(
-    context: Path, *, arguments: Mapping[str, str], cache: Path, report: Callable[[str], None]
-) -> BuiltImage:
-    """Build the Dockerfile of `context` with the Docker engine and export the image. Blocks.
-
-    Raises:
-        BuildError: the build failed, or the engine is older than version 25 and cannot save an OCI layout.
-    """
-    report("building with Docker")
-    order = Order(context, context / "Dockerfile", Path(), arguments)
-    return EngineBuild(ENGINES[0], order, cache).image()
-
-
 def import_layout(layout: Path, blobs: BlobStore) -> BuiltImage:
     """Copy the image for this machine's architecture from an OCI image layout into `blobs`.
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Final, Self
 
 from eep_platform.containers.blobs import BlobStore
 from eep_platform.containers.errors import InvalidImage
@@ -21,6 +21,18 @@ DOCKER_CONFIG = "application/vnd.docker.container.image.v1+json"
 DOCKER_LAYER = "application/vnd.docker.image.rootfs.diff.tar.gzip"
 INDEXES = frozenset({INDEX, DOCKER_INDEX})
 MANIFESTS = frozenset({MANIFEST, DOCKER_MANIFEST})
+
+EMPTY_MANIFEST: Final = {
+    "schemaVersion": 2,
+    "mediaType": DOCKER_MANIFEST,
+    "config": {
+        "mediaType": DOCKER_CONFIG,
+        "size": 2,
+        "digest": "sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a",
+    },
+    "layers": [],
+}
+"""An image for endpoints whose model servers do not run: its configuration is ``{}``."""
 
 # The container reads its port from SAGEMAKER_BIND_TO_PORT
 # (https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-inference-code.html).

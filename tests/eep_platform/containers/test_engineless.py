@@ -3,22 +3,18 @@ import shutil
 from pathlib import Path
 
 import pytest
-from tests.fixtures.containers import MODEL, REVISION
+from tests.fixtures.containers import CACHE, MODEL, REVISION, build_image
 
 from eep_platform.containers import base, copying, engineless, isolation
-from eep_platform.containers.build import build_model_image
 from eep_platform.containers.errors import BuildError
 from eep_platform.containers.image import DOCKER_CONFIG, DOCKER_LAYER, DOCKER_MANIFEST, BuiltImage
 from eep_platform.containers.store import ImageStore
-from eep_platform.paths import cache_dir
-
-CACHE = cache_dir() / "images"
 
 
 def build(context: Path, steps: list[str], cache: Path = CACHE, revision: str = REVISION) -> BuiltImage:
     """Build, and add to `steps` what is not in the cache; the base that stands in is said every time."""
     said: list[str] = []
-    image = build_model_image(context, revision=revision, cache=cache, report=said.append, builder="engineless")
+    image = build_image(context, revision=revision, cache=cache, report=said.append)
     steps += [line for line in said if not line.startswith("FROM ")]
     return image
 

@@ -1,5 +1,6 @@
 """What the side channels make of items, and that they never hold up who hands one in."""
 
+import asyncio
 import json
 from datetime import UTC, datetime
 
@@ -36,6 +37,28 @@ async def test_what_cannot_be_delivered_is_counted_and_dropped() -> None:
     assert delivered == [[2, 3]]
     assert (outbox.delivered.sent, outbox.delivered.lost) == (2, 1)
     assert "127.0.0.1:1" in outbox.delivered.last_error
+
+
+async def test_a_flush_waits_for_a_delivery_that_is_under_way() -> None:
+    begun, may_end = asyncio.Event(), asyncio.Event()
+    delivered: list[int] = []
+
+    async def deliver(batch: list[int]) -> None:
+        begun.set()
+        await may_end.wait()
+        delivered.extend(batch)
+
+    outbox = Outbox("test", deliver)
+    outbox.put(1)
+    regular = asyncio.create_task(outbox.flush())
+    await begun.wait()
+    asked_for = asyncio.create_task(outbox.flush())
+    await asyncio.sleep(0)
+    assert not asked_for.done()
+    may_end.set()
+    await asked_for
+    assert delivered == [1]
+    await regular
 
 
 @given(st.lists(st.text(max_size=20) | st.just("ä" * 200_000), max_size=12))

@@ -514,7 +514,6 @@ async def test_an_image_is_built_of_a_commit_copied_and_found_again(
     assert await site.builder.all() == [second, build]
 
 
-# Without an engine only earlier stages run commands, and without a shell.
 CHECKING = """FROM python:3.11-slim AS first
 WORKDIR /out
 COPY check.py /out/
