@@ -3,8 +3,8 @@
 import pytest
 
 from eep_platform.aws import ministack
-from eep_platform.aws.guard.authorization import CallScope, RequiredAction
 from eep_platform.aws.guard.policies import Policies
+from eep_platform.aws.guard.rules import CallScope, RequiredAction
 from ephemeral_endpoints.deploy.policies import Principal, merged, of
 from ephemeral_endpoints.engine.tags import class_tags
 

@@ -9,64 +9,30 @@ The embedded AWS and the tests check the generated policies against it. It knows
 and its forwarders call.
 """
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 from urllib.parse import quote
 
+from eep_platform.aws.guard.rules import (
+    CallScope,
+    ConditionKeys,
+    KeysOf,
+    Parameters,
+    RequiredAction,
+    Resources,
+    Rule,
+    any_resource,
+    at,
+    fixed,
+    named,
+    named_by,
+    no_keys,
+    passing,
+    tagging,
+    tags_of,
+    with_keys,
+)
 from eep_platform.aws.ministack import REGION
-from eep_platform.emulation.account import Account
-
-Parameters = Mapping[str, Any]
-"""The input of an operation by the names of its members."""
-
-ConditionKeys = Mapping[str, str | list[str]]
-"""Condition keys of IAM and their values."""
-
-
-@dataclass(frozen=True, slots=True)
-class CallScope(Account):
-    """The account and region of a call, and the lookups that authorizing it takes."""
-
-    config_of: Callable[[str], str] = lambda _: ""
-    """The endpoint configuration of an endpoint."""
-    volume_key_of: Callable[[str], str] = lambda _: ""
-    """The ARN of the KMS key for the volumes of an endpoint configuration; empty if it names none."""
-    target_arn: Callable[[str], str] = lambda _: ""
-    """The ARN of a scalable target by its resource ID; empty if there is none."""
-    role_arn: Callable[[str], str | None] = lambda _: None
-    """The ARN of a role by its name; None if there is none."""
-
-
-@dataclass(frozen=True, slots=True)
-class RequiredAction:
-    """An action that must be allowed on a resource, with the condition keys of the call itself."""
-
-    action: str
-    resource: str
-    keys: ConditionKeys = field(default_factory=dict)
-
-
-Resources = Callable[[Parameters, CallScope], Iterable[str]]
-KeysOf = Callable[[Parameters], ConditionKeys]
-
-
-def _no_keys(_: Parameters) -> ConditionKeys:
-    return {}
-
-
-def _always(_: Parameters) -> bool:
-    return True
-
-
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """An action that an operation requires, ``when`` its input has a certain form."""
-
-    action: str
-    resources: Resources
-    keys: KeysOf = _no_keys
-    when: Callable[[Parameters], bool] = _always
 
 
 def actions_of(service: str, operation: str) -> frozenset[str]:
@@ -86,60 +52,8 @@ def required_actions(
     )
 
 
-def tags_of(parameters: Parameters) -> dict[str, str]:
-    """The tags in an operation's input, whatever form the service uses."""
-    given = parameters.get("Tags", parameters.get("tags"))
-    if isinstance(given, Mapping):
-        return {str(key): str(value) for key, value in given.items()}
-    return {each.get("Key", each.get("key")): each.get("Value", each.get("value")) for each in given or ()}
-
-
-def _tagging(parameters: Parameters) -> ConditionKeys:
-    tags = tags_of(parameters)
-    return {
-        **{f"aws:RequestTag/{key}": value for key, value in tags.items()},
-        **({"aws:TagKeys": [*tags]} if tags else {}),
-    }
-
-
-def _with(keys_of: KeysOf, **more: str | list[str]) -> KeysOf:
-    return lambda parameters: {**keys_of(parameters), **{key.replace("__", ":"): each for key, each in more.items()}}
-
-
-def _any(_: Parameters, __: CallScope) -> Iterable[str]:
-    return ("*",)
-
-
-def _at(service: str, kind: str, member: str) -> Resources:
-    """The resource that a member names, or the resources if it is a list."""
-
-    def resources(parameters: Parameters, scope: CallScope) -> Iterable[str]:
-        given = parameters.get(member, ())
-        return (scope.arn(service, f"{kind}{name}") for name in ([given] if isinstance(given, str) else given))
-
-    return resources
-
-
-def _fixed(service: str, resource: str) -> Resources:
-    return lambda _, scope: (scope.arn(service, resource),)
-
-
-def _member(member: str) -> Resources:
-    return lambda parameters, _: (parameters[member],)
-
-
-def _named(service: str, resources: Resources, *operations: str, keys: KeysOf = _no_keys) -> dict[Any, Any]:
-    """Operations that require only the action of their own name."""
-    return {(service, operation): (Rule(f"{service}:{operation}", resources, keys),) for operation in operations}
-
-
-def _passing(member: str, service: str) -> Rule:
-    keys = {"iam:PassedToService": f"{service}.amazonaws.com"}
-    return Rule("iam:PassRole", _member(member), lambda _: keys, lambda parameters: member in parameters)
-
-
 _MODEL, _CONFIG, _ENDPOINT = (
-    _at("sagemaker", kind, member)
+    at("sagemaker", kind, member)
     for kind, member in (
         ("model/", "ModelName"),
         ("endpoint-config/", "EndpointConfigName"),
@@ -164,18 +78,18 @@ def _hosting(parameters: Parameters) -> ConditionKeys:
     types = [each["InstanceType"] for each in pools if "InstanceType" in each]
     concurrency = [each["ServerlessConfig"]["MaxConcurrency"] for each in variants if "ServerlessConfig" in each]
     return {
-        **_tagging(parameters),
+        **tagging(parameters),
         **({"sagemaker:InstanceTypes": types} if types else {}),
         **({"sagemaker:ServerlessMaxConcurrency": str(max(concurrency))} if concurrency else {}),
     }
 
 
-def _creating(operation: str, resources: Resources, *beside: Rule, keys: KeysOf = _tagging) -> dict[Any, Any]:
-    tagging = _with(_tagging, sagemaker__TaggingAction=operation)
+def _creating(operation: str, resources: Resources, *beside: Rule, keys: KeysOf = tagging) -> dict[Any, Any]:
+    adding = with_keys(tagging, sagemaker__TaggingAction=operation)
     return {
         ("sagemaker", operation): (
             Rule(f"sagemaker:{operation}", resources, keys),
-            Rule("sagemaker:AddTags", resources, tagging, lambda parameters: bool(tags_of(parameters))),
+            Rule("sagemaker:AddTags", resources, adding, lambda parameters: bool(tags_of(parameters))),
             *beside,
         )
     }
@@ -184,14 +98,14 @@ def _creating(operation: str, resources: Resources, *beside: Rule, keys: KeysOf 
 # "API permissions reference" in the SageMaker developer guide: where the configuration names a key for its volumes.
 _GRANT: Final = Rule("kms:CreateGrant", _volume_key, _granting)
 _SAGEMAKER: Final = {
-    **_named("sagemaker", _any, "ListEndpointConfigs", "ListEndpoints", "ListModels"),
-    **_named("sagemaker", _MODEL, "DeleteModel", "DescribeModel"),
-    **_named("sagemaker", _CONFIG, "DeleteEndpointConfig", "DescribeEndpointConfig"),
-    **_named("sagemaker", _ENDPOINT, "DeleteEndpoint", "DescribeEndpoint"),
-    **_named("sagemaker", _member("ResourceArn"), "AddTags", "ListTags", keys=_tagging),
-    **_creating("CreateModel", _MODEL, _passing("ExecutionRoleArn", "sagemaker")),
+    **named("sagemaker", any_resource, "ListEndpointConfigs", "ListEndpoints", "ListModels"),
+    **named("sagemaker", _MODEL, "DeleteModel", "DescribeModel"),
+    **named("sagemaker", _CONFIG, "DeleteEndpointConfig", "DescribeEndpointConfig"),
+    **named("sagemaker", _ENDPOINT, "DeleteEndpoint", "DescribeEndpoint"),
+    **named("sagemaker", named_by("ResourceArn"), "AddTags", "ListTags", keys=tagging),
+    **_creating("CreateModel", _MODEL, passing("ExecutionRoleArn", "sagemaker")),
     **_creating("CreateEndpointConfig", _CONFIG, keys=_hosting),
-    **_creating("CreateEndpoint", _ENDPOINT, Rule("sagemaker:CreateEndpoint", _CONFIG, _tagging), _GRANT),
+    **_creating("CreateEndpoint", _ENDPOINT, Rule("sagemaker:CreateEndpoint", _CONFIG, tagging), _GRANT),
     ("sagemaker", "UpdateEndpoint"): (
         Rule("sagemaker:UpdateEndpoint", _ENDPOINT),
         Rule("sagemaker:UpdateEndpoint", _CONFIG),
@@ -211,7 +125,7 @@ def _target(parameters: Parameters, scope: CallScope) -> Iterable[str]:
 
 def _of_target(parameters: Parameters) -> ConditionKeys:
     return {
-        **_tagging(parameters),
+        **tagging(parameters),
         "application-autoscaling:service-namespace": parameters.get("ServiceNamespace", ""),
         "application-autoscaling:scalable-dimension": parameters.get("ScalableDimension", ""),
     }
@@ -240,9 +154,9 @@ def _service_role(_: Parameters, scope: CallScope) -> Iterable[str]:
 
 
 _AUTOSCALING: Final = {
-    **_named(_SCALING, _any, "DescribeScalableTargets", "DescribeScalingPolicies", "DescribeScheduledActions"),
-    **_named(_SCALING, _member("ResourceARN"), "ListTagsForResource", "TagResource", keys=_tagging),
-    **_named(
+    **named(_SCALING, any_resource, "DescribeScalableTargets", "DescribeScalingPolicies", "DescribeScheduledActions"),
+    **named(_SCALING, named_by("ResourceARN"), "ListTagsForResource", "TagResource", keys=tagging),
+    **named(
         _SCALING,
         _target,
         "DeleteScheduledAction",
@@ -252,7 +166,7 @@ _AUTOSCALING: Final = {
     ),
     (_SCALING, "RegisterScalableTarget"): (
         Rule(f"{_SCALING}:RegisterScalableTarget", _target, _of_target),
-        Rule(f"{_SCALING}:TagResource", _target, _tagging, lambda parameters: bool(tags_of(parameters))),
+        Rule(f"{_SCALING}:TagResource", _target, tagging, lambda parameters: bool(tags_of(parameters))),
         Rule(
             "iam:CreateServiceLinkedRole",
             _service_role,
@@ -264,7 +178,7 @@ _AUTOSCALING: Final = {
     ),
     (_SCALING, "PutScalingPolicy"): (
         Rule(f"{_SCALING}:PutScalingPolicy", _target, _of_target),
-        Rule("cloudwatch:DescribeAlarms", _fixed("cloudwatch", "alarm:*")),
+        Rule("cloudwatch:DescribeAlarms", fixed("cloudwatch", "alarm:*")),
         Rule("cloudwatch:PutMetricAlarm", _tracking_alarms),
     ),
     (_SCALING, "DeleteScalingPolicy"): (
@@ -273,10 +187,10 @@ _AUTOSCALING: Final = {
     ),
 }
 
-_FUNCTION: Final = _at("lambda", "function:", "FunctionName")
+_FUNCTION: Final = at("lambda", "function:", "FunctionName")
 _LAMBDA: Final = {
-    **_named("lambda", _any, "GetAccountSettings", "ListFunctions"),
-    **_named(
+    **named("lambda", any_resource, "GetAccountSettings", "ListFunctions"),
+    **named(
         "lambda",
         _FUNCTION,
         "DeleteFunction",
@@ -286,15 +200,15 @@ _LAMBDA: Final = {
         "PutFunctionConcurrency",
         "UpdateFunctionCode",
     ),
-    **_named("lambda", _member("Resource"), "ListTags", "TagResource", keys=_tagging),
+    **named("lambda", named_by("Resource"), "ListTags", "TagResource", keys=tagging),
     ("lambda", "CreateFunction"): (
-        Rule("lambda:CreateFunction", _FUNCTION, _tagging),
-        Rule("lambda:TagResource", _FUNCTION, _tagging, lambda parameters: bool(tags_of(parameters))),
-        _passing("Role", "lambda"),
+        Rule("lambda:CreateFunction", _FUNCTION, tagging),
+        Rule("lambda:TagResource", _FUNCTION, tagging, lambda parameters: bool(tags_of(parameters))),
+        passing("Role", "lambda"),
     ),
     ("lambda", "UpdateFunctionConfiguration"): (
         Rule("lambda:UpdateFunctionConfiguration", _FUNCTION),
-        _passing("Role", "lambda"),
+        passing("Role", "lambda"),
     ),
 }
 
@@ -311,18 +225,18 @@ def _tags_path(parameters: Parameters, scope: CallScope) -> Iterable[str]:
     return (f"arn:{scope.partition}:apigateway:{scope.region}::/tags/{quote(arn, safe='*')}",)
 
 
-def _verb(verb: str, path: str, operation: str, *beside: Rule, keys: KeysOf = _no_keys) -> dict[Any, Any]:
+def _verb(verb: str, path: str, operation: str, *beside: Rule, keys: KeysOf = no_keys) -> dict[Any, Any]:
     return {("apigatewayv2", operation): (Rule(f"apigateway:{verb}", _path(path), keys), *beside)}
 
 
 def _naming(parameters: Parameters) -> ConditionKeys:
-    return {**_tagging(parameters), "apigateway:Request/ApiName": str(parameters.get("Name", ""))}
+    return {**tagging(parameters), "apigateway:Request/ApiName": str(parameters.get("Name", ""))}
 
 
 _STAGES: Final = "/apis/{ApiId}/stages"
 _INTEGRATIONS: Final = "/apis/{ApiId}/integrations"
 _ROUTES: Final = "/apis/{ApiId}/routes"
-_PASS_INVOKE: Final = _passing("CredentialsArn", "apigateway")
+_PASS_INVOKE: Final = passing("CredentialsArn", "apigateway")
 _API_GATEWAY: Final = {
     **_verb("GET", "/apis", "GetApis"),
     **_verb("GET", "/apis/{ApiId}", "GetApi"),
@@ -333,15 +247,15 @@ _API_GATEWAY: Final = {
         "POST",
         "/apis",
         "CreateApi",
-        Rule("apigateway:POST", _tags_path, _tagging, lambda parameters: bool(tags_of(parameters))),
+        Rule("apigateway:POST", _tags_path, tagging, lambda parameters: bool(tags_of(parameters))),
         keys=_naming,
     ),
     **_verb(
         "POST",
         _STAGES,
         "CreateStage",
-        Rule("apigateway:TagResource", _path(_STAGES), _tagging, lambda parameters: bool(tags_of(parameters))),
-        keys=_tagging,
+        Rule("apigateway:TagResource", _path(_STAGES), tagging, lambda parameters: bool(tags_of(parameters))),
+        keys=tagging,
     ),
     **_verb("PATCH", f"{_STAGES}/{{StageName}}", "UpdateStage"),
     **_verb("POST", _INTEGRATIONS, "CreateIntegration", _PASS_INVOKE),
@@ -351,10 +265,10 @@ _API_GATEWAY: Final = {
     **_verb("PATCH", f"{_ROUTES}/{{RouteId}}", "UpdateRoute"),
     **_verb("DELETE", f"{_ROUTES}/{{RouteId}}", "DeleteRoute"),
     **_verb("DELETE", "/apis/{ApiId}", "DeleteApi"),
-    ("apigatewayv2", "TagResource"): (Rule("apigateway:POST", _tags_path, _tagging),),
+    ("apigatewayv2", "TagResource"): (Rule("apigateway:POST", _tags_path, tagging),),
 }
 
-_GROUP: Final = _at("logs", "log-group:", "logGroupName")
+_GROUP: Final = at("logs", "log-group:", "logGroupName")
 
 
 def _stream(parameters: Parameters, scope: CallScope) -> Iterable[str]:
@@ -363,24 +277,24 @@ def _stream(parameters: Parameters, scope: CallScope) -> Iterable[str]:
 
 
 _LOGS: Final = {
-    **_named("logs", _fixed("logs", "log-group::log-stream:"), "DescribeLogGroups"),
-    **_named("logs", _member("resourceArn"), "ListTagsForResource", "TagResource", keys=_tagging),
-    **_named("logs", _GROUP, "DeleteLogGroup", "DescribeLogStreams", "PutRetentionPolicy"),
-    **_named("logs", _stream, "GetLogEvents"),
+    **named("logs", fixed("logs", "log-group::log-stream:"), "DescribeLogGroups"),
+    **named("logs", named_by("resourceArn"), "ListTagsForResource", "TagResource", keys=tagging),
+    **named("logs", _GROUP, "DeleteLogGroup", "DescribeLogStreams", "PutRetentionPolicy"),
+    **named("logs", _stream, "GetLogEvents"),
     ("logs", "CreateLogGroup"): (
-        Rule("logs:CreateLogGroup", _GROUP, _tagging),
-        Rule("logs:TagResource", _GROUP, _tagging, lambda parameters: bool(tags_of(parameters))),
+        Rule("logs:CreateLogGroup", _GROUP, tagging),
+        Rule("logs:TagResource", _GROUP, tagging, lambda parameters: bool(tags_of(parameters))),
     ),
 }
 
-_ALARM: Final = _at("cloudwatch", "alarm:", "AlarmName")
+_ALARM: Final = at("cloudwatch", "alarm:", "AlarmName")
 _CLOUDWATCH: Final = {
-    **_named("cloudwatch", _fixed("cloudwatch", "alarm:*"), "DescribeAlarms"),
-    **_named("cloudwatch", _at("cloudwatch", "alarm:", "AlarmNames"), "DeleteAlarms"),
-    **_named("cloudwatch", _member("ResourceARN"), "ListTagsForResource", "TagResource", keys=_tagging),
+    **named("cloudwatch", fixed("cloudwatch", "alarm:*"), "DescribeAlarms"),
+    **named("cloudwatch", at("cloudwatch", "alarm:", "AlarmNames"), "DeleteAlarms"),
+    **named("cloudwatch", named_by("ResourceARN"), "ListTagsForResource", "TagResource", keys=tagging),
     ("cloudwatch", "PutMetricAlarm"): (
-        Rule("cloudwatch:PutMetricAlarm", _ALARM, _tagging),
-        Rule("cloudwatch:TagResource", _ALARM, _tagging, lambda parameters: bool(tags_of(parameters))),
+        Rule("cloudwatch:PutMetricAlarm", _ALARM, tagging),
+        Rule("cloudwatch:TagResource", _ALARM, tagging, lambda parameters: bool(tags_of(parameters))),
     ),
 }
 
@@ -396,9 +310,9 @@ def _repositories(parameters: Parameters, scope: CallScope) -> Iterable[str]:
 
 
 _ECR: Final = {
-    **_named("ecr", _repositories, "DescribeRepositories"),
-    **_named("ecr", _member("resourceArn"), "ListTagsForResource", "TagResource", keys=_tagging),
-    **_named(
+    **named("ecr", _repositories, "DescribeRepositories"),
+    **named("ecr", named_by("resourceArn"), "ListTagsForResource", "TagResource", keys=tagging),
+    **named(
         "ecr",
         _repository,
         "BatchDeleteImage",
@@ -413,8 +327,8 @@ _ECR: Final = {
         "PutLifecyclePolicy",
     ),
     ("ecr", "CreateRepository"): (
-        Rule("ecr:CreateRepository", _repository, _tagging),
-        Rule("ecr:TagResource", _repository, _tagging, lambda parameters: bool(tags_of(parameters))),
+        Rule("ecr:CreateRepository", _repository, tagging),
+        Rule("ecr:TagResource", _repository, tagging, lambda parameters: bool(tags_of(parameters))),
     ),
 }
 
@@ -437,13 +351,13 @@ def _role_named(parameters: Parameters, scope: CallScope) -> Iterable[str]:
 
 
 _OTHERS: Final = {
-    **_named("iam", _role_named, "GetRole"),
-    **_named("codebuild", _at("codebuild", "project/", "projectName"), "ListBuildsForProject", "StartBuild"),
-    **_named("codebuild", _projects, "BatchGetBuilds", "StopBuild"),
-    **_named("sqs", _queue, "GetQueueUrl", "ReceiveMessage"),
-    ("resourcegroupstaggingapi", "GetResources"): (Rule("tag:GetResources", _any),),
+    **named("iam", _role_named, "GetRole"),
+    **named("codebuild", at("codebuild", "project/", "projectName"), "ListBuildsForProject", "StartBuild"),
+    **named("codebuild", _projects, "BatchGetBuilds", "StopBuild"),
+    **named("sqs", _queue, "GetQueueUrl", "ReceiveMessage"),
+    ("resourcegroupstaggingapi", "GetResources"): (Rule("tag:GetResources", any_resource),),
     ("sqs", "DeleteMessageBatch"): (Rule("sqs:DeleteMessage", _queue),),
-    ("sts", "AssumeRole"): (Rule("sts:AssumeRole", _member("RoleArn")),),
+    ("sts", "AssumeRole"): (Rule("sts:AssumeRole", named_by("RoleArn")),),
     ("sts", "GetCallerIdentity"): (),
 }
 

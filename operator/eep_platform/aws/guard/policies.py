@@ -17,7 +17,7 @@ from ministack.core.iam_evaluator import (
     validate_policy_document,
 )
 
-from eep_platform.aws.guard.authorization import CallScope, ConditionKeys, RequiredAction
+from eep_platform.aws.guard.rules import CallScope, ConditionKeys, RequiredAction
 
 _RESOURCE_TAG = "aws:resourcetag/"
 _ALLOW = "Allow"

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from eep_platform.aws.guard.authorization import CallScope, required_actions, tags_of
+from eep_platform.aws.guard.authorization import required_actions
+from eep_platform.aws.guard.rules import CallScope, tags_of
 
 SCOPE = CallScope(
     "123456789012",

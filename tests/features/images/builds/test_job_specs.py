@@ -16,8 +16,9 @@ from ephemeral_endpoints.api.v1alpha1.builder_images import SKOPEO
 from ephemeral_endpoints.api.v1alpha1.image_policy import JobBuild
 from ephemeral_endpoints.engine.errors import Invalid
 from ephemeral_endpoints.features.images.builds import job_specs as buildjob
+from ephemeral_endpoints.features.images.builds.buildctl import arguments
 from ephemeral_endpoints.features.images.builds.job_outcome import build_of, speaking_container, told_lines
-from ephemeral_endpoints.features.images.builds.job_specs import JobScope, arguments, job, job_name
+from ephemeral_endpoints.features.images.builds.job_specs import JobScope, job, job_name
 from ephemeral_endpoints.features.images.builds.policy import Build, BuildTarget, Commit, Copy, Result, Step, Tenant
 from ephemeral_endpoints.features.images.builds.source_check import FETCH, REFUSED
 

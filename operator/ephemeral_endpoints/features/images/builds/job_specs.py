@@ -33,7 +33,17 @@ from ephemeral_endpoints.api.v1alpha1.ecr import Registry
 from ephemeral_endpoints.api.v1alpha1.image_policy import JobBuild
 from ephemeral_endpoints.engine.errors import Invalid
 from ephemeral_endpoints.engine.names import prefix
-from ephemeral_endpoints.features.images.builds.policy import KEPT_CACHE, REVISION_ARGUMENT, BuildTarget, Commit, Copy
+from ephemeral_endpoints.features.images.builds.buildctl import (
+    ARCHIVE,
+    GIT_CREDENTIALS,
+    NEW_CACHE,
+    SECRETS,
+    TOKEN,
+    WORK,
+    arguments,
+    cache_folders,
+)
+from ephemeral_endpoints.features.images.builds.policy import BuildTarget, Commit, Copy
 from ephemeral_endpoints.features.images.builds.skopeo import copying, fetching_cache, pushing, pushing_cache
 from ephemeral_endpoints.features.images.builds.source_check import FETCH, check_arguments
 
@@ -71,19 +81,13 @@ _USER: Final = 1000
 
 _REGISTRY_FOLDER: Final = "/run/eep/registry"
 _PASSWORDS: Final = f"{_REGISTRY_FOLDER}/config.json"
-_WORK: Final = "/run/eep/build"
-_ARCHIVE: Final = f"{_WORK}/image.tar"
-_NEW_CACHE: Final = f"{_WORK}/cache"
 _SOURCE_FOLDER: Final = "/run/eep/source"
 _RESTRICTED: Final = {
     "allowPrivilegeEscalation": False,
     "readOnlyRootFilesystem": True,
     "capabilities": {"drop": ["ALL"]},
 }
-_SECRETS: Final = "/run/secrets/eep"
-_GIT: Final = "/run/secrets/eep-git"
 _PULL: Final = "/run/secrets/eep-pull"
-_TOKEN: Final = "token"  # noqa: S105 - the key of a Secret, not its value
 _READABLE: Final = 0o400
 """The kubelet lets the fsGroup read too: https://kubernetes.io/docs/tasks/configure-pod-container/security-context/."""
 
@@ -209,8 +213,8 @@ def _source(settings: JobBuild, commit: Commit) -> dict[str, Any]:
     mounts = [_mount("source", _SOURCE_FOLDER)]
     if settings.git_secret:
         url = urlsplit(commit.location)
-        variables |= {"TOKEN": f"{_GIT}/{_TOKEN}", "HOST": f"{url.scheme}://{url.netloc}"}
-        mounts.append(_mount("git", _GIT, read_only=True))
+        variables |= {"TOKEN": f"{GIT_CREDENTIALS}/{TOKEN}", "HOST": f"{url.scheme}://{url.netloc}"}
+        mounts.append(_mount("git", GIT_CREDENTIALS, read_only=True))
     return {
         "name": SOURCE,
         "image": settings.image,
@@ -247,7 +251,7 @@ def _restore(settings: JobBuild, target: BuildTarget) -> dict[str, Any]:
     """Fetches the caches; one that is missing is no failure."""
     fetched = (
         fetching_cache(cache, folder, passwords=_PASSWORDS)
-        for cache, folder in zip(target.caches, _cache_folders(target), strict=True)
+        for cache, folder in zip(target.caches, cache_folders(target), strict=True)
     )
     return _skopeo(RESTORE, settings, [f"{_words(each)} || true" for each in fetched])
 
@@ -257,8 +261,8 @@ def _push(settings: JobBuild, target: BuildTarget) -> dict[str, Any]:
     if isinstance(origin, Copy):
         words = copying(origin, image, platform=target.platform, passwords=_PASSWORDS)
         return _skopeo(PUSH, settings, [_words(words)])
-    kept = pushing_cache(_NEW_CACHE, str(cache), passwords=_PASSWORDS)
-    return _skopeo(PUSH, settings, [_words(pushing(_ARCHIVE, image, passwords=_PASSWORDS)), f"{_words(kept)} || true"])
+    kept = pushing_cache(NEW_CACHE, str(cache), passwords=_PASSWORDS)
+    return _skopeo(PUSH, settings, [_words(pushing(ARCHIVE, image, passwords=_PASSWORDS)), f"{_words(kept)} || true"])
 
 
 def _words(arguments: Sequence[str]) -> str:
@@ -271,20 +275,16 @@ def _skopeo(name: str, settings: JobBuild, commands: Sequence[str]) -> dict[str,
         "image": settings.copy_image,
         "command": ["sh", "-euc", _literal("\n".join(commands))],
         # Layers that must be compressed first are kept in a file.
-        "env": _variables({"HOME": "/tmp", "TMPDIR": _WORK}),  # noqa: S108 - a volume of its own
+        "env": _variables({"HOME": "/tmp", "TMPDIR": WORK}),  # noqa: S108 - a volume of its own
         "resources": _resources(settings),
         "terminationMessagePolicy": "FallbackToLogsOnError",
         "securityContext": _RESTRICTED,
         "volumeMounts": [
             _mount("registry", _REGISTRY_FOLDER, read_only=True),
             _mount("scratch", "/tmp"),  # noqa: S108 - likewise
-            _mount("work", _WORK),
+            _mount("work", WORK),
         ],
     }
-
-
-def _cache_folders(target: BuildTarget) -> list[str]:
-    return [f"{_WORK}/cache-{number}" for number, _ in enumerate(target.caches)]
 
 
 def _build(settings: JobBuild, target: BuildTarget, commit: Commit) -> dict[str, Any]:
@@ -296,13 +296,13 @@ def _build(settings: JobBuild, target: BuildTarget, commit: Commit) -> dict[str,
     # On some systems the volume that BuildKit's image declares for itself is one that it cannot use, hence our own: see
     # the page on rootless mode that the module's text names.
     mounts = [
-        _mount("work", _WORK),
+        _mount("work", WORK),
         _mount("buildkit", "/home/user/.local/share/buildkit"),
     ]
     if commit.secrets:
-        mounts.append(_mount("secrets", _SECRETS, read_only=True))
+        mounts.append(_mount("secrets", SECRETS, read_only=True))
     if settings.git_secret:
-        mounts.append(_mount("git", _GIT, read_only=True))
+        mounts.append(_mount("git", GIT_CREDENTIALS, read_only=True))
     if settings.pull_secret:
         variables["DOCKER_CONFIG"] = _PULL
         mounts.append(_mount("pull", _PULL, read_only=True))
@@ -349,47 +349,11 @@ def _volumes(settings: JobBuild, target: BuildTarget) -> Iterator[dict[str, Any]
             "secret": {"secretName": settings.pull_secret, "items": items, "defaultMode": _READABLE},
         }
     if settings.git_secret:
-        items = [{"key": _TOKEN, "path": _TOKEN, "mode": _READABLE}]
+        items = [{"key": TOKEN, "path": TOKEN, "mode": _READABLE}]
         yield {
             "name": "git",
             "secret": {"secretName": settings.git_secret, "items": items, "defaultMode": _READABLE},
         }
-
-
-def arguments(settings: JobBuild, target: BuildTarget, commit: Commit) -> list[str]:
-    """The arguments of buildctl as its process gets them: buildctl-daemonless.sh hands them on as ``"$@"``.
-
-    Values of the request always follow a name and ``=``, and so cannot become an option of their own.
-    """
-    # buildctl, other than buildx, adds no attestation unless it is asked to.
-    common = ["build", "--progress", "plain", "--frontend", "dockerfile.v0", "--opt", f"platform={target.platform}"]
-    options = (part for option in _options(commit) for part in ("--opt", option))
-    secrets = (part for secret in _secrets(settings, commit) for part in ("--secret", secret))
-    # A folder without a cache is passed over.
-    caches = (part for each in _cache_folders(target) for part in ("--import-cache", f"type=local,src={each}"))
-    kept = ("--export-cache", f"type=local,dest={_NEW_CACHE},{KEPT_CACHE}")
-    return [*common, *options, *secrets, *caches, *kept, "--output", f"type=oci,dest={_ARCHIVE},rewrite-timestamp=true"]
-
-
-def _options(commit: Commit) -> Iterator[str]:
-    folder = "" if commit.context == "." else f":{commit.context}"
-    yield f"context={commit.location}#{commit.revision}{folder}"
-    yield f"filename={commit.dockerfile}"
-    if commit.target:
-        yield f"target={commit.target}"
-    # The last of a name takes precedence: a class may let objects set the time, never the revision.
-    yield "build-arg:SOURCE_DATE_EPOCH=0"
-    for name, value in commit.arguments:
-        yield f"build-arg:{name}={value}"
-    yield f"build-arg:{REVISION_ARGUMENT}={commit.revision}"
-
-
-def _secrets(settings: JobBuild, commit: Commit) -> Iterator[str]:
-    if settings.git_secret:
-        # With its host the token is sent nowhere else, even if the Dockerfile adds from other Git servers.
-        yield f"id=GIT_AUTH_TOKEN.{urlsplit(commit.location).netloc},src={_GIT}/{_TOKEN}"
-    for id_, _ in commit.secrets:
-        yield f"id={id_},src={_SECRETS}/{id_}"
 
 
 def _registries(target: BuildTarget) -> list[str]:
