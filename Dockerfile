@@ -7,7 +7,7 @@ ARG PYTHON_IMAGE=docker.io/library/python:3.11-slim
 
 FROM ${PYTHON_IMAGE} AS build
 COPY requirements-runtime.lock /
-RUN pip install --no-cache-dir --no-compile --only-binary :all: --require-hashes --target /image/packages/opt/packages -r /requirements-runtime.lock
+RUN pip install --no-cache-dir --no-compile --only-binary :all: --no-deps --require-hashes --target /image/packages/opt/packages -r /requirements-runtime.lock
 COPY operator/ephemeral_endpoints /image/program/opt/operator/ephemeral_endpoints/
 COPY image/assemble.py /
 RUN python3 -I /assemble.py /image

@@ -24,13 +24,18 @@ SERVICES: Final = frozenset(
         "application-autoscaling",
         "cloudwatch",
         "codebuild",
+        "dynamodb",
+        "firehose",
         "ecr",
         "iam",
         "lambda",
         "logs",
         "resourcegroupstaggingapi",
+        "s3",
         "sagemaker",
+        "sns",
         "sqs",
+        "ssm",
         "sts",
     }
 )

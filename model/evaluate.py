@@ -1,82 +1,86 @@
-"""Judges a trained model: `python -m model.evaluate --output DIR` writes evaluation.json and confusion_matrix.svg."""
+"""Judges a trained model: `python -m model evaluate`, in a SageMaker processing job or on a laptop.
+
+Reads a model and the CSV files of `--test`; writes evaluation.json.
+"""
 
 import argparse
 import json
-import sys
+import tarfile
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-import joblib
-import matplotlib as mpl
-from matplotlib.figure import Figure
-from sklearn.metrics import ConfusionMatrixDisplay, accuracy_score, confusion_matrix, f1_score, log_loss
-from sklearn.model_selection import StratifiedKFold, cross_val_score
-from sklearn.pipeline import Pipeline
+import numpy as np
+from sklearn.metrics import confusion_matrix, f1_score, log_loss
 
-from model import paths
-from model.hyperparameters import Hyperparameters
-from model.train import Split, data, pipeline, split
+from model import jobs, paths, tables
+from model.predictor import Predictor
+from model.tables import Table
 
-FOLDS = 5
+_RESAMPLES = 200
+_SEED = 7
 
 
-def evaluate(classifier: Pipeline, hyperparameters: Hyperparameters) -> dict[str, object]:
-    """Metrics on what training held out, and the cross-validated accuracy of its recipe over all data.
+def evaluate(predictor: Predictor, test: Table) -> dict[str, object]:
+    """Metrics on rows that training has not seen; the deviation is that over samples with replacement.
 
     The document is a model quality report as SageMaker's model registry and pipeline conditions read it
     (https://docs.aws.amazon.com/sagemaker/latest/dg/model-monitor-model-quality-metrics.html).
+
+    Raises:
+        ValueError: the rows have other columns or labels than the model.
     """
-    held_out = split(hyperparameters)
-    predicted = classifier.predict(held_out.test)
-    probabilities = classifier.predict_proba(held_out.test)
-    folds = StratifiedKFold(FOLDS, shuffle=True, random_state=hyperparameters.seed)
-    scores = cross_val_score(pipeline(hyperparameters), *data(), cv=folds)
-    matrix = confusion_matrix(held_out.test_labels, predicted, labels=classifier.classes_)
+    if test.columns != predictor.columns:
+        raise ValueError("the test data has other columns than the data that the model was trained with")
+    answer = predictor.predict(test.features)
+    if unknown := sorted(set(test.labels.tolist()) - set(answer.classes)):
+        raise ValueError(f"the model knows no label {', '.join(unknown)}")
+    correct = np.array(answer.labels) == test.labels
+    samples = np.random.default_rng(_SEED).choice(correct, size=(_RESAMPLES, len(correct)))
+    matrix = confusion_matrix(test.labels, answer.labels, labels=answer.classes)
     return {
         "multiclass_classification_metrics": {
-            "accuracy": {"value": accuracy_score(held_out.test_labels, predicted)},
-            "macro_f1": {"value": f1_score(held_out.test_labels, predicted, average="macro")},
-            "log_loss": {"value": log_loss(held_out.test_labels, probabilities, labels=classifier.classes_)},
-            "cross_validated_accuracy": {"value": scores.mean(), "standard_deviation": scores.std()},
+            "accuracy": {
+                "value": float(correct.mean()),
+                "standard_deviation": float(samples.mean(axis=1).std()),
+            },
+            "weighted_f1": {"value": float(f1_score(test.labels, answer.labels, average="weighted"))},
+            "log_loss": {"value": float(log_loss(test.labels, answer.probabilities, labels=answer.classes))},
             "confusion_matrix": {
-                str(label): dict(zip(map(str, classifier.classes_), row, strict=True))
-                for label, row in zip(classifier.classes_, matrix.tolist(), strict=True)
+                label: dict(zip(answer.classes, row, strict=True))
+                for label, row in zip(answer.classes, matrix.tolist(), strict=True)
             },
         },
     }
 
 
-def draw(classifier: Pipeline, held_out: Split, path: Path) -> None:
-    """Draws the confusion matrix of the held-out wines; the format is the suffix of `path` (SVG is repeatable)."""
-    with mpl.rc_context({"svg.hashsalt": path.stem}):
-        figure = Figure(figsize=(5, 4), layout="constrained")
-        axes = figure.subplots()
-        display = ConfusionMatrixDisplay.from_estimator(
-            classifier, held_out.test, held_out.test_labels, ax=axes, cmap="Blues"
-        )
-        display.ax_.set(title=f"{len(held_out.test)} held-out wines", xlabel="predicted", ylabel="true")
-        figure.savefig(path, metadata={"Date": None} if path.suffix == ".svg" else None)
+def _load(model: Path) -> Predictor:
+    """Loads a model from its folder, or from the archive of it that a training job left there."""
+    if not (model / paths.ARCHIVE).exists():
+        return Predictor.load(model, revision="")
+    with tempfile.TemporaryDirectory() as folder:
+        with tarfile.open(model / paths.ARCHIVE) as archive:
+            archive.extractall(folder, filter="data")
+        return Predictor.load(Path(folder), revision="")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Evaluates the artefact of `--model-dir` with the split that it was trained on; 1 if there is none."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--model-dir", type=Path, default=paths.model_dir(), help="what train wrote")
-    parser.add_argument("--output", type=Path, default=Path(), help="folder of the report (default: here)")
+    """Writes and prints the report; 1 with the reason if it cannot."""
+    parser = argparse.ArgumentParser(prog="python -m model evaluate", description=__doc__)
+    model_help = f"folder of a model or of its {paths.ARCHIVE} (default: %(default)s)"
+    parser.add_argument("--model-dir", type=Path, default=paths.processing_dir("model"), help=model_help)
+    parser.add_argument("--test", type=Path, default=paths.processing_dir(paths.TEST), help="default: %(default)s")
+    parser.add_argument("--output", type=Path, default=paths.processing_dir("evaluation"), help="default: %(default)s")
     arguments = parser.parse_args(argv)
-    try:
-        classifier = joblib.load(arguments.model_dir / paths.ARTEFACT)
-        metrics = json.loads((arguments.model_dir / paths.METRICS).read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        sys.stderr.write(f"{error.filename} is missing: run `python -m model.train` first\n")
-        return 1
-    hyperparameters = Hyperparameters(**metrics["hyperparameters"])
-    report = evaluate(classifier, hyperparameters)
-    arguments.output.mkdir(parents=True, exist_ok=True)
-    (arguments.output / "evaluation.json").write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
-    draw(classifier, split(hyperparameters), arguments.output / "confusion_matrix.svg")
-    sys.stdout.write(json.dumps(report) + "\n")
-    return 0
+
+    def job() -> dict[str, object]:
+        report = evaluate(_load(arguments.model_dir), tables.read(arguments.test))
+        arguments.output.mkdir(parents=True, exist_ok=True)
+        text = json.dumps(report, indent=2, allow_nan=False)
+        (arguments.output / paths.EVALUATION).write_text(f"{text}\n", encoding="utf-8")
+        return report
+
+    return jobs.run(job, paths.message_file())
 
 
 if __name__ == "__main__":

@@ -14,8 +14,7 @@ class Hyperparameters:
     Attributes:
         inverse_regularization: logistic regression's C, greater than 0; smaller regularizes more.
         max_iterations: upper bound of solver iterations, at least 1.
-        test_fraction: share of the data held out, within (0, 0.5].
-        seed: makes the split and the solver repeatable, at least 0.
+        seed: makes the solver, and the parts of a data set, repeatable, at least 0.
 
     Raises:
         ValueError: a value is out of its range.
@@ -23,14 +22,12 @@ class Hyperparameters:
 
     inverse_regularization: float = 1.0
     max_iterations: int = 1000
-    test_fraction: float = 0.25
     seed: int = 7
 
     def __post_init__(self) -> None:
         ranges = {
             "inverse_regularization": (0 < self.inverse_regularization < float("inf"), "greater than 0 and finite"),
             "max_iterations": (self.max_iterations >= 1, "at least 1"),
-            "test_fraction": (0 < self.test_fraction <= 0.5, "within (0, 0.5]"),  # noqa: PLR2004 (half of the data)
             "seed": (0 <= self.seed < 2**32, "within 0..2^32-1"),
         }
         for name, (fits, rule) in ranges.items():

@@ -21,7 +21,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from model import logs, paths
-from model.codec import InvalidRequest, decode, encode, negotiate
+from model.codec import Decoder, InvalidRequest, encode, negotiate
 from model.predictor import Predictor
 
 logger = logging.getLogger("model.serve")
@@ -70,6 +70,7 @@ def _integer(environment: Mapping[str, str], name: str, default: int, most: int)
 
 def application(predictor: Predictor, max_body_bytes: int) -> Starlette:
     """The ASGI application that answers for `predictor`."""
+    decoder = Decoder(predictor.columns)
 
     async def ping(_: Request) -> Response:
         await run_in_threadpool(predictor.check)
@@ -80,7 +81,7 @@ def application(predictor: Predictor, max_body_bytes: int) -> Starlette:
         rows = 0
         try:
             media_type = negotiate(request.headers.get("accept"))
-            features = decode(await _body(request, max_body_bytes), request.headers.get("content-type"))
+            features = decoder.decode(await _body(request, max_body_bytes), request.headers.get("content-type"))
             rows = len(features)
             predictions = await run_in_threadpool(predictor.predict, features)
             response = Response(encode(predictions, media_type), media_type=media_type)

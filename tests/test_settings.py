@@ -12,12 +12,16 @@ DEFAULTS = Settings(
     sweep=SweepMode.ON,
     sweep_min_age_seconds=600.0,
     sweep_most_owners=3,
+    sweep_most_share=0.2,
     expiry_most_share=0.25,
     aws_connections=32,
     http_port=8080,
     http_host="127.0.0.1",
+    webhook_port=None,
+    pod_ip=None,
     leader_election=False,
-    lease_namespace=None,
+    own_namespace=None,
+    image=None,
     metrics_per_object=False,
     log_level="INFO",
 )
@@ -30,12 +34,16 @@ NAMES = (
     "EEP_SWEEP",
     "EEP_SWEEP_MIN_AGE_SECONDS",
     "EEP_SWEEP_MOST_OWNERS",
+    "EEP_SWEEP_MOST_SHARE",
     "EEP_EXPIRY_MOST_SHARE",
     "EEP_AWS_CONNECTIONS",
     "EEP_HTTP_PORT",
     "EEP_HTTP_HOST",
+    "EEP_WEBHOOK_PORT",
+    "EEP_POD_IP",
     "EEP_LEADER_ELECTION",
-    "EEP_LEASE_NAMESPACE",
+    "EEP_OWN_NAMESPACE",
+    "EEP_IMAGE",
     "EEP_METRICS_PER_OBJECT",
     "EEP_LOG_LEVEL",
 )
@@ -51,8 +59,10 @@ def test_an_empty_variable_is_an_absent_one() -> None:
 
 def test_everything_can_be_set() -> None:
     host = "0.0.0.0"  # noqa: S104 - a container's choice
-    times, sweep = ["0.5", "60"], ["dry-run", "30", "5"]
-    values = ["prod1", "nlp, cv,,nlp", "3/4", *times, *sweep, "0.5", "8", "0", host, "on", "operators", "on", "debug"]
+    times, sweep = ["0.5", "60"], ["dry-run", "30", "5", "0.1"]
+    election = ["on", "operators"]
+    served = ["8", "0", host, "0", "fd00::5"]
+    values = ["prod1", "nlp, cv,,nlp", "3/4", *times, *sweep, "0.5", *served, *election, "op:1", "on", "debug"]
     assert Settings.from_environment(dict(zip(NAMES, values, strict=True))) == Settings(
         cluster_id="prod1",
         namespaces=("cv", "nlp"),
@@ -62,12 +72,16 @@ def test_everything_can_be_set() -> None:
         sweep=SweepMode.DRY_RUN,
         sweep_min_age_seconds=30.0,
         sweep_most_owners=5,
+        sweep_most_share=0.1,
         expiry_most_share=0.5,
         aws_connections=8,
         http_port=0,
         http_host=host,
+        webhook_port=0,
+        pod_ip="fd00::5",
         leader_election=True,
-        lease_namespace="operators",
+        own_namespace="operators",
+        image="op:1",
         metrics_per_object=True,
         log_level="DEBUG",
     )
@@ -105,6 +119,8 @@ def test_replicas_elect_a_leader_in_a_cluster(environment: dict[str, str], expec
         ("EEP_SWEEP", "yes", "must be one of off, dry-run, on", "no word of ours"),
         ("EEP_SWEEP_MIN_AGE_SECONDS", "0", "must be at least 1", "orphans are seen twice"),
         ("EEP_SWEEP_MOST_OWNERS", "0", "between 1 and", "off is said otherwise"),
+        ("EEP_WEBHOOK_PORT", "65536", "between 0 and 65535", "no such port"),
+        ("EEP_POD_IP", "10.0.0.1/a", "must be an IP address", "it becomes part of a URL"),
         ("EEP_POLL_SECONDS", "soon", "must be a number", "no number"),
         ("EEP_POLL_SECONDS", "0", "at least 0.05", "a loop without a pause"),
         ("EEP_POLL_SECONDS", "nan", "at least 0.05", "NaN is never less than anything"),
@@ -124,7 +140,7 @@ def test_replicas_elect_a_leader_in_a_cluster(environment: dict[str, str], expec
             "what Kubernetes sets for a Service named eep-http",
         ),
         ("EEP_LEADER_ELECTION", "true", "must be on or off", "a word of other programs"),
-        ("EEP_LEASE_NAMESPACE", "MLOps", "the name of a namespace", "names are in lower case"),
+        ("EEP_OWN_NAMESPACE", "MLOps", "the name of a namespace", "names are in lower case"),
         ("EEP_LOG_LEVEL", "verbose", "DEBUG, INFO, WARNING or ERROR", "a level of other programs"),
     ],
 )

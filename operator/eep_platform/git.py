@@ -70,6 +70,18 @@ class GitHost:
         finally:
             repo.close()
 
+    def head(self, repository: str, branch: str) -> str | None:
+        """The SHA of a branch's newest commit; None if there is no such repository or branch."""
+        folder = self.folder / f"{repository}.git"
+        if not folder.exists():
+            return None
+        repo = Repo(str(folder))
+        try:
+            found = repo.refs.as_dict().get(Ref(f"refs/heads/{branch}".encode()))
+            return found.decode() if found else None
+        finally:
+            repo.close()
+
     def create(self, repository: str) -> Path:
         """The folder of a repository, which is created if needed."""
         folder = self.folder / f"{repository}.git"

@@ -19,6 +19,7 @@ from eep_platform.aws import ministack, services
 from eep_platform.aws.services import Ports
 from eep_platform.errors import PlatformError
 from eep_platform.git import GitHost
+from eep_platform.github.client import GitHubClient
 from eep_platform.lock import exclusive
 from eep_platform.paths import cache_dir, private_dir, write_atomically
 from eep_platform.processes import find, stop_all
@@ -32,7 +33,8 @@ Report = Callable[[str], None]
 class Platform:
     """A running platform. With `environment`, boto3, kubectl and the operator use it and nothing else.
 
-    A Git client pushes to `git_url`; builds read the same repositories from the URL of `git`.
+    A Git client pushes to `git_url`; builds read the same repositories from the URL of `git`. Pull requests are at
+    `github_url`, which a browser can show.
     """
 
     state: Path
@@ -41,12 +43,18 @@ class Platform:
     region: str
     account: str
     git_url: str
+    github_url: str
     environment: dict[str, str]
 
     @property
     def git(self) -> GitHost:
         """The Git repositories of the platform."""
         return GitHost(self.state / git.FOLDER)
+
+    @property
+    def github(self) -> GitHubClient:
+        """What people do at the platform's GitHub, and what is to be seen there."""
+        return GitHubClient(self.github_url)
 
     @property
     def registry(self) -> str:
@@ -82,6 +90,7 @@ def up(state: Path, *, provider: str = "auto", report: Report = print) -> Platfo
             services.session(), platform.aws_endpoint, account=platform.account, region=platform.region
         )
         bootstrap.kubernetes(platform.kubeconfig, roles, region=platform.region, git_url=platform.git.url)
+        bootstrap.github(platform.github, platform.kubeconfig)
         return platform
 
 
@@ -142,6 +151,7 @@ def _platform(state: Path, ports: Ports, kubeconfig: Path) -> Platform:
         region=ministack.REGION,
         account=ministack.ACCOUNT,
         git_url=ports.git_url,
+        github_url=ports.github_url,
         environment={**services.client_environment(ports), "KUBECONFIG": str(kubeconfig)},
     )
 

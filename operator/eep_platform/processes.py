@@ -117,6 +117,14 @@ def is_alive(process: ManagedProcess) -> bool:
     return _leader(process) is not None
 
 
+def terminate(process: ManagedProcess) -> None:
+    """Send SIGTERM to the process itself and return at once. Already gone is no error."""
+    leader = _leader(process)
+    if leader is not None:
+        with suppress(psutil.NoSuchProcess):
+            leader.terminate()
+
+
 def stop(process: ManagedProcess, *, grace_seconds: float = 10.0) -> None:
     """End the process with its whole session and all its descendants, then forget its record.
 
@@ -179,17 +187,21 @@ def wait_until(
 ) -> Answer:
     """Call `check` until its result is true, and return that. Blocks for up to `seconds`.
 
+    A check that takes long is repeated less often: it must not take the machine from what it waits for.
+
     Raises:
         PlatformError: `process` ended meanwhile, or the time ran out; the message names `what` and ends with the last
             lines of the process's log. Exceptions of `check` pass through.
     """
     deadline = time.monotonic() + seconds
+    began = time.monotonic()
     while not (answer := check()):
         if process is not None and not is_alive(process):
             raise PlatformError(f"{what}: {process.name} ended early{_log_tail(process)}")
         if time.monotonic() > deadline:
             raise PlatformError(f"{what}: not within {seconds:g} s{_log_tail(process)}")
-        time.sleep(_POLL_SECONDS)
+        time.sleep(max(_POLL_SECONDS, time.monotonic() - began))
+        began = time.monotonic()
     return answer
 
 

@@ -14,7 +14,7 @@ from kubernetes.client.exceptions import ApiException
 
 from eep_platform.aws import services
 from eep_platform.aws.client import ControlClient
-from eep_platform.aws.contents import Contents, contents
+from eep_platform.aws.contents import LASTING, Contents, contents
 from eep_platform.bootstrap import EXAMPLE_REPOSITORY
 from eep_platform.controlplane.access import client_of
 from eep_platform.errors import PlatformError
@@ -138,11 +138,18 @@ class Workbench:
 
     def contents(self) -> Contents:
         """All resources of the operator's kinds in the embedded AWS, whoever created them."""
-        return contents(self.session, self.platform.aws_endpoint)
+        return contents(self.aws)
 
     def left(self) -> Contents:
-        """The same without the repositories of classes, which exist as long as their classes."""
-        return {kind: names for kind, names in self.contents().items() if kind != "Repository"}
+        """The same without what outlives objects, such as the repositories of classes."""
+        return {kind: names for kind, names in self.contents().items() if kind not in LASTING}
+
+    def aws(self, service: str) -> Any:  # noqa: ANN401 - one type per service name
+        """The client of a service of the embedded AWS, which is created once."""
+        if service not in self._clients:
+            make: Callable[..., Any] = self.session.client
+            self._clients[service] = make(service, endpoint_url=self.platform.aws_endpoint)
+        return self._clients[service]
 
     @cached_property
     def control(self) -> ControlClient:
@@ -163,6 +170,10 @@ class Workbench:
     def core(self) -> client.CoreV1Api:
         """The API server's core objects."""
         return client.CoreV1Api(self._api)
+
+    @cached_property
+    def _clients(self) -> dict[str, Any]:
+        return {}
 
     @cached_property
     def _api(self) -> client.ApiClient:

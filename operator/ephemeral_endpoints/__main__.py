@@ -13,6 +13,8 @@ from functools import partial
 from typing import Final, NoReturn, TypeVar
 from uuid import uuid4
 
+gc.disable()  # until everything is imported, nothing of which is garbage: a sixth of a start's processor time
+
 import aiohttp
 from aiohttp import web
 from kubernetes.aio import client as kubernetes_client
@@ -21,6 +23,7 @@ from kubernetes.aio import config as kubernetes_config
 from ephemeral_endpoints import check, uninstall
 from ephemeral_endpoints.aws.threads import DaemonThreads
 from ephemeral_endpoints.engine.clocks import Clocks, Source
+from ephemeral_endpoints.features.reviews.webhooks.server import Webhooks, webhook_app
 from ephemeral_endpoints.features.routing.probe import HttpProbe
 from ephemeral_endpoints.kube.client import KubeClient
 from ephemeral_endpoints.kube.connection import configuration
@@ -35,7 +38,7 @@ from ephemeral_endpoints.wiring import Operator, elapsed, now
 
 logger = logging.getLogger("ephemeral_endpoints")
 
-GARBAGE: Final = (50_000, 20, 20)
+GARBAGE: Final = (10_000, 20, 20)
 """Allocations between collections: each looks through the hundreds of thousands of objects that libraries keep.
 
 More often than that it takes a seventh of a start's processor time.
@@ -60,35 +63,66 @@ async def run(settings: Settings) -> None:
         asyncio.get_running_loop().add_signal_handler(each, stop.set)
     await _load_kubernetes_config()
     metrics, health = Metrics(settings.shard), _Health()
-    runner = await _serve(settings, http_app(metrics, health.is_ready, health.inspect))
+    app = http_app(metrics, health.is_ready, health.inspect)
+    runners = [await _serve(settings.http_host, settings.http_port, app)]
+    if settings.webhook_port is not None:
+        webhooks = webhook_app(lambda: health.webhooks, metrics.webhook, health.leader_url)
+        runners.append(await _serve(settings.http_host, settings.webhook_port, webhooks))
+        health.own_url = own_url(settings.pod_ip, runners[-1].addresses[0][1])
     try:
         if settings.leader_election:
             await _compete(settings, stop, metrics, health)
         else:
             await _operate(settings, stop, metrics, health, lambda: None)
     finally:
-        await runner.cleanup()
+        for runner in runners:
+            await runner.cleanup()
 
 
 class _Health:
-    """The answer of /readyz. A waiting replica is ready once it knows the Lease: else no rollout would end."""
+    """What HTTP requests learn. A waiting replica is ready once it knows the Lease: else no rollout would end."""
 
     def __init__(self) -> None:
         self.readiness: Callable[[], bool] = lambda: False
         self.inspector: Inspect = lambda *_: None
+        self.webhooks: Webhooks | None = None
+        self.own_url: str | None = None
+        self.holder: Callable[[], str] = lambda: ""
 
     def is_ready(self) -> bool:
         return self.readiness()
+
+    def leader_url(self) -> str | None:
+        return url_of(self.holder())
 
     def inspect(self, namespace: str, name: str) -> Mapping[str, object] | None:
         return self.inspector(namespace, name)
 
 
+def identity(url: str | None) -> str:
+    """What a replica writes into the Lease: its host, what tells it from others, and where it takes webhooks."""
+    return "_".join(filter(None, [socket.gethostname(), str(uuid4()), url]))
+
+
+def url_of(holder: str) -> str | None:
+    """Where the replica of that identity takes webhooks, if it does."""
+    url = holder.rpartition("_")[2]
+    return url if url.startswith("http://") else None
+
+
+def own_url(address: str | None, port: int) -> str | None:
+    """The URL of a port of this replica; None if its address is not known."""
+    if address is None:
+        return None
+    return f"http://[{address}]:{port}" if ":" in address else f"http://{address}:{port}"
+
+
 async def _compete(settings: Settings, stop: asyncio.Event, metrics: Metrics, health: _Health) -> None:
     # A connection of its own: no other request delays a renewal.
     async with kubernetes_client.ApiClient(configuration(lambda: None, connections=1)) as api:
-        lease = Lease(api, settings.lease_namespace or own_namespace(), lease_name(settings.namespaces, settings.shard))
-        elector = Elector(lease, f"{socket.gethostname()}_{uuid4()}", clock=elapsed, now=now)
+        lease = Lease(api, settings.own_namespace or own_namespace(), lease_name(settings.namespaces, settings.shard))
+        elector = Elector(lease, identity(health.own_url), clock=elapsed, now=now)
+        health.holder = lambda: elector.holder
         metrics.leads(elector.is_leading)
         health.readiness = lambda: elector.is_informed
 
@@ -123,12 +157,14 @@ async def _operate(
             cluster_id,
             kube=kube,
             probe=HttpProbe(session),
+            session=session,
             metrics=metrics,
             check=check,
             clocks=clocks,
         )
         await _persistently(operator.initial_list, stop)
         health.readiness, health.inspector = operator.is_ready, operator.inspection
+        health.webhooks = operator.reviews.webhooks
         logger.info("watching", extra={"cluster_id": cluster_id, "namespaces": ",".join(settings.namespaces) or "all"})
         await operator.run(stop)
 
@@ -155,10 +191,10 @@ async def _persistently(call: Callable[[], Awaitable[T]], stop: asyncio.Event) -
     raise asyncio.CancelledError
 
 
-async def _serve(settings: Settings, app: web.Application) -> web.AppRunner:
+async def _serve(host: str, port: int, app: web.Application) -> web.AppRunner:
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
-    await web.TCPSite(runner, settings.http_host, settings.http_port).start()
+    await web.TCPSite(runner, host, port).start()
     return runner
 
 
@@ -168,6 +204,7 @@ _PROGRAMS: Final = {"check": check.main, "uninstall": uninstall.main}
 
 def main() -> int:
     """Run the operator with settings from the environment, or the program that is named; returns the exit code."""
+    gc.enable()
     if program := _PROGRAMS.get("".join(sys.argv[1:2])):
         return program(sys.argv[2:], _load_kubernetes_config)
     try:

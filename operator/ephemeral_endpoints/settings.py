@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from ipaddress import ip_address
 from math import inf
 from typing import Self
 
@@ -57,6 +58,9 @@ class Settings:
     """If more objects of a namespace than this are gone at once, or objects of more namespaces, their resources stay
     until they expire."""
 
+    sweep_most_share: float
+    """If more than this share of all objects is gone at once, and more than five, their resources stay likewise."""
+
     expiry_most_share: float
     """The share of all objects that may expire within a quarter of an hour; 1: all."""
 
@@ -69,11 +73,20 @@ class Settings:
     http_host: str
     """The address to listen on."""
 
+    webhook_port: int | None
+    """Port for the webhooks of forges; 0 chooses a free one. None: webhooks are not taken."""
+
+    pod_ip: str | None
+    """Address at which other replicas reach this one, to hand over webhooks. None: unknown, they are refused."""
+
     leader_election: bool
     """Whether one of several replicas leads and the others wait."""
 
-    lease_namespace: str | None
-    """Namespace of the Lease. None: the namespace of the pod."""
+    own_namespace: str | None
+    """Namespace of the Lease, and of the Secrets that classes name. None: the pod's, ``default`` outside a cluster."""
+
+    image: str | None
+    """The operator's own image, with which Jobs put load on endpoints. None: unknown, and no load check is run."""
 
     metrics_per_object: bool
     """Whether a metric shows for each object whether it is ready."""
@@ -97,14 +110,22 @@ class Settings:
             sweep=_sweep(environment.get("EEP_SWEEP") or SweepMode.ON),
             sweep_min_age_seconds=_number(environment, "EEP_SWEEP_MIN_AGE_SECONDS", 600.0, least=1.0),
             sweep_most_owners=_integer(environment, "EEP_SWEEP_MOST_OWNERS", 3, least=1, most=100_000),
+            sweep_most_share=_number(environment, "EEP_SWEEP_MOST_SHARE", 0.2, least=0.01),
             expiry_most_share=_number(environment, "EEP_EXPIRY_MOST_SHARE", 0.25, least=0.01),
             aws_connections=_integer(environment, "EEP_AWS_CONNECTIONS", 32, least=1, most=1024),
             http_port=_integer(environment, "EEP_HTTP_PORT", 8080, least=0, most=65535),
+            webhook_port=(
+                _integer(environment, "EEP_WEBHOOK_PORT", 0, least=0, most=65535)
+                if environment.get("EEP_WEBHOOK_PORT")
+                else None
+            ),
             http_host=environment.get("EEP_HTTP_HOST") or "127.0.0.1",
             leader_election=_switch(
                 environment, "EEP_LEADER_ELECTION", default="KUBERNETES_SERVICE_HOST" in environment
             ),
-            lease_namespace=_namespace(environment.get("EEP_LEASE_NAMESPACE", "")),
+            pod_ip=_address(environment.get("EEP_POD_IP", "")),
+            own_namespace=_namespace(environment.get("EEP_OWN_NAMESPACE", "")),
+            image=environment.get("EEP_IMAGE") or None,
             metrics_per_object=_switch(environment, "EEP_METRICS_PER_OBJECT", default=False),
             log_level=_level(environment.get("EEP_LOG_LEVEL") or "INFO"),
         )
@@ -138,8 +159,15 @@ def _shard(text: str) -> Shard:
 
 def _namespace(text: str) -> str | None:
     if text and not _NAMESPACE.fullmatch(text):
-        raise SettingsError(f"EEP_LEASE_NAMESPACE={text!r}: must be the name of a namespace")
+        raise SettingsError(f"EEP_OWN_NAMESPACE={text!r}: must be the name of a namespace")
     return text or None
+
+
+def _address(text: str) -> str | None:
+    try:
+        return str(ip_address(text)) if text else None
+    except ValueError:
+        raise SettingsError(f"EEP_POD_IP={text!r}: must be an IP address") from None
 
 
 def _switch(environment: Mapping[str, str], name: str, *, default: bool) -> bool:

@@ -38,8 +38,19 @@ def _specs() -> Iterator[tuple[str, Body]]:
         yield from _fields(version["schema"]["openAPIV3Schema"]["properties"]["spec"], "spec")
 
 
+ANY_JSON = {
+    "spec.api.requestSchema.inline",
+    "spec.api.responseSchema.inline",
+    "spec.checks[].expect.schema",
+    "spec.checks[].expect.values[].equals",
+    "spec.checks[].expect.values[].oneOf[]",
+}
+"""What the API server does not look into: ``features.routing.schemas`` and ``features.checks.preparation`` bound its
+size and its depth."""
+
+
 def _is_bounded(schema: Body) -> bool:
-    match schema["type"]:
+    match schema.get("type"):
         case "string":
             return "maxLength" in schema or "enum" in schema
         case "array":
@@ -48,7 +59,7 @@ def _is_bounded(schema: Body) -> bool:
             return "maxProperties" in schema
         case "object":
             return bool(schema.get("properties")) and "x-kubernetes-preserve-unknown-fields" not in schema
-        case "integer":
+        case "integer" | "number":
             named = any("self in [" in rule["rule"] for rule in schema.get(VALIDATIONS, []))
             return {"minimum", "maximum"} <= schema.keys() or "enum" in schema or named
         case kind:
@@ -56,7 +67,9 @@ def _is_bounded(schema: Body) -> bool:
 
 
 def test_every_part_of_a_spec_has_a_bound() -> None:
-    assert [path for path, schema in _specs() if not _is_bounded(schema)] == []
+    # The endpoint of a stage has fields of an object.
+    unbounded = {path.replace("spec.template.", "") for path, schema in _specs() if not _is_bounded(schema)}
+    assert unbounded == ANY_JSON
 
 
 def test_the_walk_over_the_schemas_sees_what_is_unbounded() -> None:

@@ -8,7 +8,8 @@ import pytest
 from tests.controllers.environment import IMAGE, REVISION, Environment
 
 from ephemeral_endpoints.api import ABANDON_ANNOTATION, APPROVED_ANNOTATION, RECONCILE_AT_ANNOTATION
-from ephemeral_endpoints.api.v1alpha1.endpoint import EphemeralEndpoint, EphemeralEndpointStatus
+from ephemeral_endpoints.api.v1alpha1.endpoint import EphemeralEndpoint
+from ephemeral_endpoints.api.v1alpha1.endpoint_status import EphemeralEndpointStatus
 from ephemeral_endpoints.engine.resources import ResourceKind
 from ephemeral_endpoints.features.serving.specs import ENDPOINT, MODEL
 from ephemeral_endpoints.kube.cache import FINALIZER, ObjectKey, class_key, endpoint_key

@@ -15,6 +15,8 @@ from typing import Any, Final
 
 import pytest
 from tests.features.routing.forwarder.deployed import (
+    ABOUT,
+    PATH,
     TOKEN,
     TOKEN_SHA256,
     Context,
@@ -34,10 +36,15 @@ SEED: Final = int(os.environ.get("EEP_FUZZ_SEED", "13"))
 MOST_BYTES: Final = 1000
 SECRET: Final = "marked-payload"  # noqa: S105 - what no log line may repeat
 CONFIG: Final = ForwarderConfig(
-    (Variant("one", "endpoint-one", 1), Variant("two", "endpoint-two", 1)), TOKEN_SHA256, MOST_BYTES, "eu-west-1"
+    (Variant("one", "endpoint-one", 1), Variant("two", "endpoint-two", 1)),
+    TOKEN_SHA256,
+    MOST_BYTES,
+    "eu-west-1",
+    ABOUT,
+    PATH,
 )
 PRINTABLE: Final = re.compile(r"[\x20-\x7e]*")
-UNAUTHORIZED: Final = 401
+WITHOUT_TOKEN: Final = {"GET": 401, "POST": 401, "OPTIONS": 204}
 
 TEXTS: Final = (
     "",
@@ -179,7 +186,7 @@ def test_whatever_is_sent_is_answered_and_reaches_the_model_with_the_token_only(
         statuses[response["statusCode"]] += 1
         method = sent["requestContext"]["http"]["method"]
         assert has_token or not runtime.requests, context
-        assert has_token or response["statusCode"] == (UNAUTHORIZED if method in {"GET", "POST"} else 405), context
+        assert has_token or response["statusCode"] == WITHOUT_TOKEN.get(method, 405), context
         for path, headers, body in runtime.requests:
             assert re.fullmatch(r"/endpoints/endpoint-(one|two)/(async-)?invocations", path), context
             assert len(body) <= MOST_BYTES, context

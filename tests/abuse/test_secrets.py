@@ -53,7 +53,7 @@ async def test_a_user_who_may_write_secrets_may_choose_the_token(cluster: Cluste
     """They could read it too: it is no more than what they have."""
     raw = cluster.create()
     _put(cluster, b"correct-horse-battery-staple", _owner(raw))
-    assert await kube.token(raw) == "correct-horse-battery-staple"
+    assert (await kube.token(raw)).value == "correct-horse-battery-staple"
 
 
 @pytest.mark.parametrize("is_neighbour", [True, False], ids=["a neighbour", "a kind of that name of another group"])
@@ -73,11 +73,11 @@ async def test_a_secret_of_another_owner_is_neither_read_nor_deleted(
 async def test_a_second_owner_does_not_take_the_secret_over(cluster: Cluster, kube: KubeClient) -> None:
     """Somebody's further reference keeps it from being collected, and gives nobody the token that did not have it."""
     raw = cluster.create()
-    token = await kube.token(raw)
+    token = (await kube.token(raw)).value
     another = {"apiVersion": "v1", "kind": "ConfigMap", "name": "any", "uid": "another"}
     patch = [{"op": "add", "path": "/metadata/ownerReferences/-", "value": another}]
     cluster.core.patch_namespaced_secret(NAME, cluster.namespace, patch)
-    assert await kube.token(raw) == token
+    assert (await kube.token(raw)).value == token
 
 
 async def test_a_token_is_never_looked_for_in_another_namespace(cluster: Cluster, kube: KubeClient) -> None:
@@ -86,6 +86,6 @@ async def test_a_token_is_never_looked_for_in_another_namespace(cluster: Cluster
     elsewhere = V1Secret(metadata=V1ObjectMeta(name=NAME), string_data={"token": "theirs-theirs-theirs"})
     cluster.core.create_namespaced_secret("default", elsewhere)
     try:
-        assert await kube.token(raw) != "theirs-theirs-theirs"
+        assert (await kube.token(raw)).value != "theirs-theirs-theirs"
     finally:
         cluster.core.delete_namespaced_secret(NAME, "default")

@@ -24,12 +24,16 @@ from tests.chart.test_values import SCHEMA
 from ephemeral_endpoints.api.rules import VALIDATIONS
 from ephemeral_endpoints.api.schema.crds import crds
 from ephemeral_endpoints.api.v1alpha1 import (
+    capture,
+    comparison,
     endpoint_class,
     hosting,
     image_policy,
     image_types,
     model_data,
     network,
+    packages,
+    postprocessing,
     samples,
     serving,
     tags,
@@ -156,6 +160,40 @@ ROWS: Final = (
         such=(".".join(["a" * 63] * 3 + ["a" * 61]),),
     ),
     Row(
+        "SageMaker endpoint",
+        postprocessing.SageMakerEndpointName,
+        shape("sagemaker", "EndpointName"),
+        "botocore: EndpointName of SageMaker",
+    ),
+    Row(
+        "model package group",
+        packages.PackageGroup,
+        shape("sagemaker", "EntityName"),
+        "botocore: EntityName of SageMaker",
+    ),
+    Row(
+        "version of a model package",
+        packages.PackageArn,
+        joined(
+            words(rf"arn:{PARTITION}:sagemaker:{REGION}:{ACCOUNT}:model-package/"),
+            shape("sagemaker", "EntityName"),
+            words("/[1-9][0-9]{0,8}"),
+        ),
+        "botocore: ModelPackageArn and VersionedArnOrName of SageMaker",
+    ),
+    Row(
+        "delivery stream",
+        capture.DeliveryStreamName,
+        shape("firehose", "DeliveryStreamName"),
+        "botocore: DeliveryStreamName of Firehose",
+    ),
+    Row(
+        "Kinesis stream",
+        capture.KinesisStreamName,
+        shape("kinesis", "StreamName"),
+        "botocore: StreamName of Kinesis Data Streams",
+    ),
+    Row(
         "duration",
         types.Duration,
         words("([0-9]{1,4}w)?([0-9]{1,4}d)?([0-9]{1,4}h)?([0-9]{1,5}m)?([0-9]{1,6}s)?(250ms)?|[0-9]{1,5}[.][0-9]h"),
@@ -243,6 +281,28 @@ ROWS: Final = (
             Refused("^s3://[^/]*[!*'()@=:+,]", "s3://a=b", "no bucket's name has these characters"),
         ),
         such=("s3://Acme_Models", "s3://acme/team=nlp/year=2026/", "s3://acme/v1+2,3:4@5"),
+    ),
+    Row(
+        "recordings",
+        comparison.RecordingsPrefix,
+        joined("s3://", _BUCKETS, words("/?"), _KEY).filter(lambda uri: len(uri) <= 512),
+        "https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html",
+        (
+            *_NO_BUCKET,
+            Refused("[&$;? ]", "s3://acme/a b", "S3 advises against them: they must be escaped in URLs"),
+            Refused("//.*//|//$", "s3://acme/a//b", "a folder without a name"),
+            _STEPS,
+            Refused("^s3://[^/]*[!*'()@=:+,]", "s3://a=b", "no bucket's name has these characters"),
+        ),
+        such=("s3://acme-recordings/{namespace}", "s3://acme-recordings/of-{namespace}/requests/"),
+    ),
+    Row(
+        "pointer",
+        comparison.Pointer,
+        words("(/([^/~]|~[01]){0,20}){0,5}", most=256),
+        "https://www.rfc-editor.org/rfc/rfc6901#section-3",
+        (Refused("[\x00-\x1f\x7f]", "/a\nb", "people must see what they read"),),
+        such=("", "/predictions/-/label", "/a~1b/~0c", "/möwe"),
     ),
     Row(
         "topic",
@@ -600,14 +660,70 @@ ROWS: Final = (
     Row("external ID", endpoint_class.ExternalId, shape("sts", "externalIdType"), "botocore"),
 )
 
+ABOUT: Final = config.About("nlp", "pr-42", "0" * 40, "acme/wine")
 OURS: Final = {
+    "ModelPromotion.spec.version": "a group of packages and a version of it, written as the end of their ARN",
+    "ModelStage": "the name is that of its endpoint",
+    "ModelStage.spec.freeze.days.from": "a day of the calendar",
+    "ModelStage.spec.freeze.days.to": "a day of the calendar",
+    "ModelStage.spec.freeze.hours": "days and times of our own notation",
+    "ModelStage.spec.timeout": "our own patience",
+    "EphemeralEndpoint.spec.api.playground.answer.image": "a JSON pointer of RFC 6901, which is no service's",
+    "EphemeralEndpoint.spec.api.playground.answer.label": "a JSON pointer of RFC 6901, which is no service's",
+    "EphemeralEndpoint.spec.api.playground.answer.score": "a JSON pointer of RFC 6901, which is no service's",
+    "EphemeralEndpoint.spec.api.playground.answer.text": "a JSON pointer of RFC 6901, which is no service's",
+    "EphemeralEndpoint.spec.api.auth.jwt.claims": "claims of any issuer, with patterns of our own",
+    "EphemeralEndpoint.spec.api.cors.allowHeaders": "the name of an HTTP header, narrower than a token of RFC 9110",
+    "EphemeralEndpoint.spec.api.cors.allowOrigins": "an origin of the Fetch standard, or *",
+    "EphemeralEndpoint.spec.api.postprocess.input": "a JSON pointer of RFC 6901, which is no service's",
+    "EphemeralEndpoint.spec.api.postprocess.member": "a plain name of a member in the request of another model",
+    "EphemeralEndpoint.spec.api.sticky.header": "the name of an HTTP header, narrower than a token of RFC 9110",
+    "EphemeralEndpoint.spec.checks.expect.values.pointer": "a JSON pointer of RFC 6901, which is no service's",
+    "EphemeralEndpoint.spec.checks.load": "multiplies a rate by a duration, which has a rule of its own",
+    "EphemeralEndpoint.spec.checks.load.duration": "bounds a duration, which has a rule of its own",
+    "EphemeralEndpoint.spec.model.training.data.revision": "a word that people choose, in tags and variables",
+    "EphemeralEndpoint.spec.model.training.gate.atLeast": "a decimal number without an exponent, NaN or infinity",
+    "EphemeralEndpoint.spec.model.training.gate.metric": "names of members, narrower than JSONPath",
+    "EphemeralEndpoint.spec.model.training.hyperparameters": "names of the pipeline's parameters, but none of ours",
+    "EphemeralEndpoint.spec.model.training.resources": "compares durations, which have a rule of their own",
+    "EphemeralEndpoint.spec.model.training.resources.maxRuntime": "bounds a duration, which has a rule of its own",
+    "EphemeralEndpoint.spec.model.training.resources.spot.maxWait": "bounds a duration, which has a rule of its own",
     "EphemeralEndpoint.spec.serving.instances": "asks whether a valid type is burstable, or has disks of its own",
     "EphemeralEndpoint.spec.serving.rollout": "adds up durations, which have a rule of their own",
+    "EphemeralEndpoint.spec.sleep.idleTimeout": "bounds a duration, which has a rule of its own",
+    "EphemeralEndpoint.spec.sleep.schedule.awake": "days and hours in a form of our own",
     "EphemeralEndpointClass": "className must be able to name a class, and is a DNS label",
     "EphemeralEndpointClass.spec.builds.allowedFrontends": "patterns of our own that a shell compares",
+    **dict.fromkeys(
+        (
+            "EphemeralEndpoint.spec.lifecycle.budgetUSD",
+            *(
+                f"EphemeralEndpointClass.spec.budgets.{each}USD"
+                for each in ("object", "repository", "namespace", "class")
+            ),
+        ),
+        "an amount of money in a form of our own",
+    ),
     "EphemeralEndpointClass.spec.builds.codeBuild.pricePerMinute": "an amount of money in a form of our own",
     "EphemeralEndpointClass.spec.builds.secrets": "the names by which objects ask for a class's secrets",
     "EphemeralEndpointClass.spec.lifecycle": "compares durations, which have a rule of their own",
+    "EphemeralEndpointClass.spec.notifications.expiringBefore": "bounds a duration, which has a rule of its own",
+    "EphemeralEndpointClass.spec.packages.groups": "patterns of our own over names of groups",
+    "EphemeralEndpointClass.spec.parameters.prefix": "levels of names of SSM, whose model has no rule for them",
+    "EphemeralEndpointClass.spec.reviews.closeGrace": "bounds a duration, which has a rule of its own",
+    "EphemeralEndpointClass.spec.reviews.context": "narrower than what GitHub takes, which is any text",
+    "EphemeralEndpointClass.spec.reviews.environment": "narrower than what GitHub takes, which is any text",
+    "EphemeralEndpointClass.spec.reviews.repositories.namespaces": "patterns of our own over names of namespaces",
+    "EphemeralEndpointClass.spec.reviews.repositories.repository": "patterns of our own over paths of repositories",
+    "EphemeralEndpointClass.spec.reviews.url": "the URL of a forge without a path: credentials are sent there",
+    "EphemeralEndpointClass.spec.routing.auth.jwt.audiences": "narrower than a claim aud, which is any text",
+    "EphemeralEndpointClass.spec.routing.auth.jwt.claims": "claims of any issuer, with patterns of our own",
+    "EphemeralEndpointClass.spec.routing.auth.jwt.issuer": "a URL as of OpenID Connect, or one of this machine",
+    "EphemeralEndpointClass.spec.routing.domain.basePath": "segments of a path, narrower than API Gateway's keys",
+    "EphemeralEndpointClass.spec.routing.domain.name": "a DNS name, for which the model of API Gateway has no rule",
+    "EphemeralEndpointClass.spec.sleep.idleTimeout": "bounds a duration, which has a rule of its own",
+    "EphemeralEndpointClass.spec.sleep.schedule.awake": "days and hours in a form of our own",
+    "EphemeralEndpointClass.spec.training.maxRuntime": "bounds a duration, which has a rule of its own",
 }
 """The places of rules with an expression that no service has a rule for, and why."""
 
@@ -650,6 +766,8 @@ def _expressions(schema: Any, path: str = "") -> Iterator[tuple[str, str]]:  # n
 def test_every_expression_of_the_crds_has_a_row() -> None:
     bounded = (
         types.UpToAnHour,
+        types.AtLeastADay,
+        types.AtLeastAnHour,
         types.AtLeastAMinute,
         types.BuildTimeout,
         hosting.StartTimeout,
@@ -658,7 +776,8 @@ def test_every_expression_of_the_crds_has_a_row() -> None:
     schemas = [TypeAdapter(ours).json_schema() for ours in (*bounded, *(row.ours for row in ROWS))]
     known = {rule for schema in schemas for _, rule in _expressions(schema)}
     found = [
-        place
+        # The endpoint of a stage has fields of an object.
+        place.replace("ModelStage.spec.template.spec.", "EphemeralEndpoint.spec.")
         for crd in crds()
         for place, rule in _expressions(
             crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"], crd["spec"]["names"]["kind"]
@@ -675,7 +794,7 @@ def test_every_expression_of_the_forwarders_configuration_has_a_test() -> None:
 
 @given(shape("sagemaker", "EndpointName"), shape("sagemaker", "VariantName"), st.sampled_from(REGIONS))
 def test_the_forwarder_takes_every_name_and_region(endpoint: str, variant: str, region: str) -> None:
-    made = config.ForwarderConfig((config.Variant(variant, endpoint, 1),), "0" * 64, 1, region)
+    made = config.ForwarderConfig((config.Variant(variant, endpoint, 1),), "0" * 64, 1, region, ABOUT, "/p")
     assert config.ForwarderConfig.from_json(made.to_json()) == made
 
 

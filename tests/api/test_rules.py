@@ -33,7 +33,33 @@ NOT_A_MEDIA_TYPE = "must be a media type, such as application/json or text/csv; 
 NO_SUCH_SAMPLE = "readiness.sample must be the name of one of the samples"
 TOO_LARGE_SAMPLES = "the requests of all samples together must be at most 64 KiB"
 SAMPLE = {"name": "a", "request": '{"text":"good"}'}
+NO_SAMPLE_OF_CHECK = "sample of each check must be the name of one of api.samples"
+NO_ORIGIN = "set exactly one of sample (the name of one of api.samples), request (which stands here) and requestFrom"
+TOO_LARGE_REQUESTS = "the requests that stand in checks must be at most 128 KiB together"
+NOT_A_POINTER = "must be a JSON pointer (RFC 6901), such as /predictions/0/label"
+NO_RANGE = "min must not be greater than max: no number can be expected"
+REFERENCE = {"configMapKeyRef": {"name": "cases", "key": "a.json"}}
+WITH = {"with": {"endpoint": "main"}}
+RECORDED = {"recorded": {"s3Uri": "s3://acme/nlp"}}
+ONE_BASE = "set exactly one of endpoint, and previousRevision: true"
+ONE_SECOND = "set exactly one of endpoint and sageMakerEndpoint"
+NO_POINTER = "must be a JSON pointer, such as /predictions/-/score"
+NO_RECORDINGS = "must be the S3 URL of a folder, in whose path {namespace} stands for the namespace of the object"
 NOT_A_PATH = "must be the path of the repository: its owner or groups, and its name"
+
+
+def _load(count: int = 1, **fields: object) -> list[Body]:
+    return [{"name": f"c{i}", "request": {"body": ""}, "load": {"rate": 10, **fields}} for i in range(count)]
+
+
+def _check(**expect: object) -> list[dict[str, object]]:
+    """Checks of which one expects this."""
+    return [{"name": "a", "request": {"body": "{}"}, "expect": expect}]
+
+
+def _value(**expected: object) -> list[dict[str, object]]:
+    """Checks of which one expects this of a value."""
+    return _check(values=[{"pointer": "/a", **expected}])
 
 
 @dataclass(frozen=True)
@@ -163,11 +189,75 @@ ENDPOINT_REFUSED = [
     Case("api.samples", [SAMPLE | {"description": "two\nlines"}], "two lines", "must not contain control"),
     Case("api", {"readiness": {"sample": "a"}}, "no samples", NO_SUCH_SAMPLE),
     Case("api", {"samples": [SAMPLE], "readiness": {"sample": "b"}}, "another sample", NO_SUCH_SAMPLE),
+    Case("checks", [{"name": "a"}], "no origin", NO_ORIGIN),
+    Case("checks", [{"name": "a", "request": {"body": ""}, "requestFrom": REFERENCE}], "two origins", NO_ORIGIN),
+    Case("checks", [{"name": "A", "request": {"body": ""}}], "no name", NOT_A_LABEL),
+    Case("checks", [{"name": f"c{i}", "request": {"body": ""}} for i in range(51)], "too many"),
+    Case("checks", [{"name": "a", "request": {"body": "x" * 65537}}], "too large"),
+    Case(
+        "checks",
+        [{"name": each, "request": {"body": "ä" * 21846}} for each in "abc"],
+        "131076 bytes",
+        TOO_LARGE_REQUESTS,
+    ),
+    Case("checks", [{"name": "a", "request": {"body": "", "contentType": "json"}}], "no subtype", NOT_A_MEDIA_TYPE),
+    Case("checks", _check(status=99), "no status"),
+    Case("checks", _check(timeLimitMs=30001), "an HTTP API does not wait longer"),
+    Case("checks", _check(schema={}, schemaFrom=REFERENCE), "two schemas", "set only one of schema"),
+    Case("checks", _check(schema=True), "a schema that is no object"),
+    Case("checks", _value(), "nothing is expected"),
+    Case("checks", _load(4), "an hour of load", "at most 3 checks may have load"),
+    Case("checks", _load(rate=51), "no preview is for that"),
+    Case("checks", _load(rate=0), "no load"),
+    Case("checks", _load(duration="121s"), "too long", "must be at most 2m"),
+    Case("checks", _load(rate=26, duration="116s"), "3016 requests", "rate times duration must be at most 3000"),
+    Case("checks", _load(rate=1, duration="9s"), "9 requests", "rate times duration must be at least 10 requests"),
+    Case("checks", _load(rate=1, p99Ms=9, duration="99s"), "99 requests", "p99Ms and p99RatioToBase need at least 100"),
+    Case("checks", _load(duration="1s", p99RatioToBase=2, base={"endpoint": "a"}), "10 requests", "p99Ms and p99Ratio"),
+    Case("checks", _load(warmUp=0), "it could not be told from a cold start"),
+    Case("checks", _load(p50Ms=0), "faster than light"),
+    Case("checks", _load(errorPercent=100.1), "more than all"),
+    Case("checks", _load(p50RatioToBase=1.2), "ratio to nothing", "ratios to the base need base"),
+    Case("checks", _load(maxRatioToBase=1.2), "likewise", "ratios to the base need base"),
+    Case("checks", _load(base={}), "no base", "set either previousRevision: true or endpoint"),
+    Case("checks", _load(base={"previousRevision": True, "endpoint": "a"}), "two bases", "set either previousRevision"),
+    Case("checks", _value(min=2, max=1), "no number", NO_RANGE),
+    Case("checks", _value(min="1"), "a text"),
+    Case("checks", _value(equals=1, tolerance=-0.1), "less than equal"),
+    Case("checks", _value(oneOf=[]), "none of none"),
+    Case("checks", _check(values=[{"pointer": "a", "equals": 1}]), "no slash", NOT_A_POINTER),
+    Case("checks", _check(values=[{"pointer": "/a~2", "equals": 1}]), "no such escape", NOT_A_POINTER),
     Case("monitoring.logRetentionDays", 8, "CloudWatch does not know it"),
     Case("monitoring.alarms.latencyMs", 0, "always alarm"),
     Case("monitoring.alarms.latencyMs", 60001, "never alarm: SageMaker gives up before"),
     Case("monitoring.alarms.errorRatePercent", 0, "always alarm"),
     Case("monitoring.alarms.errorRatePercent", 101, "never alarm"),
+    Case("compare", {**RECORDED, "with": {}}, "no base", ONE_BASE),
+    Case("compare", {**RECORDED, "with": {"endpoint": "main", "previousRevision": True}}, "two bases", ONE_BASE),
+    Case(
+        "compare", {**RECORDED, "with": {"endpoint": "ml/main"}}, "elsewhere", "must be the name of a Kubernetes object"
+    ),
+    Case("compare", RECORDED, "no base at all"),
+    Case("compare", {**WITH, "recorded": {"s3Uri": "s3://acme/nlp", "limit": 201}}, "too many requests"),
+    Case("compare", {**WITH, "recorded": {"s3Uri": "https://acme/nlp"}}, "no S3", "must be the S3 URL of a folder"),
+    Case("compare", {**WITH, **RECORDED, "label": "label"}, "no '/'", NO_POINTER),
+    Case("compare", {**WITH, **RECORDED, "ignore": ["/a~2"]}, "nothing is escaped so", NO_POINTER),
+    Case("compare", {**WITH, **RECORDED, "redact": ["/a\n"]}, "a line break", NO_POINTER),
+    Case("compare", {**WITH, **RECORDED, "redact": ["/a"] * 21}, "too many pointers"),
+    Case("compare", {**WITH, **RECORDED, "tolerances": [{"pointer": "", "absolute": -1}]}, "negative"),
+    Case("compare", {**WITH, **RECORDED, "tolerances": [{"pointer": "", "relative": 1.01}]}, "more than all"),
+    Case("compare", {**WITH, **RECORDED, "tolerances": [{"pointer": "", "absolute": True}]}, "no number"),
+    Case("compare", {**WITH, **RECORDED, "tolerances": [{"absolute": 1}]}, "of which numbers"),
+    Case("api.postprocess", {}, "nothing to ask", ONE_SECOND),
+    Case("api.postprocess", {"endpoint": "a", "sageMakerEndpoint": "b"}, "two to ask", ONE_SECOND),
+    Case("api.postprocess", {"endpoint": "ml/a"}, "elsewhere", "must be the name of a Kubernetes object"),
+    Case("api.postprocess", {"sageMakerEndpoint": "arn:aws:sagemaker:eu-west-1:1:endpoint/a"}, "an ARN", "not its ARN"),
+    Case("api.postprocess", {"sageMakerEndpoint": "a" * 64}, "too long"),
+    Case("api.postprocess", {"endpoint": "a", "member": "text"}, "a member that holds nothing", "member needs input"),
+    Case("api.postprocess", {"endpoint": "a", "input": "text"}, "no slash", NOT_A_POINTER),
+    Case("api.postprocess", {"endpoint": "a", "input": "/a", "member": '"'}, "no name", "must be the name of a member"),
+    Case("api.postprocess", {"endpoint": "a", "timeoutSeconds": 0}, "no time"),
+    Case("api.postprocess", {"endpoint": "a", "timeoutSeconds": 28}, "API Gateway does not wait longer"),
     Case("lifecycle.ttl", "0s", "gone at once", DURATION),
     Case("lifecycle.ttl", "0h0m0s", "gone at once", DURATION),
     Case("lifecycle.ttl", "0w0d", "gone at once", DURATION),
@@ -212,6 +302,37 @@ ENDPOINT_ACCEPTED = [
     ),
     Case("api.samples", [SAMPLE | {"description": "ü", "contentType": "text/csv; charset=utf-8"}], "all members"),
     Case("api", {"samples": [SAMPLE], "readiness": {"sample": "a"}}, "a sample of the list"),
+    Case(
+        "checks",
+        [{"name": f"c{i}", "request": {"body": "x" * 2621}} for i in range(50)],
+        "as many and as large as can be",
+    ),
+    Case("checks", [{"name": "a", "requestFrom": {**REFERENCE, "contentType": "text/csv"}}], "from a ConfigMap"),
+    Case("checks", _check(status=422, timeLimitMs=1, schemaFrom=REFERENCE), "all members"),
+    Case("checks", _check(schema={"type": "object", "$defs": {"a": {"const": [None, {"b": 1}]}}}), "any schema"),
+    Case("checks", _value(equals={"b": [1, "2", None, True, 1.5]}), "any JSON"),
+    Case("checks", _value(equals=None), "null is a value"),
+    Case("checks", _value(oneOf=[None, 1, "a", {"b": []}], tolerance=0), "one of any JSON"),
+    Case("checks", _value(min=1, max=1.0), "one number"),
+    Case("checks", _load(3, rate=50, duration="1m", p99Ms=60000, p50Ms=1, errorPercent=0.5), "the most"),
+    Case("checks", _load(rate=1, duration="10s", maxMs=5), "the fewest requests"),
+    Case("checks", _load(rate=1, duration="1m40s", p99Ms=5), "the fewest requests for p99"),
+    Case("checks", _load(base={"previousRevision": True}, p99RatioToBase=1.2, p90RatioToBase=2), "ratios"),
+    Case("checks", _load(base={"endpoint": "main.x"}), "shown, not judged"),
+    Case("checks", _check(values=[{"pointer": "", "equals": 1}, {"pointer": "/a~1b~0/0", "min": 1}]), "pointers"),
+    Case("compare", {**WITH, "recorded": {"s3Uri": "s3://acme/nlp/a.jsonl", "limit": 200}}, "recordings alone"),
+    Case(
+        "compare",
+        {
+            **RECORDED,
+            "with": {"previousRevision": True},
+            "tolerances": [{"pointer": "", "absolute": 1, "relative": 0.5}, {"pointer": "/a/-"}] * 10,
+            "label": "",
+            "ignore": ["/a~1b/~0"] * 20,
+            "redact": ["/möwe/*"],
+        },
+        "as much as can be",
+    ),
     Case("lifecycle.ttl", "1s", "the shortest"),
     Case("lifecycle.ttl", "8760h", "the longest"),
     Case("lifecycle.ttl", "3d", "days"),
@@ -243,6 +364,7 @@ CLASS_REFUSED = [
     ),
     Case("lifecycle.maxTtl", "2d", "shorter than the default of 72h", "defaultTtl must not be longer than maxTtl"),
     Case("lifecycle.maxTtl", "71h", "shorter than the default", "defaultTtl must not be longer than maxTtl"),
+    Case("lifecycle.ttlFrom", "LastInvocation", "no such value"),
     Case("endpoints.creationTimeout", "0s", "none at all", DURATION),
     Case("endpoints.creationAttempts", 0, "it is made at least once"),
     Case("endpoints.creationAttempts", 21, "too many"),
@@ -259,6 +381,10 @@ CLASS_REFUSED = [
     Case("events.queueName", "eep.fifo", "no standard queue", NOT_A_QUEUE),
     Case("instances.allowedTypes", ["m5.*"], "EC2 types", NOT_AN_INSTANCE_TYPE),
     Case("instances.maxCount", -1, "fewer than none"),
+    Case("comparisons.recordings", ["s3://acme/{name}"], "another placeholder", NO_RECORDINGS),
+    Case("comparisons.recordings", ["s3://{namespace}"], "a bucket for each namespace", NO_RECORDINGS),
+    Case("comparisons.recordings", ["s3://acme/../{namespace}"], "a step", "must not contain the segments"),
+    Case("comparisons.reportsS3Uri", "s3://acme/{namespace}", "a placeholder", "must be the S3 URL of a folder"),
     Case("events.queueName", "", "empty", NOT_A_QUEUE),
     Case("events.queueName", "eep\n", "a line break at the end", NOT_A_QUEUE),
     Case("events.queueName", "e" * 81, "too long"),
@@ -284,6 +410,11 @@ CLASS_ACCEPTED = [
     Case("prices", {f"ml.m{number}.large": "1234.123456" for number in range(200)}, "as many as can be"),
     Case("events.queueName", "Eep_events-" + "1" * 69, "all characters; the longest"),
     Case("events", None, "no events"),
+    Case(
+        "comparisons",
+        {"reportsS3Uri": "s3://acme-reports", "recordings": ["s3://acme/of-{namespace}/a/", "s3://acme"]},
+        "one folder for each namespace, and one for all",
+    ),
 ]
 OTHER_ACCOUNT = {
     "executionRoleArn": "arn:aws:iam::210987654321:role/a",
@@ -324,6 +455,15 @@ def test_the_api_server_refuses_a_class(case: Case, endpoint_class: Body, create
         create(case.applied_to(endpoint_class))
 
 
+def test_both_refuse_lives_by_use_without_a_queue_that_tells_of_use(
+    endpoint_class: Body, create: Callable[..., Body]
+) -> None:
+    body = Case("lifecycle.ttlFrom", "LastUse", "nobody tells of use").applied_to(endpoint_class)
+    for accept in (create, EphemeralEndpointClass.model_validate):
+        with pytest.raises(ValueError, match=r"lifecycle\.ttlFrom can be LastUse only with events"):
+            accept(body)
+
+
 @pytest.mark.parametrize("case", CLASS_ACCEPTED, ids=str)
 def test_both_accept_a_class(case: Case, endpoint_class: Body, create: Callable[..., Body]) -> None:
     body = case.applied_to(endpoint_class)
@@ -342,6 +482,28 @@ def test_both_refuse_an_unknown_field(
         kind.model_validate(body)
     with pytest.raises(ValueError, match=r'unknown field "spec\.classname"'):
         create(body)
+
+
+def test_both_demand_the_sample_that_a_check_names(endpoint: Body, create: Callable[..., Body]) -> None:
+    endpoint["spec"] |= {"checks": [{"name": "c", "sample": "a"}], "api": {"samples": [SAMPLE]}}
+    assert EphemeralEndpoint.model_validate(create(endpoint)).spec.checks[0].sample == "a"
+    endpoint["spec"]["checks"].append({"name": "d", "sample": "b"})
+    with pytest.raises(ValueError, match=rf"spec\n.*{NO_SAMPLE_OF_CHECK}"):
+        EphemeralEndpoint.model_validate(endpoint)
+    with pytest.raises(ValueError, match=f"spec: Invalid value: {NO_SAMPLE_OF_CHECK}"):
+        create(endpoint)
+
+
+def test_both_refuse_load_on_an_endpoint_that_queues_requests(endpoint: Body, create: Callable[..., Body]) -> None:
+    queued = {"instances": {"type": "ml.m5.large"}, "asynchronous": {"s3Uri": "s3://queue/requests"}}
+    endpoint["spec"] |= {"checks": _load(), "serving": queued}
+    refused = "checks of an asynchronous endpoint cannot have load"
+    with pytest.raises(ValueError, match=refused):
+        EphemeralEndpoint.model_validate(endpoint)
+    with pytest.raises(ValueError, match=refused):
+        create(endpoint)
+    del endpoint["spec"]["checks"][0]["load"]
+    assert EphemeralEndpoint.model_validate(create(endpoint)).spec.checks[0].load is None
 
 
 @pytest.mark.parametrize("field", ["source", "model"])
@@ -453,3 +615,44 @@ def test_null_means_absent_to_both(endpoint: Body, create: Callable[..., Body]) 
     body["spec"] |= {"className": None, "serving": None, "api": {"path": None, "auth": None}}
     assert EphemeralEndpoint.model_validate(create(body)).spec == EphemeralEndpoint.model_validate(endpoint).spec
     assert EphemeralEndpoint.model_validate(body).spec == EphemeralEndpoint.model_validate(endpoint).spec
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"compare": WITH}, "compare needs requests: api.samples or compare.recorded"),
+        (
+            {"api": {"samples": [SAMPLE]}, "compare": {**WITH, "samples": ["a", "b"]}},
+            "compare.samples must be names of api.samples",
+        ),
+        (
+            {
+                "compare": {**WITH, **RECORDED},
+                "serving": {"instances": {"type": "ml.m5.large"}, "asynchronous": {"s3Uri": "s3://acme/queue"}},
+            },
+            "compare must not be set on an asynchronous endpoint",
+        ),
+        (
+            {
+                "api": {"postprocess": {"endpoint": "a"}},
+                "serving": {"instances": {"type": "ml.m5.large"}, "asynchronous": {"s3Uri": "s3://acme/queue"}},
+            },
+            "api.postprocess must not be set on an asynchronous endpoint",
+        ),
+        (
+            {"api": {"postprocess": {"endpoint": "itself"}}},
+            "spec.api.postprocess.endpoint must be another object",
+        ),
+        (
+            {"compare": {**RECORDED, "with": {"endpoint": "itself"}}},
+            "spec.compare.with.endpoint must be another object",
+        ),
+    ],
+)
+def test_a_comparison_has_requests_that_another_object_answers_at_once(
+    changes: Body, message: str, endpoint: Body, create: Callable[..., Body]
+) -> None:
+    body = {**endpoint, "metadata": {"name": "itself"}, "spec": {**endpoint["spec"], **changes}}
+    for accept in (create, EphemeralEndpoint.model_validate):
+        with pytest.raises(ValueError, match=re.escape(message)):
+            accept(body)

@@ -3,38 +3,52 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import cached_property
 from typing import Any
 
 import pytest
+from tests.fixtures.issuer import AUDIENCE, running_issuer
 from tests.fixtures.platform import Aws
 
 from ephemeral_endpoints.aws.calls import Calls
 from ephemeral_endpoints.aws.clients import Clients
 from ephemeral_endpoints.aws.component import Component, Scope
-from ephemeral_endpoints.engine.names import Names, api_name
+from ephemeral_endpoints.engine.names import Names, api_name, capture_name
 from ephemeral_endpoints.engine.resources import DesiredResource, Key, ObservedResource, Phase, ResourceKind, Spec
 from ephemeral_endpoints.engine.tags import CLUSTER, UID
 from ephemeral_endpoints.features.images.desired import lifecycle_policy
 from ephemeral_endpoints.features.images.specs import REPOSITORY, RepositorySpec
 from ephemeral_endpoints.features.monitoring.specs import ALARM, LOG_GROUP, AlarmSpec, LogGroupSpec
+from ephemeral_endpoints.features.reaping.specs import EVENT_RULE, EventRuleSpec
 from ephemeral_endpoints.features.registry import components
+from ephemeral_endpoints.features.routing.capture.specs import DELIVERY_STREAM, DeliveryStreamSpec
+from ephemeral_endpoints.features.routing.feedback.specs import FEEDBACK_TABLE, FeedbackTableSpec
 from ephemeral_endpoints.features.routing.forwarder import bundle
-from ephemeral_endpoints.features.routing.forwarder.config import ForwarderConfig, Variant
+from ephemeral_endpoints.features.routing.forwarder.config import About, ForwarderConfig, Variant
+from ephemeral_endpoints.features.routing.parameters.specs import PARAMETER, ParameterSpec, digest_of
 from ephemeral_endpoints.features.routing.specs import (
+    API_MAPPING,
+    AUTHORIZER,
     FUNCTION,
     FUNCTION_CONCURRENCY,
     HTTP_API,
     INTEGRATION,
     ROUTE,
+    ROUTE_THROTTLE,
+    ApiMappingSpec,
+    AuthorizerSpec,
     FunctionConcurrencySpec,
     FunctionSpec,
     HttpApiSpec,
     IntegrationSpec,
     RouteSpec,
+    RouteThrottleSpec,
     ThrottleSpec,
+    authorizer_key,
+    mapping_key,
     route_key_name,
 )
 from ephemeral_endpoints.features.serving.specs import (
@@ -59,14 +73,17 @@ INSTANCE_TYPE = "ml.m5.large"
 TOPIC = "arn:aws:sns:us-east-1:000000000000:previews"
 VOLUME_KEY = "arn:aws:kms:us-east-1:000000000000:key/0a1b2c3d"
 ROLE = "arn:aws:iam::000000000000:role/any"
+DOMAIN = "previews.example.com"
+CERTIFICATE = "arn:aws:acm:us-east-1:000000000000:certificate/0a1b2c3d"
 IMAGE = "000000000000.dkr.ecr.us-east-1.amazonaws.com/models@sha256:" + "0" * 64
 
 
-async def eventually(check: Callable[[], Awaitable[bool]], what: str) -> None:
+async def eventually(check: Callable[[], Awaitable[bool]], what: str | Callable[[], str]) -> None:
+    """Wait until it is so; ``what`` may say at the end what there was instead."""
     deadline = time.monotonic() + DEADLINE_SECONDS
     while not await check():
         if time.monotonic() > deadline:
-            pytest.fail(f"not within {DEADLINE_SECONDS} s: {what}")
+            pytest.fail(f"not within {DEADLINE_SECONDS} s: {what if isinstance(what, str) else what()}")
         await asyncio.sleep(0.02)
 
 
@@ -121,12 +138,23 @@ class Cloud:
 
     async def prepare(self, kind: ResourceKind) -> DesiredResource:
         """Make everything that the kind's resource refers to; returns what is wanted of it."""
+        if kind is API_MAPPING:
+            self.make_domain()
         for resource in list(self.resources.values()):
             if resource.key.kind is kind:
                 break
-            if resource.key not in self.known and resource.key.kind in _REFERRED[kind]:
+            if resource.key not in self.known and resource.key.kind in REFERRED[kind]:
                 await self.make(resource)
         return self.resources[kind]
+
+    def make_domain(self, name: str = DOMAIN) -> None:
+        """A custom domain, as a platform team makes it."""
+        client = self.clients.apigateway
+        with suppress(client.exceptions.ConflictException):
+            client.create_domain_name(
+                DomainName=name,
+                DomainNameConfigurations=[{"CertificateArn": CERTIFICATE, "EndpointType": "REGIONAL"}],
+            )
 
     async def make(self, resource: DesiredResource) -> ObservedResource:
         """Apply until it is there as wanted and at rest."""
@@ -182,6 +210,7 @@ class Cloud:
         api = Key(HTTP_API, api_name(self.scope.cluster_id, "default", "class-uid"))
         function, integration = Key(FUNCTION, names.base), Key(INTEGRATION, names.base)
         endpoint = Key(ENDPOINT, self.before + names.base)
+        route = Key(ROUTE, route_key_name(api, "ANY /pr-42"))
         specs: list[tuple[Key, Spec]] = [
             (Key(LOG_GROUP, names.forwarder_logs), LogGroupSpec(7, tags)),
             (Key(MODEL, model), ModelSpec(IMAGE, "s3://bucket/model.tar.gz", (("A", "b"),), ROLE, tags)),
@@ -196,9 +225,29 @@ class Cloud:
             (function, self.function_spec(None)),
             (Key(FUNCTION_CONCURRENCY, names.base), FunctionConcurrencySpec(function, 5)),
             (api, HttpApiSpec(staged=True, throttle=ThrottleSpec(100, 200), tags=tags)),
+            (mapping_key(DOMAIN, "models"), ApiMappingSpec(api, DOMAIN, "models")),
             (integration, IntegrationSpec(api, function, ROLE)),
-            (Key(ROUTE, route_key_name(api, "ANY /pr-42")), RouteSpec(api, "ANY /pr-42", integration)),
+            (authorizer_key(api), AuthorizerSpec(api, running_issuer().url, (AUDIENCE,))),
+            (route, RouteSpec(api, "ANY /pr-42", integration)),
+            (Key(ROUTE_THROTTLE, route.name), RouteThrottleSpec(api, "ANY /pr-42", route, ThrottleSpec(5, 10))),
             (Key(ALARM, names.alarm("latency")), self._alarm()),
+            (Key(FEEDBACK_TABLE, names.base), FeedbackTableSpec(tags)),
+            (Key(PARAMETER, f"/previews/nlp/pr-42/{names.base}"), self.parameter_spec("{}")),
+            (
+                Key(DELIVERY_STREAM, capture_name(self.scope.cluster_id, "default", "class-uid")),
+                DeliveryStreamSpec(
+                    bucket="captures",
+                    prefix="a/!{partitionKeyFromQuery:name}/!{timestamp:yyyy/MM/dd/HH}/",
+                    error_prefix="errors/!{firehose:error-output-type}/",
+                    role_arn=ROLE,
+                    query="{name:.ephemeralEndpoint.name}",
+                    extension=".jsonl",
+                    buffer_seconds=60,
+                    buffer_megabytes=64,
+                    tags=tags,
+                ),
+            ),
+            (Key(EVENT_RULE, names.base), EventRuleSpec("rate(15 minutes)", names.base, tags=tags)),
             (
                 Key(REPOSITORY, f"previews/{Names(self.scope.cluster_id, 'default', 'class-uid').base}"),
                 RepositorySpec(
@@ -227,7 +276,14 @@ class Cloud:
 
     def forwarder_config(self, token_sha256: str | None) -> ForwarderConfig:
         """The configuration of a forwarder."""
-        return ForwarderConfig((Variant(VARIANT, self.names.base, 1),), token_sha256, 1024, self.scope.region)
+        return ForwarderConfig(
+            (Variant(VARIANT, self.names.base, 1),),
+            token_sha256,
+            1024,
+            self.scope.region,
+            About("nlp", "pr-42", "0" * 40, "acme/wine"),
+            "/pr-42",
+        )
 
     def function_spec(self, token_sha256: str | None) -> FunctionSpec:
         """A forwarder; another token makes another bundle."""
@@ -242,6 +298,10 @@ class Cloud:
             forwarder=config,
             tags=self.tags,
         )
+
+    def parameter_spec(self, value: str) -> ParameterSpec:
+        """A parameter with that value."""
+        return ParameterSpec(digest_of(value), value=value, tags=self.tags)
 
     def _alarm(self) -> AlarmSpec:
         return AlarmSpec(
@@ -258,7 +318,7 @@ class Cloud:
 
 
 _API_SIDE = frozenset({FUNCTION, HTTP_API})
-_REFERRED: dict[ResourceKind, frozenset[ResourceKind]] = {
+REFERRED: dict[ResourceKind, frozenset[ResourceKind]] = {
     LOG_GROUP: frozenset(),
     MODEL: frozenset(),
     ENDPOINT_CONFIG: frozenset({MODEL}),
@@ -267,11 +327,18 @@ _REFERRED: dict[ResourceKind, frozenset[ResourceKind]] = {
     FUNCTION: frozenset(),
     FUNCTION_CONCURRENCY: frozenset({FUNCTION}),
     HTTP_API: frozenset(),
+    API_MAPPING: frozenset({HTTP_API}),
     INTEGRATION: _API_SIDE,
+    AUTHORIZER: frozenset({HTTP_API}),
     ROUTE: _API_SIDE | {INTEGRATION},
+    ROUTE_THROTTLE: _API_SIDE | {INTEGRATION, ROUTE},
     ALARM: frozenset(),
     REPOSITORY: frozenset(),
+    FEEDBACK_TABLE: frozenset(),
+    DELIVERY_STREAM: frozenset(),
+    EVENT_RULE: frozenset({FUNCTION}),
+    PARAMETER: frozenset(),
 }
 
-OF_CLASSES = frozenset({HTTP_API, REPOSITORY})
+OF_CLASSES = frozenset({API_MAPPING, AUTHORIZER, DELIVERY_STREAM, EVENT_RULE, HTTP_API, REPOSITORY})
 """Kinds of what the objects of a class share."""

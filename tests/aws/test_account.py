@@ -14,13 +14,20 @@ from ephemeral_endpoints.engine.plan import Create, Delete, DesiredState, Update
 from ephemeral_endpoints.engine.resources import DesiredResource, Key, ObservedResource, Phase, ResourceKind
 from ephemeral_endpoints.features.images.specs import REPOSITORY
 from ephemeral_endpoints.features.monitoring.specs import ALARM, LOG_GROUP, LogGroupSpec
+from ephemeral_endpoints.features.reaping.specs import EVENT_RULE
 from ephemeral_endpoints.features.registry import KINDS
+from ephemeral_endpoints.features.routing.capture.specs import DELIVERY_STREAM
+from ephemeral_endpoints.features.routing.feedback.specs import FEEDBACK_TABLE
+from ephemeral_endpoints.features.routing.parameters.specs import PARAMETER
 from ephemeral_endpoints.features.routing.specs import (
+    API_MAPPING,
+    AUTHORIZER,
     FUNCTION,
     FUNCTION_CONCURRENCY,
     HTTP_API,
     INTEGRATION,
     ROUTE,
+    ROUTE_THROTTLE,
     IntegrationSpec,
     RouteSpec,
 )
@@ -34,11 +41,18 @@ CREATIONS = {
     FUNCTION: ("lambda", "CreateFunction"),
     FUNCTION_CONCURRENCY: ("lambda", "PutFunctionConcurrency"),
     HTTP_API: ("apigatewayv2", "CreateApi"),
+    API_MAPPING: ("apigatewayv2", "CreateApiMapping"),
     INTEGRATION: ("apigatewayv2", "CreateIntegration"),
+    AUTHORIZER: ("apigatewayv2", "CreateAuthorizer"),
     ROUTE: ("apigatewayv2", "CreateRoute"),
+    ROUTE_THROTTLE: ("apigatewayv2", "UpdateStage"),
     ALARM: ("cloudwatch", "PutMetricAlarm"),
     SCALABLE_TARGET: ("application-autoscaling", "RegisterScalableTarget"),
     REPOSITORY: ("ecr", "CreateRepository"),
+    FEEDBACK_TABLE: ("dynamodb", "CreateTable"),
+    DELIVERY_STREAM: ("firehose", "CreateDeliveryStream"),
+    EVENT_RULE: ("events", "PutRule"),
+    PARAMETER: ("ssm", "PutParameter"),
 }
 DELETIONS = {
     LOG_GROUP: ("logs", "DeleteLogGroup"),
@@ -46,11 +60,15 @@ DELETIONS = {
     FUNCTION: ("lambda", "DeleteFunction"),
     FUNCTION_CONCURRENCY: ("lambda", "DeleteFunctionConcurrency"),
     ROUTE: ("apigatewayv2", "DeleteRoute"),
+    AUTHORIZER: ("apigatewayv2", "DeleteAuthorizer"),
+    ROUTE_THROTTLE: ("apigatewayv2", "DeleteRouteSettings"),
     INTEGRATION: ("apigatewayv2", "DeleteIntegration"),
+    API_MAPPING: ("apigatewayv2", "DeleteApiMapping"),
     HTTP_API: ("apigatewayv2", "DeleteApi"),
     ALARM: ("cloudwatch", "DeleteAlarms"),
     SCALABLE_TARGET: ("application-autoscaling", "DeregisterScalableTarget"),
     REPOSITORY: ("ecr", "DeleteRepository"),
+    PARAMETER: ("ssm", "DeleteParameter"),
 }
 
 
@@ -75,7 +93,8 @@ class Subject:
 
     def owner(self, key: Key) -> Owner:
         """The object, or for what is shared the class, that the key belongs to."""
-        owner = owner_of(self.cloud.scope.cluster_id, key.name) if key.kind in OF_CLASSES else None
+        name = self.cloud.key(HTTP_API).name if key.kind is API_MAPPING else key.name.partition(" ")[0]
+        owner = owner_of(self.cloud.scope.cluster_id, name) if key.kind in OF_CLASSES else None
         return Owner(owner or self.cloud.names.owner, self.cloud.uid)
 
     async def create(self, kind: ResourceKind) -> None:
@@ -347,16 +366,21 @@ async def test_what_was_deleted_and_made_anew_by_somebody_else_is_asked_about_ag
 
 
 async def test_all_of_an_object_is_made_and_taken_away_by_plans_alone(subject: Subject) -> None:
+    subject.cloud.make_domain()
     resources = tuple(subject.cloud.resources.values())
     needs = {
         resource.key: frozenset(before.key for before in resources[:number])
         for number, resource in enumerate(resources)
     }
-    everything = DesiredState(tuple(replace(resource, needs=needs[resource.key]) for resource in resources))
+    # A path of a domain leads to a stage, which an API has by a second step.
+    after = {API_MAPPING: frozenset({subject.cloud.key(HTTP_API)})}
+    everything = DesiredState(
+        tuple(replace(each, needs=needs[each.key], after=after.get(each.key.kind, frozenset())) for each in resources)
+    )
     await subject.refresh()
 
     async def converged(desired: DesiredState) -> bool:
-        await subject.account.refresh((ENDPOINT,), since=time.monotonic())
+        await subject.account.refresh((DELIVERY_STREAM, ENDPOINT, FEEDBACK_TABLE), since=time.monotonic())
         steps = plan(desired, subject.inventory)
         await asyncio.gather(*(subject.account.execute(step, subject.owner(step.key)) for step in steps))
         return not steps and not subject.account.is_in_flight()
@@ -399,18 +423,24 @@ async def test_callers_share_one_list_of_each_kind(subject: Subject) -> None:
     await asyncio.gather(*(subject.account.refresh(subject.account.kinds, since=now) for _ in range(20)))
     assert subject.counted() == {
         "DescribeAlarms": 1,
+        "DescribeParameters": 1,
         "DescribeRepositories": 1,
         "DescribeScalableTargets": 1,
         "DescribeLogGroups": 2,  # one prefix for Lambda's, one for SageMaker's
         "GetAccountSettings": 1,
         "GetApis": 1,
+        "GetAuthorizers": 1,
+        "GetDomainNames": 1,
         "GetIntegrations": 1,
         "GetRoutes": 1,
-        "GetStages": 1,
+        "GetStages": 2,  # of the APIs themselves, and of the throttles of their routes
+        "ListDeliveryStreams": 1,
         "ListEndpointConfigs": 1,
         "ListEndpoints": 1,
         "ListFunctions": 1,
         "ListModels": 1,
+        "ListRules": 1,
+        "ListTables": 1,
     }
     subject.reset_meter()
     await subject.account.refresh(subject.account.kinds, since=now)

@@ -4,6 +4,7 @@ from dataclasses import replace
 from typing import Any, cast
 
 import pytest
+from tests.fixtures.waiting import TIMEOUT_SECONDS
 
 from ephemeral_endpoints.aws.batches import Batches, Fill
 from ephemeral_endpoints.aws.calls import Calls
@@ -64,6 +65,26 @@ async def test_a_repeated_request_for_a_name_in_a_running_call_gets_a_new_answer
     service.open.set()
     await asyncio.gather(*asked)
     assert service.calls == [["a"], ["a"]]
+
+
+async def test_a_name_that_is_requested_again_between_two_attempts_is_answered_to_both(
+    service: Service, calls: Calls
+) -> None:
+    async def send(calls: Calls, fill: Fill[str]) -> Mapping[str, str | AwsError]:
+        fill()
+        await service.open.wait()
+        return await service.send(calls, fill)
+
+    service.batches = Batches(send, most=MOST)
+    asked = service.ask(calls, "a")
+    await begun()
+    asked += service.ask(calls, "a")
+    await begun()
+    service.open.set()
+    done, waiting = await asyncio.wait(asked, timeout=TIMEOUT_SECONDS)
+    assert not waiting
+    assert [each.result() for each in done] == ["A", "A"]
+    assert service.calls == [["a"]]
 
 
 async def test_one_whose_answer_is_an_error_fails_alone(service: Service, calls: Calls) -> None:

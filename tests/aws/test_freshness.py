@@ -16,16 +16,21 @@ from ephemeral_endpoints.engine.names import owner_hash
 from ephemeral_endpoints.engine.resources import Phase
 from ephemeral_endpoints.features.monitoring.specs import LOG_GROUP
 from ephemeral_endpoints.features.registry import components
+from ephemeral_endpoints.features.routing.feedback.specs import FEEDBACK_TABLE
 from ephemeral_endpoints.features.serving import components as serving
 from ephemeral_endpoints.features.serving.specs import ENDPOINT, ENDPOINT_CONFIG
 
 SNAPSHOT = {
     "application-autoscaling": {"DescribeScalableTargets": 1},
     "cloudwatch": {"DescribeAlarms": 1},
+    "dynamodb": {"ListTables": 1},
     "ecr": {"DescribeRepositories": 1},
+    "events": {"ListRules": 1},
+    "firehose": {"ListDeliveryStreams": 1},
     "lambda": {"ListFunctions": 1},
+    "ssm": {"DescribeParameters": 1},
     "logs": {"DescribeLogGroups": 2},
-    "apigatewayv2": {"GetApis": 1},
+    "apigatewayv2": {"GetApis": 1, "GetDomainNames": 1},
     "sagemaker": {"ListEndpointConfigs": 1, "ListEndpoints": 1, "ListModels": 1},
 }
 
@@ -150,6 +155,20 @@ async def test_of_many_endpoints_polls_list_what_changed_and_every_tenth_lists_a
     await fresh.account()
     await fresh.poll(COMPLETE_POLLS)
     assert fresh.called() == {"sagemaker": {"ListEndpoints": COMPLETE_POLLS - 1 + 3}}
+
+
+async def test_a_list_of_all_leaves_out_the_kinds_of_which_there_is_nothing(fresh: Fresh, many: Cloud) -> None:
+    account = await fresh.account()
+    kinds = {kind for kind in account.kinds if kind.changes_by_itself}
+    assert kinds > {ENDPOINT}, "others change by themselves too, and nobody has made any"
+    await fresh.poll(COMPLETE_POLLS)
+    assert fresh.called().keys() == {"sagemaker"}
+    await many.make(many.resources[FEEDBACK_TABLE])
+    account = await fresh.account()
+    await account.refresh(account.kinds, since=fresh.time())
+    fresh.cloud.aws.control.reset_meter()
+    await fresh.poll(COMPLETE_POLLS)
+    assert fresh.called()["dynamodb"] == {"ListTables": 1}
 
 
 async def test_what_a_list_of_changes_overlooks_is_seen_in_the_next_list_of_all(fresh: Fresh, many: Cloud) -> None:

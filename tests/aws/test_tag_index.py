@@ -2,13 +2,17 @@
 
 import asyncio
 import logging
+import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 import pytest
 from tests.aws.cloud import Cloud, with_spec
 from tests.aws.test_account import MUTATIONS, Subject
+from tests.fixtures.waiting import TIMEOUT_SECONDS
 
 from eep_platform.aws.faults import Fault, FaultError
+from eep_platform.aws.limits import throttling_code
 from ephemeral_endpoints.aws.account import ORPHANS, Owner
 from ephemeral_endpoints.aws.limits import LIMITS
 from ephemeral_endpoints.aws.tag_index import LONGEST_PAUSE_SECONDS, MOST, PAUSE_SECONDS, TagIndex
@@ -83,6 +87,27 @@ async def test_the_resources_of_many_objects_share_calls(subject: Subject) -> No
 
     await asyncio.gather(*map(delete, objects))
     assert other.counted() == {INDEX: 2, "DeleteLogGroup": len(objects)}
+
+
+async def test_who_asks_again_between_the_attempts_of_a_throttled_call_keeps_nobody_waiting(subject: Subject) -> None:
+    cloud = subject.cloud
+    made = await cloud.make(cloud.resources[LOG_GROUP])
+    index, asked = TagIndex(cloud.clients.tagging, time.monotonic), list[asyncio.Task[dict[str, Mapping[str, str]]]]()
+
+    async def pause(_: float) -> None:
+        ask()
+        for _ in range(5):  # until it waits for the call
+            await asyncio.sleep(0)
+
+    def ask() -> None:
+        asked.append(asyncio.create_task(index.tags(replace(cloud.calls, sleep=pause), [made.arn])))
+
+    cloud.aws.control.add_faults(failing(throttling_code("resourcegroupstaggingapi")).model_copy(update={"times": 1}))
+    ask()
+    await asyncio.wait(asked, timeout=TIMEOUT_SECONDS)
+    assert len(asked) == 2
+    await asyncio.wait(asked, timeout=TIMEOUT_SECONDS)
+    assert [each.done() and each.result() for each in asked] == [{made.arn: dict(cloud.tags)}] * 2
 
 
 async def test_what_the_index_has_not_seen_yet_is_asked_of_its_service(subject: Subject) -> None:

@@ -52,9 +52,10 @@ class Chart:
         return done.stdout.partition("\nNOTES:\n")[2]
 
     def lint(self, values: str) -> str:
-        """What `helm lint` finds wrong, or questionable, with the chart and a set of values."""
-        done = self._run("lint", "--strict", "--quiet", CHART, option(values))
-        return f"{done.stdout}{done.stderr}".strip() or ("" if done.returncode == 0 else "it failed")
+        """What `helm lint` finds wrong, questionable, or worth a recommendation, with the chart and a set of values."""
+        done = self._run("lint", "--strict", CHART, option(values))
+        said = "\n".join(line for line in f"{done.stdout}{done.stderr}".splitlines() if line.startswith("["))
+        return said or ("" if done.returncode == 0 else "it failed")
 
     def _run(self, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
         command = [self._helm, *arguments]

@@ -15,7 +15,7 @@ from eep_platform.controlplane import ControlPlane
 from eep_platform.processes import wait_until
 
 MONITORING = "monitoring.coreos.com/v1"
-NAMESPACES = [NAMESPACE, "team-a", "team-b", "eep-builds"]
+NAMESPACES = [NAMESPACE, "team-a", "team-b", "eep-builds", "eep-previews"]
 RESTRICTED = {f"pod-security.kubernetes.io/{mode}": "restricted" for mode in ("enforce", "warn")}
 
 # https://prometheus-operator.dev/docs/api-reference/api/: the members that are used, with the type of each.

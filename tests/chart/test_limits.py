@@ -5,6 +5,7 @@ import re
 import subprocess
 from collections.abc import Callable, Iterator, Mapping
 from copy import deepcopy
+from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,9 +19,10 @@ from tests.fixtures.waiting import eventually
 from eep_platform import bootstrap
 from eep_platform.bootstrap import Roles
 from eep_platform.controlplane import ControlPlane
-from ephemeral_endpoints.api import API_VERSION, GROUP, VERSION
+from ephemeral_endpoints.api import API_VERSION, EXTEND_UNTIL_ANNOTATION, GROUP, VERSION
 from ephemeral_endpoints.api.v1alpha1.endpoint_class import InstancePolicy
 from ephemeral_endpoints.api.v1alpha1.serving import Serving
+from ephemeral_endpoints.engine.tags import timestamp
 from ephemeral_endpoints.features.serving.policy import refused_instances
 from ephemeral_endpoints.kube.cache import FINALIZER
 
@@ -392,6 +394,30 @@ def test_a_namespace_of_another_set_has_those_limits_alone(scope: Callable[[str]
         others.ask(_changed({"lifecycle.ttl": "61m"}))
     with pytest.raises(Refused, match="is 1, but it must be at most 0"):
         others.ask(_changed({"lifecycle.ttl": "1h", "serving.instances": _INSTANCES}))
+
+
+def test_a_life_is_not_extended_beyond_the_longest_time_to_live(scope: Callable[[str], Namespace]) -> None:
+    here = scope(EVERYTHING)
+    with pytest.raises(Refused, match="extend-until is 2999-01-01T00:00:00Z, but it must be at most 3d after the cre"):
+        here.create(_SPEC, annotations={EXTEND_UNTIL_ANNOTATION: "2999-01-01T00:00:00Z"})
+    created_at = datetime.fromisoformat(here.create(_SPEC)["metadata"]["creationTimestamp"])
+
+    def extend(life: timedelta) -> None:
+        here.change({"metadata": {"annotations": {EXTEND_UNTIL_ANNOTATION: timestamp(created_at + life)}}})
+
+    extend(timedelta(days=3))
+    with pytest.raises(Refused, match="it must be at most 3d after the creation"):
+        extend(timedelta(days=3, seconds=1))
+    here.change({"metadata": {"annotations": {EXTEND_UNTIL_ANNOTATION: "what the operator ignores"}}})
+
+
+def test_an_extension_that_is_older_than_the_limits_keeps_nobody_from_anything_else(
+    scope: Callable[[str], Namespace], kubernetes_client: client.ApiClient
+) -> None:
+    later = scope(OPEN)
+    later.create(_SPEC, annotations={EXTEND_UNTIL_ANNOTATION: "2999-01-01T00:00:00Z"})
+    with _limited(kubernetes_client, later):
+        assert later.change({"spec": {"suspend": True}})["spec"]["suspend"]
 
 
 def test_if_the_default_class_is_unknown_every_object_must_name_its_class(

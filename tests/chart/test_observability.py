@@ -122,7 +122,8 @@ def _metrics() -> set[str]:
     metrics = Metrics()
     metrics.watch_ages(dict)
     metrics.watch_summary(Summary)
-    metrics.watch_objects(list)
+    metrics.watch_objects(list, list)
     metrics.watch_clocks(dict, dict)
+    metrics.watch_pull_requests(dict, dict)
     # Those of the process are the same for every program.
     return {family.name for family in metrics.registry.collect() if family.name.startswith("eep_")}

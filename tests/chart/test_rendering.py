@@ -24,10 +24,12 @@ from tests.chart.rendering import (
     pods,
 )
 
+import ephemeral_endpoints.cli.sweep as sweep_module
 import ephemeral_endpoints.settings as settings_module
 from ephemeral_endpoints.api import DEFAULT_CLASS_ANNOTATION, GROUP, VERSION
-from ephemeral_endpoints.api.kinds import BY_NAME, KINDS, ObjectKind
+from ephemeral_endpoints.api.kinds import BY_NAME, ENDPOINT, KINDS, PROMOTION, ObjectKind
 from ephemeral_endpoints.engine.sharding import Shard
+from ephemeral_endpoints.features.checks.load.jobs import RULES as LOAD_RULES
 from ephemeral_endpoints.features.images.builds.jobs import RULES
 from ephemeral_endpoints.kube.lease import lease_name
 from ephemeral_endpoints.settings import Settings, SweepMode
@@ -44,13 +46,18 @@ OBJECTS = {
         for kind in KINDS
         if kind.is_namespaced
         for right in (
-            *((kind.plural, verb) for verb in ("list", "watch", "patch", "delete")),
+            *((kind.plural, verb) for verb in ("list", "watch", "delete")),
             (f"{kind.plural}/status", "patch"),
         )
     ),
+    (ENDPOINT.plural, "patch"),
+    # Stages make both, and write into the spec of no stage and of no promotion.
+    (ENDPOINT.plural, "create"),
+    (PROMOTION.plural, "create"),
     ("secrets", "get"),
     ("secrets", "create"),
     ("secrets", "delete"),
+    ("secrets", "patch"),
     *(("configmaps", verb) for verb in ("get", "list", "watch")),
     ("events", "create"),
 }
@@ -60,7 +67,12 @@ Body = dict[str, Any]
 
 def environment(deployment: Any) -> dict[str, str]:  # noqa: ANN401 - a manifest
     (container,) = deployment["spec"]["template"]["spec"]["containers"]
-    return {each["name"]: each.get("value", NAMESPACE) for each in container["env"]}
+    return {each["name"]: each.get("value") or _of_pod(each) for each in container["env"]}
+
+
+def _of_pod(variable: Any) -> str:  # noqa: ANN401 - a part of a manifest
+    """What Kubernetes sets the variable to."""
+    return {"metadata.namespace": NAMESPACE, "status.podIP": "10.0.0.5"}[variable["valueFrom"]["fieldRef"]["fieldPath"]]
 
 
 def aggregated(role: Any) -> set[str]:  # noqa: ANN401 - a manifest
@@ -89,8 +101,8 @@ def test_the_operator_takes_the_settings_of_every_deployment(chart: Chart, value
     deployments = kinds(chart.of(values), "Deployment")
     made = [Settings.from_environment(environment(each)) for each in deployments]
     assert [each.shard for each in made] == [Shard(index, len(made)) for index in range(len(made))]
-    assert all(each.leader_election and each.lease_namespace == NAMESPACE for each in made)
-    assert {each.http_port for each in made} == {
+    assert all(each.leader_election and each.own_namespace == NAMESPACE for each in made)
+    assert {port for each in made for port in (each.http_port, each.webhook_port) if port} == {
         port["containerPort"] for each in pods(deployments) for port in each["spec"]["containers"][0]["ports"]
     }
 
@@ -106,7 +118,7 @@ def test_values_reach_the_settings(chart: Chart) -> None:
 
 def test_without_values_the_settings_are_the_operators_own_defaults(chart: Chart) -> None:
     made = environment(only(chart.of("default"), "Deployment"))
-    ours = {"EEP_HTTP_HOST", "EEP_LEASE_NAMESPACE", "EEP_LEADER_ELECTION"}
+    ours = {"EEP_HTTP_HOST", "EEP_OWN_NAMESPACE", "EEP_LEADER_ELECTION", "EEP_IMAGE"}
     own = Settings.from_environment({name: made[name] for name in ours})
     assert Settings.from_environment(made) == own
 
@@ -123,6 +135,22 @@ def test_an_operator_is_given_the_time_that_it_takes_to_end(chart: Chart) -> Non
     assert pod["spec"]["terminationGracePeriodSeconds"] > GRACE_SECONDS
     with pytest.raises(Refused, match="terminationGracePeriodSeconds"):
         chart.of("default", f"--set=terminationGracePeriodSeconds={GRACE_SECONDS:.0f}")
+
+
+def test_a_sweep_is_given_what_its_command_takes(chart: Chart) -> None:
+    jobs = {each["metadata"]["name"]: each["spec"] for each in kinds(chart.of("full"), "CronJob")}
+    assert [each["schedule"] for each in jobs.values()] == ["17 */6 * * *", "3 * * * *"]
+    for job in jobs.values():
+        pod = job["jobTemplate"]["spec"]["template"]
+        (container,) = pod["spec"]["containers"]
+        assert container["command"] == ["python", "-m", sweep_module.__name__]
+        # A command keeps the names of its first help option, and is the same for all tests of a process.
+        names = ["-h", "--help"]
+        with sweep_module.command.make_context("sweep", list(container["args"]), help_option_names=names) as context:
+            assert (context.params["unattended"], context.params["cluster"]) == (True, "blue1")
+        assert pod["spec"]["restartPolicy"] == "Never"
+    with pytest.raises(Refused, match="set clusterId"):
+        chart.of("full", "--set=clusterId=")
 
 
 def test_a_digest_wins_over_a_tag(chart: Chart) -> None:
@@ -153,9 +181,10 @@ def test_selectors_find_the_pods_of_their_deployment_and_no_others(chart: Chart,
             assert selected(spread["labelSelector"]["matchLabels"]) == [each["metadata"]["name"]]
     budgets = [selected(each["spec"]["selector"]["matchLabels"]) for each in kinds(found, "PodDisruptionBudget")]
     assert budgets == ([] if values == "minimal" else [[name] for name in labels])
-    assert selected(only(found, "Service")["spec"]["selector"]) == list(labels)
+    services = [each["spec"]["selector"] for each in kinds(found, "Service")]
+    assert {name for each in services for name in selected(each)} == set(labels)
     jobs = [each["spec"]["template"]["metadata"]["labels"] for each in kinds(found, "Job")]
-    assert not any(only(found, "Service")["spec"]["selector"].items() <= each.items() for each in jobs)
+    assert not any(service.items() <= each.items() for service in services for each in jobs)
     for each in kinds(found, "NetworkPolicy"):
         selector = each["spec"]["podSelector"]["matchLabels"]
         assert selected(selector) == list(labels)
@@ -165,6 +194,25 @@ def test_selectors_find_the_pods_of_their_deployment_and_no_others(chart: Chart,
 def test_metrics_are_open_to_nobody_by_default(chart: Chart) -> None:
     policy = only(chart.of("default"), "NetworkPolicy")["spec"]
     assert (policy["policyTypes"], policy["ingress"]) == (["Ingress", "Egress"], [])
+
+
+def test_each_operator_takes_webhooks_from_whom_the_values_say_and_from_nobody_by_default(chart: Chart) -> None:
+    assert len(kinds(chart.of("default"), "Service")) == 1
+    found = chart.of("webhooks")
+    component = "app.kubernetes.io/component"
+    services = [each for each in kinds(found, "Service") if each["metadata"]["labels"][component] == "webhooks"]
+    (rule,) = only(found, "NetworkPolicy")["spec"]["ingress"]
+    assert rule["ports"] == [{"port": "webhooks", "protocol": "TCP"}]
+    source, replicas = rule["from"]
+    assert source["namespaceSelector"]["matchLabels"] == {"kubernetes.io/metadata.name": "ingress-nginx"}
+    sent = [each for each in only(found, "NetworkPolicy")["spec"]["egress"] if each.get("to") == [replicas]]
+    assert [each["ports"] for each in sent] == [rule["ports"]], "what one replica gets, another one may need"
+    for service, deployment in zip(services, kinds(found, "Deployment"), strict=True):
+        pod = deployment["spec"]["template"]
+        assert service["spec"]["selector"].items() <= pod["metadata"]["labels"].items()
+        assert replicas["podSelector"]["matchLabels"].items() <= pod["metadata"]["labels"].items()
+        (port,) = [each for each in pod["spec"]["containers"][0]["ports"] if each["name"] == "webhooks"]
+        assert Settings.from_environment(environment(deployment)).webhook_port == port["containerPort"]
 
 
 @pytest.mark.parametrize("values", SETS)
@@ -222,7 +270,19 @@ def test_a_namespaced_operator_may_do_nothing_to_objects_elsewhere(chart: Chart)
         for each in kinds(found, "Role")
         if not each["metadata"]["name"].endswith("-lease")
     }
-    assert granted == {"team-a": OBJECTS, "team-b": OBJECTS, "default": {("events", "create")}}, "about classes"
+    own = {NAMESPACE: {("secrets", "get")}}
+    assert granted == {"team-a": OBJECTS, "team-b": OBJECTS, "default": {("events", "create")}, **own}, "about classes"
+
+
+def test_the_operator_may_read_the_secrets_that_classes_name_and_no_others_beside_them(chart: Chart) -> None:
+    (role,) = [each for each in kinds(chart.of("namespaced"), "Role") if each["metadata"]["name"].endswith("-secrets")]
+    (rule,) = role["rules"]
+    assert (rule["resources"], rule["resourceNames"], rule["verbs"]) == (
+        ["secrets"],
+        ["forge-github", "forge.of-others"],
+        ["get"],
+    )
+    assert not [each for each in kinds(chart.of("default"), "Role") if each["metadata"]["name"].endswith("-secrets")]
 
 
 def test_a_confined_installation_has_nothing_that_is_cluster_wide(chart: Chart) -> None:
@@ -233,6 +293,17 @@ def test_a_confined_installation_has_nothing_that_is_cluster_wide(chart: Chart) 
 def test_the_rights_to_jobs_are_those_that_the_builder_says_it_needs(chart: Chart) -> None:
     (role,) = [each for each in kinds(chart.of("full"), "Role") if each["metadata"]["namespace"] == "eep-builds"]
     assert role["rules"] == [dict(rule) for rule in RULES]
+
+
+def test_the_rights_to_load_are_those_that_its_runner_says_it_needs(chart: Chart) -> None:
+    (role,) = [each for each in kinds(chart.of("full"), "Role") if each["metadata"]["namespace"] == "eep-previews"]
+    assert role["rules"] == [dict(rule) for rule in LOAD_RULES]
+
+
+def test_the_operator_knows_its_own_image(chart: Chart) -> None:
+    deployment = only(chart.of("full"), "Deployment")
+    (container,) = deployment["spec"]["template"]["spec"]["containers"]
+    assert environment(deployment)["EEP_IMAGE"] == container["image"]
 
 
 @pytest.mark.parametrize("values", SETS)

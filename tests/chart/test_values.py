@@ -1,10 +1,12 @@
 """The values: each explained, each held to the schema, what is wrong refused in words."""
 
+import base64
 import json
 import os
 import tomllib
 from collections.abc import Iterator
 from typing import Any
+from xml.etree import ElementTree as ET
 
 import pytest
 import yaml
@@ -109,6 +111,20 @@ def test_chart_operator_and_package_have_one_version() -> None:
         project["version"],
         project["version"],
     )
+
+
+def test_the_chart_says_where_it_comes_from_and_shows_its_icon_without_a_server() -> None:
+    chart = yaml.safe_load((CHART / "Chart.yaml").read_text(encoding="utf-8"))
+    krew = yaml.safe_load((CHART.parents[1] / "packaging/krew/eep.yaml").read_text(encoding="utf-8"))
+    home = krew["spec"]["homepage"]
+    assert [chart["home"], *chart["sources"], *(each["url"] for each in chart["maintainers"])] == [home] * 3
+    kind, _, content = chart["icon"].partition(",")
+    assert kind == "data:image/svg+xml;base64"
+    assert ET.fromstring(base64.b64decode(content)).tag.endswith("}svg")  # noqa: S314 - our own
+    links = yaml.safe_load(chart["annotations"]["artifacthub.io/links"])
+    files = [each["url"].partition(f"{home}/blob/v{chart['version']}/")[2] for each in links if "/blob/" in each["url"]]
+    assert files
+    assert [file for file in files if not (CHART.parents[1] / file).is_file()] == []
 
 
 @pytest.mark.parametrize("values", SETS)

@@ -1,4 +1,4 @@
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from kubernetes.client import (
 )
 from tests.fixtures.command import eep
 from tests.fixtures.kubernetes import Cluster
+from tests.fixtures.model_server import ModelServer, serving
 
 from eep_platform.controlplane import ControlPlane
 
@@ -66,3 +67,9 @@ def kubeconfig_with(
         return str(file)
 
     return make
+
+
+@pytest.fixture
+def model() -> Iterator[ModelServer]:
+    with serving() as server:
+        yield server

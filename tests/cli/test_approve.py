@@ -76,7 +76,7 @@ def test_a_build_is_approved_already_only_by_its_own_digest(value: str, is_given
 @pytest.mark.parametrize(
     ("endpoint", "endpoint_class", "reported"),
     [
-        ({}, BUILDS, "is not built from a commit, and so needs no approval"),
+        ({}, BUILDS, "neither built from a commit nor trained, and so needs no approval"),
         (BUILT, DEFAULT, "does not exist, or builds no images"),
     ],
 )

@@ -6,14 +6,14 @@ from click.testing import Result
 from kubernetes.client import ApiClient, AppsV1Api
 from tests.cli.conditions import condition, status
 from tests.cli.conftest import NO_AWS
-from tests.engine.objects import CLASS, merged
+from tests.engine.objects import CLASS, endpoint, merged
 from tests.fixtures.command import eep
 from tests.fixtures.kubernetes import Cluster
 
 from ephemeral_endpoints import __version__
 from ephemeral_endpoints.api import DEFAULT_CLASS_ANNOTATION
 from ephemeral_endpoints.api.v1alpha1.endpoint_class import EphemeralEndpointClass
-from ephemeral_endpoints.cli.checks import Level, running, usable
+from ephemeral_endpoints.cli.checks import Level, answering, limiting, running, usable
 from ephemeral_endpoints.cli.installation import Operator
 
 OK, WARNING, FAILED = Level.OK, Level.WARNING, Level.FAILED
@@ -43,6 +43,20 @@ def test_the_operator_has_to_run_in_this_version(found: list[Operator], level: L
 
 
 @pytest.mark.parametrize(
+    ("version", "level", "text"),
+    [
+        (__version__, OK, f"the operator at http://127.0.0.1:1 runs, version {__version__}"),
+        ("9.9", WARNING, f"the operator at http://127.0.0.1:1 is of version 9.9, and eep of {__version__}"),
+        (None, FAILED, "the operator at http://127.0.0.1:1 is not running"),
+    ],
+)
+def test_so_has_one_outside_of_the_cluster(version: str | None, level: Level, text: str) -> None:
+    finding = answering("http://127.0.0.1:1", version)
+    assert (finding.level, finding.text) == (level, text)
+    assert bool(finding.remedy) is (level is not OK)
+
+
+@pytest.mark.parametrize(
     ("classes", "levels", "said"),
     [
         ({}, [FAILED], "there is no EphemeralEndpointClass"),
@@ -65,6 +79,33 @@ def test_a_class_has_to_be_the_default_and_all_usable(
     findings = usable(made)
     assert [each.level for each in findings] == levels
     assert any(said in each.text for each in findings)
+
+
+@pytest.mark.parametrize(
+    ("conditions", "said"),
+    [
+        ([condition("Ready", "True", "Serving")], []),
+        ([condition("WithinBudget", "True", "BudgetHasRoom")], []),
+        (
+            [condition("Ready", "False", "LimitReached", "this object is 2nd of those that wait, after pr-7")],
+            [("pr-42: Ready is LimitReached", "this object is 2nd of those that wait, after pr-7")],
+        ),
+        (
+            [condition("Ready", "True", "Asleep"), condition("WithinBudget", "False", "BudgetSpent", "raise it")],
+            [("pr-42: WithinBudget is BudgetSpent", "raise it")],
+        ),
+        (
+            [condition("WithinBudget", "Unknown", "SpendingUnknown", "set prices")],
+            [("pr-42: WithinBudget is SpendingUnknown", "set prices")],
+        ),
+    ],
+)
+def test_what_waits_for_a_limit_or_has_spent_a_budget_is_named(
+    conditions: list[dict[str, Any]], said: list[tuple[str, str]]
+) -> None:
+    found = limiting([endpoint({"status": status(*conditions)})])
+    assert [(each.text, each.remedy) for each in found] == said
+    assert all(each.level is WARNING for each in found)
 
 
 def test_each_finding_has_its_remedy_and_the_exit_status_says_whether_one_fails(

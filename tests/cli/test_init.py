@@ -7,10 +7,15 @@ import pytest
 import yaml
 from tests.fixtures.command import eep
 
+from ephemeral_endpoints.api.v1alpha1.model_stage import ModelStageSpec
+from ephemeral_endpoints.api.v1alpha1.training import Training
+
 EXAMPLES = Path(__file__).parents[2] / "examples"
 PREVIEW = ("preview/endpoint.yaml", "preview/kustomization.yaml", "preview/applicationset.yaml")
 WORKFLOW = ".github/workflows/preview.yaml"
 EXAMPLE = ("Dockerfile", ".dockerignore", "requirements.txt", "app.py")
+TRAINING = ("Dockerfile", ".dockerignore", "requirements.txt", "model.py", "stages.yaml")
+DATA = ("--train-on", "s3://acme-data/iris/")
 
 
 def init(folder: Path, *more: str) -> None:
@@ -41,6 +46,18 @@ def test_an_empty_folder_gets_an_example_and_all_that_ci_needs(tmp_path: Path) -
 def test_nothing_in_a_file_is_left_to_fill_in(file: str, tmp_path: Path) -> None:
     init(tmp_path)
     assert re.findall("@[a-z]+@", (tmp_path / file).read_text()) == []
+
+
+def test_a_repository_that_trains_gets_an_example_that_trains_and_the_way_to_production(tmp_path: Path) -> None:
+    init(tmp_path, *DATA)
+    assert written(tmp_path) == {*PREVIEW, WORKFLOW, *TRAINING}
+    text = "".join((tmp_path / each).read_text() for each in (*PREVIEW, *TRAINING))
+    assert re.findall("@[a-z]+@", text) == []
+    training = Training.model_validate(read(tmp_path / PREVIEW[0])["spec"]["model"]["training"])
+    assert training.data.s3_uri == DATA[1]
+    stages = yaml.safe_load_all((tmp_path / "stages.yaml").read_text())
+    sources = [ModelStageSpec.model_validate(each["spec"]).source for each in stages]
+    assert [each.group for each in sources] == ["iris", None]
 
 
 def test_an_application_keeps_its_files_and_is_what_the_image_runs(tmp_path: Path) -> None:
@@ -95,6 +112,7 @@ def test_names_come_from_the_folder_and_from_git(remote: str, repository: str, t
         (["--name", "iris"], "--repository is needed"),
         (["--name", "Iris!", "--repository", "acme/iris"], "--name 'Iris!' does not match"),
         (["--name", "iris", "--repository", "iris"], "--repository 'iris' does not match"),
+        (["--name", "iris", "--repository", "acme/iris", "--train-on", "s3://a-file"], "--train-on 's3://a-file' does"),
         (["--name", "iris", "--repository", "a/b\nc: d"], "--repository 'a/b\\nc: d' does not match"),
     ],
 )

@@ -72,7 +72,7 @@ def test_waiting_imports_nothing_that_reads_aws_or_runs_the_operator() -> None:
 
 def test_the_commands_are_listed_in_groups_in_the_order_of_their_use() -> None:
     titles = re.findall(r"^(\S.*):$", eep().stdout, re.MULTILINE)
-    assert titles == ["Options", *GROUPS, "Examples", "Learn more"]
+    assert titles == [*GROUPS, "Options", "Examples", "Learn more"]
 
 
 def test_colours_are_for_terminals_and_not_for_those_who_want_none(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,7 @@
 """Tokens, annotations and the names of objects, on a real API server."""
 
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from click.testing import Result
@@ -9,7 +10,10 @@ from tests.fixtures.command import eep
 from tests.fixtures.kubernetes import Cluster
 
 from eep_platform.controlplane import ControlPlane
+from ephemeral_endpoints.api import EXTEND_UNTIL_ANNOTATION, PIN_ANNOTATION, SLEEP_ANNOTATION, WAKE_ANNOTATION
 from ephemeral_endpoints.cli.main import kubectl_complete
+from ephemeral_endpoints.engine.tags import timestamp
+from ephemeral_endpoints.features.expiry.policy import moment
 
 Run = Callable[..., Result]
 TOKEN = "a-token-that-is-long-enough"  # noqa: S105 - of this test
@@ -64,6 +68,31 @@ def test_the_right_to_the_token_is_named(cluster: Cluster, kubeconfig_with: Call
     result = eep("token", "pr-42", KUBECONFIG=kubeconfig_with(MAY_GET))
     assert result.exit_code == 1
     assert f"ask for the verb get on it in the namespace {cluster.namespace}" in result.stderr
+
+
+def test_an_extension_is_never_taken_back(run: Run, cluster: Cluster) -> None:
+    cluster.create()
+    assert run("extend", "pr-42", "2d").exit_code == 0
+    longer = moment(cluster.read()["metadata"]["annotations"][EXTEND_UNTIL_ANNOTATION])
+    assert longer is not None
+    assert timedelta(hours=47) < longer - datetime.now(UTC) <= timedelta(days=2)
+    result = run("extend", "pr-42", "1h")
+    assert f"pr-42 is to live until {timestamp(longer)}, as far as its class allows" in result.stderr
+    assert moment(cluster.read()["metadata"]["annotations"][EXTEND_UNTIL_ANNOTATION]) == longer
+
+
+def test_an_object_is_pinned_and_unpinned(run: Run, cluster: Cluster) -> None:
+    cluster.create()
+    assert run("pin", "pr-42").exit_code == 0
+    assert cluster.read()["metadata"]["annotations"][PIN_ANNOTATION] == "true"
+    result = run("unpin", "pr-42")
+    assert (result.exit_code, "no longer pinned" in result.stderr) == (0, True)
+    assert PIN_ANNOTATION not in cluster.read()["metadata"].get("annotations", {})
+
+
+@pytest.mark.parametrize("duration", ["tomorrow", "0s", "366d", "999999w"])
+def test_what_is_no_sensible_duration_is_refused(run: Run, duration: str) -> None:
+    assert run("extend", "pr-42", duration).exit_code == 2
 
 
 def test_a_retry_changes_the_annotation_each_time(run: Run, cluster: Cluster) -> None:
@@ -127,3 +156,19 @@ def test_without_a_cluster_all_but_names_is_completed(
     words: list[str], printed: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert completed(monkeypatch, capsys, "/nowhere", *words) == printed
+
+
+def test_the_last_command_counts_whatever_the_clock_of_the_one_before(run: Run, cluster: Cluster) -> None:
+    ahead = timestamp(datetime.now(UTC) + timedelta(hours=1))
+    cluster.create(annotations={WAKE_ANNOTATION: ahead}, spec={"serving": {"instances": {"type": "ml.m5.large"}}})
+    assert run("sleep", "pr-42").exit_code == 0
+    assert cluster.read()["metadata"]["annotations"][SLEEP_ANNOTATION] > ahead
+    result = run("wake", "pr-42")
+    assert "`eep wait pr-42` waits for it" in result.stderr
+    annotations = cluster.read()["metadata"]["annotations"]
+    assert annotations[WAKE_ANNOTATION] > annotations[SLEEP_ANNOTATION]
+
+
+def test_what_cannot_sleep_is_named(run: Run, cluster: Cluster) -> None:
+    cluster.create()
+    assert "pr-42 does not sleep" in run("sleep", "pr-42").stderr

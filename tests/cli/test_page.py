@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 import pytest
 
-from ephemeral_endpoints.cli.help import GROUPS, Command
+from ephemeral_endpoints.cli.help import GROUPS, HELP_OPTIONS, Command
 from ephemeral_endpoints.cli.main import GROUP, program
 
 PAGE = Path(__file__).parents[2] / "docs" / "eep.md"
@@ -25,7 +25,7 @@ def every(name: str, command: click.Command) -> Iterator[tuple[str, click.Comman
 
 
 def section(name: str, command: click.Command) -> str:
-    root = click.Context(program([]), info_name="eep", help_option_names=["-h", "--help"])
+    root = click.Context(program([]), info_name="eep", help_option_names=HELP_OPTIONS)
     context = click.Context(command, info_name=name, parent=root, max_content_width=100, terminal_width=100)
     return f"### eep {name}\n\n```text\n{command.get_help(context)}\n```\n"
 
@@ -57,4 +57,4 @@ def test_every_command_has_an_example_that_it_understands(name: str) -> None:
     for example in command.examples:
         [used] = re.findall(rf"(?:^|\| |\()eep {name}\b([^|&;#>)]*)", example)[:1]
         options = {option for parameter in command.params for option in parameter.opts}
-        assert set(re.findall(r"(?<=\s)--[a-z-]+", used)) <= options, example
+        assert set(re.findall(r"(?<=\s)--[a-z0-9-]+", used)) <= options, example

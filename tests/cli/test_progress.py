@@ -5,7 +5,10 @@ import pytest
 from tests.cli.conditions import condition, ready, stalled, status, working
 from tests.engine.objects import endpoint
 
-from ephemeral_endpoints.cli.progress import Goal, Outcome, changes, current_conditions, judge
+from ephemeral_endpoints.api import HEAD_ANNOTATION
+from ephemeral_endpoints.api.v1alpha1.base import Condition
+from ephemeral_endpoints.cli.output import BAD, GOOD, WAITING
+from ephemeral_endpoints.cli.progress import Goal, Outcome, changes, colour_of, current_conditions, judge
 
 PENDING, DONE, FAILED = Outcome.PENDING, Outcome.DONE, Outcome.FAILED
 OTHER = "6dcd4ce23d88e2ee9568ba546c007c63d9131c1b"
@@ -13,7 +16,17 @@ SECOND = {"metadata": {"generation": 2}}
 
 BUILDING = condition("ImageReady", "False", "Building", "step 2 of 5")
 PINNED = condition("ImageReady", "True", "Pinned", "pinned")
-WAITING = condition("EndpointReady", "False", "Creating", "waiting for Endpoint a")
+CREATING = condition("EndpointReady", "False", "Creating", "waiting for Endpoint a")
+CHECKED = condition("ChecksPassed", "True", "ChecksPassed", "all checks passed (2)")
+CHECKING = condition("ChecksPassed", "Unknown", "ChecksRunning", "running 2 checks")
+WRONG = condition("ChecksPassed", "False", "ChecksFailed", "1 of 2")
+CLOSED = condition("PullRequestOpen", "False", "PullRequestClosed", "the pull request was closed")
+UNCLEAR = condition("ChecksPassed", "Unknown", "ChecksInconclusive", "1 of 2")
+FIRST = condition("Compared", "Unknown", "FirstRevision", "no answers")
+FOLLOWING = {
+    "spec": {"source": {"follow": True}},
+    "metadata": {"annotations": {HEAD_ANNOTATION: f"1f0c2a9={OTHER}"}},
+}
 BROKEN = stalled("BuildFailed", "RUN failed: no such file")
 SUSPENDED = status(
     condition("Ready", "True", "Serving", "serves", generation=1),
@@ -21,6 +34,8 @@ SUSPENDED = status(
     condition("Stalled", "False", "NotStalled", generation=2),
     generation=2,
 )
+TAKEN = stalled("RouteConflict", "the path is taken", stage="RouteReady")
+TAKEN["conditions"].insert(0, CREATING)
 EXPIRED = status(
     condition("Ready", "False", "Expired", "the time to live is over"),
     condition("Reconciling", "False", "UpToDate"),
@@ -49,10 +64,13 @@ UNSEEN = "the operator has not seen this version of the object yet"
         pytest.param(SECOND, BROKEN, Goal(), PENDING, UNSEEN, id="what failed was another generation"),
         pytest.param({}, BROKEN, Goal(), FAILED, "BuildFailed: RUN failed: no such file", id="stalled"),
         pytest.param(
+            {}, TAKEN, Goal(), FAILED, "RouteConflict: the path is taken", id="stalled behind a stage that is not done"
+        ),
+        pytest.param(
             {}, working(BUILDING), Goal(), PENDING, "Building: step 2 of 5", id="the first stage that is not done"
         ),
         pytest.param(
-            {}, working(PINNED, WAITING), Goal(), PENDING, "Creating: waiting for Endpoint a", id="the next one"
+            {}, working(PINNED, CREATING), Goal(), PENDING, "Creating: waiting for Endpoint a", id="the next one"
         ),
         pytest.param(
             {},
@@ -73,6 +91,68 @@ UNSEEN = "the operator has not seen this version of the object yet"
             FAILED,
             "the object is being deleted",
             id="deleted",
+        ),
+        pytest.param({}, ready(CHECKED), Goal("ChecksPassed"), DONE, "", id="checked"),
+        pytest.param(
+            {}, ready(CHECKING), Goal("ChecksPassed"), PENDING, "ChecksRunning: running 2 checks", id="being checked"
+        ),
+        pytest.param({}, ready(CHECKING), Goal(), DONE, "", id="ready, and being checked"),
+        pytest.param({}, ready(WRONG), Goal("ChecksPassed"), FAILED, "ChecksFailed: 1 of 2", id="a check has failed"),
+        pytest.param(
+            {},
+            ready(CLOSED, WRONG),
+            Goal("ChecksPassed"),
+            FAILED,
+            "ChecksFailed: 1 of 2",
+            id="a check has failed, and something else is not as it should be either",
+        ),
+        pytest.param(
+            {},
+            ready(UNCLEAR),
+            Goal("ChecksPassed"),
+            FAILED,
+            "ChecksInconclusive: 1 of 2",
+            id="the checks do not run again by themselves",
+        ),
+        pytest.param(
+            {},
+            ready(FIRST),
+            Goal("Compared"),
+            FAILED,
+            "FirstRevision: no answers",
+            id="there is nothing to compare with",
+        ),
+        pytest.param(
+            FOLLOWING,
+            ready(CHECKED),
+            Goal("ChecksPassed"),
+            PENDING,
+            "the endpoint still serves the revision 1f0c2a9",
+            id="what was checked is the commit before",
+        ),
+        pytest.param(
+            FOLLOWING,
+            ready(CHECKED),
+            Goal("ChecksPassed", revision=OTHER),
+            PENDING,
+            "the endpoint still serves the revision 1f0c2a9",
+            id="and so it is if the commit is named",
+        ),
+        pytest.param(
+            {},
+            working(CLOSED, CREATING, CHECKING),
+            Goal(),
+            PENDING,
+            "Creating: waiting for Endpoint a",
+            id="what does not keep it from being ready is no reason",
+        ),
+        pytest.param(
+            {},
+            working(CREATING, CHECKING),
+            Goal("ChecksPassed"),
+            PENDING,
+            "Creating: waiting for Endpoint a",
+            id="early",
         ),
         pytest.param({}, ready(), Goal(revision="1f0c2a9"), DONE, "", id="the revision"),
         pytest.param({}, ready(), Goal(revision="1f0c2a9d4b6e8f7a3c"), DONE, "", id="the revision, longer"),
@@ -115,7 +195,21 @@ def test_an_object_is_judged_by_what_is_about_its_newest_version(
 
 
 def test_the_changes_are_the_stages_that_are_not_as_they_were() -> None:
-    before = current_conditions(endpoint({"status": working(BUILDING, WAITING)}))
-    after = endpoint({"status": working(PINNED, WAITING)})
+    before = current_conditions(endpoint({"status": working(BUILDING, CREATING)}))
+    after = endpoint({"status": working(PINNED, CREATING)})
     assert [each.reason for each in changes(after, before)] == ["Pinned"]
     assert changes(after, current_conditions(after)) == []
+
+
+@pytest.mark.parametrize(
+    ("condition", "colour"),
+    [
+        pytest.param(CHECKED, GOOD, id="good"),
+        pytest.param(CHECKING, WAITING, id="not known yet"),
+        pytest.param(WRONG, BAD, id="a check that has failed waits for nothing"),
+        pytest.param(condition("Expiring", "True", "ExpiresSoon"), WAITING, id="nothing to be glad of"),
+        pytest.param(BUILDING, WAITING, id="under way"),
+    ],
+)
+def test_a_condition_has_the_colour_of_what_it_means(condition: Mapping[str, Any], colour: str) -> None:
+    assert colour_of(Condition.model_validate(condition), is_stalled=False) == colour

@@ -76,6 +76,20 @@ def test_what_is_not_there_yet_is_said(status: dict[str, object], expected: str)
     assert expected in lines(status)
 
 
+def test_the_results_of_checks_are_a_table() -> None:
+    results = [
+        {"name": "praise", "outcome": "Passed", "latencyMs": 120},
+        {"name": "empty", "outcome": "Failed", "message": "status: expected 422, found 200 (\x1b[2J)"},
+    ]
+    run = {"id": "1", "revision": "1f0c2a9", "finishedAt": "2026-11-29T12:00:00Z", "results": results}
+    printed = lines(ready(PINNED, checks=run))
+    assert printed[printed.index("Checks") :] == [
+        "Checks",
+        "  praise   Passed   120 ms",
+        "  empty    Failed   -        status: expected 422, found 200 ( [2J)",
+    ]
+
+
 def test_resources_and_events_are_tables() -> None:
     created = Event(datetime(2026, 11, 29, 12, 4, tzinfo=UTC), "Normal", "Creating", "waiting")
     printed = lines(ready(PINNED, resources=RESOURCES), created)

@@ -7,6 +7,7 @@ import click
 import pytest
 import yaml
 from tests.cli.conditions import condition, ready, stalled, working
+from tests.engine.objects import ENDPOINT, merged
 from tests.fixtures.command import eep
 from tests.fixtures.connection import Connection
 from tests.fixtures.kubernetes import SPEC, Cluster
@@ -15,7 +16,7 @@ from tests.fixtures.waiting import TIMEOUT_SECONDS
 from eep_platform.controlplane import ControlPlane
 from ephemeral_endpoints.cli.connection import Target
 from ephemeral_endpoints.cli.progress import Goal, Outcome, Verdict
-from ephemeral_endpoints.cli.wait import Waiting
+from ephemeral_endpoints.cli.wait import Seen, Waiting
 
 URL = "https://a1b2c3.execute-api.us-east-1.amazonaws.com/nlp/pr-42"
 BUILDING = condition("ImageReady", "False", "Building", "step 2 of 5")
@@ -113,6 +114,24 @@ async def test_an_object_that_is_deleted_is_not_awaited_any_more(cluster: Cluste
         await waiting.noted("the operator has not seen this version")
         await asyncio.to_thread(cluster.delete)
         assert await task == Verdict(Outcome.FAILED, "the object was deleted")
+
+
+def test_another_object_of_the_same_name_is_not_the_one_that_was_awaited() -> None:
+    waiting = Noted()
+    assert waiting.take(Seen(ENDPOINT)).outcome is Outcome.PENDING
+    other = waiting.take(Seen(merged(ENDPOINT, {"metadata": {"uid": "another"}, "status": ready()})))
+    assert other == Verdict(Outcome.FAILED, "the object was deleted, and another one has its name")
+
+
+def test_credentials_that_are_refused_end_it_at_once(
+    cluster: Cluster, control_plane: ControlPlane, tmp_path: Path
+) -> None:
+    kubeconfig = yaml.safe_load(control_plane.kubeconfig.read_text())
+    kubeconfig["users"][0]["user"] = {"token": "expired"}
+    (tmp_path / "kubeconfig").write_text(yaml.safe_dump(kubeconfig))
+    result = eep("wait", "pr-42", "-n", cluster.namespace, KUBECONFIG=str(tmp_path / "kubeconfig"))
+    assert result.exit_code == 1
+    assert "the cluster refuses the credentials of the kubeconfig" in result.stderr
 
 
 def test_an_object_that_serves_ends_it_with_its_url(cluster: Cluster, control_plane: ControlPlane) -> None:

@@ -8,7 +8,8 @@ write.
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Collection, Mapping
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from copy import deepcopy
 from dataclasses import dataclass, field
@@ -18,8 +19,10 @@ from itertools import count
 from types import MappingProxyType
 from typing import Any, cast
 
+import aiohttp
 from tests.aws.cloud import eventually
 from tests.engine.objects import merged
+from yarl import URL
 
 from eep_platform.aws import ministack
 from ephemeral_endpoints.api import API_VERSION
@@ -32,6 +35,7 @@ from ephemeral_endpoints.kube.cache import FINALIZER, ObjectKey, class_key, endp
 from ephemeral_endpoints.kube.client import KubeClient
 from ephemeral_endpoints.kube.errors import Conflict, Gone
 from ephemeral_endpoints.kube.rest import Raw
+from ephemeral_endpoints.kube.tokens import ApiToken
 from ephemeral_endpoints.settings import Settings
 from ephemeral_endpoints.telemetry.metrics import Metrics
 from ephemeral_endpoints.wiring import Operator
@@ -68,6 +72,8 @@ class ApiServer:
     kept: dict[ObjectKey, Object] = field(default_factory=dict)
     events: list[EmittedEvent] = field(default_factory=list)
     writes: int = 0
+    written: Counter[ObjectKey] = field(default_factory=Counter)
+    """The changes by the operator, of each object."""
     _numbers: Any = field(default_factory=lambda: count(1))
 
     def put(self, kind: str, namespace: str | None, name: str, spec: Mapping[str, Any], **status: Any) -> Object:  # noqa: ANN401 - members of a status
@@ -122,6 +128,21 @@ class ApiServer:
             return None
         return left if ObjectKey.of(left) in self.kept else None
 
+    async def annotate(self, raw: Raw, annotations: Mapping[str, str | None]) -> Raw:
+        return self._patch(raw, {"metadata": {"annotations": dict(annotations)}})
+
+    async def create(self, manifest: Raw) -> Raw:
+        if ObjectKey.of(manifest) in self.kept:
+            raise Conflict(str(ObjectKey.of(manifest)))
+        self.writes += 1
+        metadata = manifest["metadata"]
+        raw = self.put(manifest["kind"], metadata.get("namespace"), metadata["name"], manifest["spec"])
+        raw["metadata"] |= {name: value for name, value in metadata.items() if name not in {"name", "namespace"}}
+        return raw
+
+    async def change_spec(self, raw: Raw, patch: Mapping[str, Any]) -> Raw:
+        return self._patch(raw, {"spec": patch})
+
     async def write_status(self, raw: Raw, patch: Mapping[str, Any]) -> Raw:
         return self._patch(raw, {"status": patch})
 
@@ -131,7 +152,10 @@ class ApiServer:
             raise Conflict(str(key))
         return self.remove(key)
 
-    async def token(self, _: Raw) -> str:
+    async def token(self, _: Raw) -> ApiToken:
+        return ApiToken("a-token")
+
+    async def known_token(self, _: Raw) -> str | None:
         return "a-token"
 
     async def event(self, raw: Raw, *, type_: str, reason: Reason, message: str) -> None:
@@ -144,6 +168,7 @@ class ApiServer:
         if self.kept[key]["metadata"]["resourceVersion"] != version:
             raise Conflict(str(key))
         self.writes += 1
+        self.written[key] += 1
         return self.change(key, patch)
 
     def _keep(self, key: ObjectKey, raw: Object) -> Object:
@@ -182,7 +207,14 @@ class Clock:
 class Environment:
     """An operator at work; ``restart`` puts another one in its place that knows nothing."""
 
-    def __init__(self, settings: Mapping[str, str] = MappingProxyType({}), api: ApiServer | None = None) -> None:
+    def __init__(
+        self,
+        settings: Mapping[str, str] = MappingProxyType({}),
+        api: ApiServer | None = None,
+        middlewares: Sequence[aiohttp.ClientMiddlewareType] = (),
+    ) -> None:
+        """``middlewares`` may lead requests to the URLs of objects elsewhere."""
+        self._middlewares = middlewares
         self.settings = Settings.from_environment({"EEP_POLL_SECONDS": "0.05", **settings})
         self.api = api or ApiServer()
         self.clock = Clock()
@@ -195,11 +227,13 @@ class Environment:
     def _started(self) -> Operator:
         kube = cast("KubeClient", self.api)
         self.metrics = Metrics(self.settings.shard)
+        self.session = aiohttp.ClientSession(middlewares=self._middlewares or (self.urls.to_model,))
         operator = Operator(
             self.settings,
             CLUSTER,
             kube=kube,
             probe=self.urls,
+            session=self.session,
             metrics=self.metrics,
             check=lambda: None,
             clock=self.clock,
@@ -217,9 +251,14 @@ class Environment:
         self._polling.cancel()
         with suppress(asyncio.CancelledError):
             await self._polling
+        await self.session.close()
 
     async def restart(self) -> None:
         await self.stop()
+        await self.start()
+
+    async def start(self) -> None:
+        """Have another operator once one was stopped."""
         self.operator, known = self._started(), list(self.api.kept.values())
         await self.operator.initial_list()
         for raw in known:
@@ -265,9 +304,14 @@ class Environment:
         await self.until(lambda: key not in self.api.kept, f"{key} gone")
         await self.rest()
 
-    async def reason(self, key: ObjectKey, reason: str, type_: str = "Ready") -> str:
-        """Wait for a condition's reason; returns its message."""
-        await self.until(lambda: self.condition(key, type_).get("reason") == reason, f"{reason} of {key}")
+    async def reason(self, key: ObjectKey, reason: str, type_: str = "Ready", *, saying: str = "") -> str:
+        """Wait for a condition's reason, with a message that has these words in it; returns the message."""
+
+        def is_said() -> bool:
+            found = self.condition(key, type_)
+            return found.get("reason") == reason and saying in found["message"]
+
+        await self.until(is_said, f"{reason} of {key}: {saying}")
         return str(self.condition(key, type_)["message"])
 
     async def rest(self) -> None:
@@ -291,21 +335,36 @@ class Environment:
         async def answer() -> bool:
             return check()
 
-        await eventually(answer, f"{what}: {[each.get('status') for each in self.api.kept.values()]}")
+        await eventually(answer, lambda: f"{what}: {[each.get('status') for each in self.api.kept.values()]}")
+
+
+def is_of_object(url: URL) -> bool:
+    """Whether it is the URL of an object, and not one of a forge."""
+    return url.path.startswith("/_api/")
 
 
 @dataclass
 class Urls:
-    """Every URL gives the same answer: what a request comes to is no concern of these tests."""
+    """Every URL gives the same answer: what a request of the probe comes to is no concern of these tests."""
 
     answer: Answer = Answer(ok=True)  # noqa: RUF009 - immutable
+    answers: dict[str, Answer] = field(default_factory=dict)
+    """Other answers, by the beginning of URLs."""
     requests: int = 0
+    model: URL | None = None
+    """Where requests to models go, whichever URL they are for."""
 
     async def request(self, url: str, token: str | None) -> Answer:
         assert (url, token) != ("", "")
         await asyncio.sleep(0)
         self.requests += 1
-        return self.answer
+        return next((answer for begins, answer in self.answers.items() if url.startswith(begins)), self.answer)
+
+    async def to_model(self, request: aiohttp.ClientRequest, send: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
+        if is_of_object(request.url):
+            assert self.model, f"the operator sends a request to {request.url}"
+            request.url = self.model
+        return await send(request)
 
 
 def _watched(operator: Operator, event: Mapping[str, Any]) -> None:

@@ -80,4 +80,4 @@ async def test_an_account_that_hangs_delays_no_object_of_another(hole: Hole, env
         assert len(hole.connections) <= env.settings.aws_connections, "for one and the same attempt"
     finally:
         hole.close()
-    assert "the operator tries again" in await env.reason(far[-1], "AwsUnavailable")
+    await env.reason(far[-1], "AwsUnavailable", saying="the operator tries again")

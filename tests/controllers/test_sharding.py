@@ -71,7 +71,9 @@ def apis(aws: Aws) -> dict[str, set[str]]:
 async def test_each_shard_serves_its_namespaces_through_an_api_of_its_own(shards: Shards, fresh_aws: Aws) -> None:
     one, other = shards.first.make(namespace=FIRSTS), shards.second.make(namespace=SECONDS)
     await asyncio.gather(shards.first.ready(one), shards.second.ready(other))
-    assert sorted(apis(fresh_aws).values(), key=sorted) == [{f"/{FIRSTS}/pr"}, {f"/{SECONDS}/pr"}]
+    assert sorted(apis(fresh_aws).values(), key=sorted) == [
+        {f"/{each}/pr", f"/{each}/pr/{{proxy+}}"} for each in (FIRSTS, SECONDS)
+    ]
     effects = Counter(call.operation for call in fresh_aws.control.log())
     assert (effects["CreateApi"], effects["CreateEndpoint"], effects["CreateFunction"]) == (2, 2, 2)
 
@@ -102,7 +104,7 @@ async def test_the_first_shard_reports_a_class_which_is_deleted_once_no_shard_us
         shards.api.remove(key)
     await asyncio.gather(shards.first.gone(one), shards.second.gone(other))
     await shards.first.gone(CLASS)
-    assert not contents(fresh_aws.session, fresh_aws.endpoint)
+    assert not contents(fresh_aws.client)
 
 
 async def test_the_younger_of_two_gets_the_path_when_the_older_of_another_shard_has_gone(shards: Shards) -> None:
@@ -130,7 +132,7 @@ async def test_an_older_object_of_another_shard_does_not_take_over_a_path(shards
     await shards.first.reason(older, "PathConflict", "RouteReady")
     await shards.second.refresh(holder)
     assert shards.second.is_up_to_date(holder)
-    assert sorted(apis(fresh_aws).values(), key=sorted) == [set(), {"/shared"}]
+    assert sorted(apis(fresh_aws).values(), key=sorted) == [set(), {"/shared", "/shared/{proxy+}"}]
 
 
 async def test_a_shard_leaves_an_api_of_another_alone_that_nothing_uses_yet(shards: Shards, fresh_aws: Aws) -> None:
@@ -153,9 +155,11 @@ async def test_what_was_made_before_the_work_was_shared_stays_as_it_is(
     await shards.join(env)
     await asyncio.gather(shards.first.rest(), shards.second.rest())
     assert [call.operation for call in fresh_aws.control.log() if is_mutating(call.operation)] == []
-    assert sorted(apis(fresh_aws).values(), key=sorted) == [{f"/{FIRSTS}/pr", f"/{SECONDS}/pr"}]
+    assert sorted(apis(fresh_aws).values(), key=sorted) == [
+        {f"/{each}/pr{below}" for each in (FIRSTS, SECONDS) for below in ("", "/{proxy+}")}
+    ]
     shards.api = env.api
     for key in (one, other, CLASS):
         env.api.remove(key)
     await shards.first.gone(CLASS)
-    assert not contents(fresh_aws.session, fresh_aws.endpoint)
+    assert not contents(fresh_aws.client)

@@ -21,9 +21,12 @@ from ephemeral_endpoints.features.registry import components
 
 KEY = "operator"
 ROLE = f"arn:aws:iam::{ministack.ACCOUNT}:role/any"
+TRAINING_ROLE = f"arn:aws:iam::{ministack.ACCOUNT}:role/training"
 ROLE_ELSEWHERE = f"arn:aws:iam::{ministack.ACCOUNT}:role/elsewhere"
 OTHER_ROLES = "chosen/*"
 PROJECT = "previews"
+ARTIFACTS = "acme-artifacts"
+REPORTS, RECORDINGS = "acme-reports", "acme-recordings"
 VALUES = {
     "Region": ministack.REGION,
     "AccountId": ministack.ACCOUNT,
@@ -33,7 +36,13 @@ VALUES = {
     "ExecutionRoles": OTHER_ROLES,
     "ForwarderRole": "any",
     "InvokeRole": "any",
+    "DeliveryRole": "any",
+    "ReaperRole": "any",
+    "TrainingRole": "training",
+    "ArtifactsBucket": ARTIFACTS,
     "BuildProject": PROJECT,
+    "ReportsBucket": REPORTS,
+    "RecordingsBucket": RECORDINGS,
     "AssumedRole": ROLE_ELSEWHERE,
 }
 POLICY = merged(of(Principal.OPERATOR), VALUES)
@@ -90,7 +99,7 @@ def calls() -> Iterator[Calls]:
 def held(aws: Aws, operator_sessions: Sessions, calls: Calls) -> Iterator[RestrictedCloud]:
     """An emptied account, and an operator in it that may do exactly what is generated."""
     aws.control.reset()
-    for name, path in (("any", "/"), ("elsewhere", "/"), ("gated", "/chosen/")):
+    for name, path in (("any", "/"), ("elsewhere", "/"), ("training", "/"), ("gated", "/chosen/")):
         aws.make_role(name, path=path)
     aws.control.patch_sagemaker_settings(QUICK)
     aws.control.hold_to(KEY, [POLICY])

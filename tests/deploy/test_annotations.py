@@ -28,7 +28,14 @@ def test_every_key_of_ours_in_the_sources_is_explained() -> None:
 
 def test_the_tags_of_the_page_are_those_that_resources_get() -> None:
     of_object = owner_tags(
-        cluster_id="c1", namespace="n", name="o", uid="u", created_at=MOMENT, expires_at=MOMENT, pull_request=1
+        cluster_id="c1",
+        namespace="n",
+        name="o",
+        uid="u",
+        class_name="c",
+        created_at=MOMENT,
+        expires_at=MOMENT,
+        pull_request=1,
     )
     given = {key for key, _ in (*of_object, *class_tags(cluster_id="c1", name="o", uid="u"))}
     assert {each.key for each in TAGS} == given | {RETAIN}

@@ -14,6 +14,7 @@ VALUES = {
     "ClusterId": "c1",
     "ClassName": "a",
     "Repository": "models/a/*",
+    "ClassRepository": "previews/a",
 }
 PULL, PUSH, OVERWRITE, READ = (
     "ecr:BatchGetImage",
@@ -56,6 +57,10 @@ def _may(principal: Principal, action: str, resource: str, tags: tuple[tuple[str
         pytest.param(Principal.BUILD, PUSH, _repository("eep-c1-a-abcdefghij"), (), False, id="without tags"),
         pytest.param(Principal.BUILD, PUSH, _repository("billing"), OWN, False, id="the tags without the name"),
         pytest.param(Principal.BUILD, PUSH, _repository("models/a/wine"), (), False, id="what workflows push"),
+        pytest.param(Principal.BUILD, PUSH, _repository("previews/a"), (), True, id="a repository that exists"),
+        pytest.param(Principal.BUILD, PUSH, _repository("previews/a-b"), OWN, False, id="tagged like the class's"),
+        pytest.param(Principal.EXECUTION, PULL, _repository("previews/a"), (), True, id="pulled from one that exists"),
+        pytest.param(Principal.EXECUTION, PULL, _repository("previews/a-b"), OWN, False, id="of another class"),
         pytest.param(Principal.BUILD, READ, _secret("builds/a/pip-token"), (), True, id="secrets of the class"),
         pytest.param(Principal.BUILD, READ, _secret("builds/a-b/pip-token"), (), False, id="secrets of another class"),
         pytest.param(Principal.BUILD, READ, _secret("builds/pip-token"), (), False, id="secrets of no class"),

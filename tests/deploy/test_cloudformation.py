@@ -18,9 +18,11 @@ from ephemeral_endpoints.deploy.policies import Principal, named, of, with_defau
 
 FOLDER = Path(__file__).parents[2] / "examples" / "aws"
 NAME = "ephemeral-endpoints"
+CLASS = f"{NAME}-default"
 FURTHER = f"{NAME}-gpu"
 CLUSTER = "c7"
 SECONDS = 240
+TEMPLATE_LIMIT, ROOM = 51_200, 6_000
 
 
 def test_cfn_lint_has_no_complaint() -> None:
@@ -32,6 +34,11 @@ def test_cfn_lint_has_no_complaint() -> None:
         timeout=SECONDS,
     )
     assert (reported.stdout, reported.returncode) == ("", 0), reported.stderr
+
+
+@pytest.mark.parametrize("template", [cloudformation.stack(), cloudformation.class_stack()], ids=["cluster", "class"])
+def test_cloudformation_takes_the_templates_without_a_bucket_with_room_for_more(template: str) -> None:
+    assert len(template.encode()) <= TEMPLATE_LIMIT - ROOM
 
 
 def made(aws: Aws, template: str, *, stack: str = NAME, **given: str) -> dict[str, str]:
@@ -55,16 +62,18 @@ def gone(aws: Aws, stack: str = NAME) -> None:
 
 
 def policies_of(aws: Aws, role: str) -> dict[str, Any]:
-    """The documents of a role's managed policies, by the first Sid of each."""
+    """The documents of a role's managed and inline policies, by the first Sid of each."""
     iam = aws.client("iam")
-    attached = iam.list_attached_role_policies(RoleName=role)["AttachedPolicies"]
-    found = {}
-    for each in attached:
-        version = iam.get_policy(PolicyArn=each["PolicyArn"])["Policy"]["DefaultVersionId"]
-        document = iam.get_policy_version(PolicyArn=each["PolicyArn"], VersionId=version)["PolicyVersion"]["Document"]
-        parsed = json.loads(document) if isinstance(document, str) else document
-        found[parsed["Statement"][0]["Sid"]] = parsed
-    return found
+    found = [
+        iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"]
+        for name in iam.list_role_policies(RoleName=role)["PolicyNames"]
+    ]
+    for each in iam.list_attached_role_policies(RoleName=role)["AttachedPolicies"]:
+        arn = each["PolicyArn"]
+        version = iam.get_policy(PolicyArn=arn)["Policy"]["DefaultVersionId"]
+        found.append(iam.get_policy_version(PolicyArn=arn, VersionId=version)["PolicyVersion"]["Document"])
+    parsed = [json.loads(each) if isinstance(each, str) else each for each in found]
+    return {each["Statement"][0]["Sid"]: each for each in parsed}
 
 
 def trust_of(aws: Aws, role: str) -> Any:  # noqa: ANN401 - JSON
@@ -76,8 +85,8 @@ def trust_of(aws: Aws, role: str) -> Any:  # noqa: ANN401 - JSON
 def left(fresh_aws: Aws) -> Iterator[Aws]:
     """An empty account, which it is again afterwards but for what a failed test left."""
     yield fresh_aws
-    gone(fresh_aws, FURTHER)
-    gone(fresh_aws)
+    for stack in (FURTHER, CLASS, NAME):
+        gone(fresh_aws, stack)
 
 
 def everything(aws: Aws) -> dict[str, list[str]]:
@@ -93,70 +102,97 @@ def everything(aws: Aws) -> dict[str, list[str]]:
     }
 
 
-def test_the_stack_is_made_as_generated_and_deleted_without_a_rest(left: Aws) -> None:
+def class_made(aws: Aws, of_cluster: dict[str, str], stack: str = CLASS, **given: str) -> dict[str, str]:
+    """Create the stack of a class that belongs to the stack of a cluster, and return its outputs."""
+    shared = {"OperatorRole": of_cluster["OperatorRole"], "EventQueue": of_cluster["EventQueueName"]}
+    return made(aws, cloudformation.class_stack(), stack=stack, ClusterId=CLUSTER, **shared, **given)
+
+
+def wanted(principal: Principal, **values: str) -> dict[str, Any]:
+    """The documents of the policies of a principal, by the first Sid of each."""
+    filled = with_defaults({"Region": ministack.REGION, "AccountId": ministack.ACCOUNT, "ClusterId": CLUSTER, **values})
+    return {each.statements[0].sid: each.document(filled) for each in of(principal)}
+
+
+def own(outputs: dict[str, str]) -> dict[str, str]:
+    """The values of policies that are of one class."""
+    roles = ("ExecutionRole", "ForwarderRole", "InvokeRole", "DeliveryRole", "TrainingRole", "ReaperRole")
+    names = {name: outputs[f"{name}Arn"].rpartition("/")[2] for name in roles}
+    return {**names, "BuildProject": outputs["BuildProjectName"]}
+
+
+def sids(*policies: str) -> set[str]:
+    return {each.statements[0].sid for name in policies for each in named(name)}
+
+
+def test_the_stacks_are_made_as_generated_and_deleted_without_a_rest(left: Aws) -> None:
     before = everything(left)
-    outputs = made(left, cloudformation.stack(), ClusterId=CLUSTER, DataBucket="models", KmsKeys="*", Vpc="true")
-    role_names = {name: value.rpartition("/")[2] for name, value in outputs.items() if name.endswith("RoleArn")}
-    values = with_defaults(
-        {
-            "Region": ministack.REGION,
-            "AccountId": ministack.ACCOUNT,
-            "ClusterId": CLUSTER,
-            "DataBucket": "models",
-            "ExecutionRole": role_names["ExecutionRoleArn"],
-            "ForwarderRole": role_names["ForwarderRoleArn"],
-            "InvokeRole": role_names["InvokeRoleArn"],
-            "BuildProject": outputs["BuildProjectName"],
-            "EventQueue": outputs["EventQueueName"],
-        }
+    of_cluster = made(
+        left, cloudformation.stack(), ClusterId=CLUSTER, KmsKeys="*", Capture="true", ArtifactsBucket="artifacts"
     )
+    given = {"ClassRepository": "previews", "DataBucket": "models", "KmsKeys": "*", "Postprocessors": "classifier"}
+    given |= {
+        "CaptureBucket": "captures",
+        "DeliveryStream": "stream",
+        "KinesisStream": "kinesis",
+        "ResultsTopic": "results",
+        "ArtifactsBucket": "artifacts",
+        "ReaperTopic": "arn:aws:sns:us-east-1:000000000000:reports",
+    }
+    outputs = class_made(left, of_cluster, Vpc="true", Reaper="true", IsDefault="true", **given)
+    queue = of_cluster["EventQueueName"]
+    logs = f"/aws/lambda/eep-{CLUSTER}-*"
+    values = {**given, **own(outputs), "EventQueue": queue, "ClassQueue": queue, "ReaperLogs": logs}
     for principal, output in [
         (Principal.EXECUTION, "ExecutionRoleArn"),
         (Principal.FORWARDER, "ForwarderRoleArn"),
         (Principal.INVOKE, "InvokeRoleArn"),
+        (Principal.TRAINING, "TrainingRoleArn"),
+        (Principal.REAPER, "ReaperRoleArn"),
     ]:
-        wanted = {each.statements[0].sid: each.document(values) for each in of(principal)}
-        assert policies_of(left, role_names[output]) == wanted
-    found = policies_of(left, role_names["OperatorRoleArn"])
-    [limits] = named("limits")
-    assert found.pop(limits.statements[0].sid)["Statement"][1]["Condition"] == {
+        assert policies_of(left, outputs[output].rpartition("/")[2]) == wanted(principal, **values)
+    found = policies_of(left, of_cluster["OperatorRole"])
+    [limits] = sids("limits")
+    assert found.pop(limits)["Statement"][1]["Condition"] == {
         "NumericGreaterThan": {"sagemaker:ServerlessMaxConcurrency": "200"}
     }
-    optional = {each.statements[0].sid for each in named("operator-assume")}
-    wanted = {each.statements[0].sid: each.document(values) for each in of(Principal.OPERATOR)}
-    assert found == {sid: each for sid, each in wanted.items() if sid not in optional}
+    optional = sids("operator-assume", "operator-comparisons", "operator-notifications")
+    assert found == {sid: each for sid, each in wanted(Principal.OPERATOR, **values).items() if sid not in optional}
     endpoint_class = EphemeralEndpointClass.model_validate(yaml.safe_load(outputs["Class"]))
+    assert (endpoint_class.metadata.name, endpoint_class.is_default) == ("default", True)
     assert endpoint_class.spec.execution_role_arn == outputs["ExecutionRoleArn"]
     assert endpoint_class.spec.events is not None
     assert left.client("sqs").get_queue_url(QueueName=endpoint_class.spec.events.queue_name)["QueueUrl"]
+    gone(left, CLASS)
     gone(left)
     assert everything(left) == before
 
 
-def test_a_further_class_gets_roles_of_its_own_that_the_operator_may_use(left: Aws) -> None:
+def test_the_roles_of_every_class_are_its_own_and_the_operator_may_use_all(left: Aws) -> None:
     before = everything(left)
-    common = {"ClusterId": CLUSTER, "BuildSecrets": "builds"}
-    of_cluster = made(left, cloudformation.stack(), **common)
-    operator = of_cluster["OperatorRoleArn"].rpartition("/")[2]
-    own = {"ClassName": "gpu", "OperatorRole": operator, "EventQueue": of_cluster["EventQueueName"]}
-    outputs = made(left, cloudformation.class_stack(), stack=FURTHER, **common, **own)
-    endpoint_class = EphemeralEndpointClass.model_validate(yaml.safe_load(outputs["Class"]))
+    of_cluster = made(left, cloudformation.stack(), ClusterId=CLUSTER)
+    common = {"ClassRepository": "previews", "BuildSecrets": "builds"}
+    first = class_made(left, of_cluster, **common)
+    further = class_made(left, of_cluster, FURTHER, ClassName="gpu", **common)
+    endpoint_class = EphemeralEndpointClass.model_validate(yaml.safe_load(further["Class"]))
     assert (endpoint_class.metadata.name, endpoint_class.is_default) == ("gpu", False)
-    roles = {"ExecutionRoleArn", "ForwarderRoleArn", "InvokeRoleArn"}
-    assert not {outputs[each] for each in roles} & {of_cluster[each] for each in roles}
-    values = with_defaults({"Region": ministack.REGION, "AccountId": ministack.ACCOUNT, **common, **own})
-    values["BuildProject"] = outputs["BuildProjectName"]
-    wanted = {each.statements[0].sid: each.document(values) for each in of(Principal.BUILD)}
+    assert not set(own(first).values()) & set(own(further).values())
     [role] = [each for each in everything(left)["roles"] if each.startswith(f"{FURTHER}-BuildRole")]
-    assert policies_of(left, role) == wanted
-    passed = [
-        row["Resource"]
-        for document in policies_of(left, operator).values()
-        for row in document["Statement"]
-        if row["Action"] == "iam:PassRole"
-    ]
-    assert {outputs[each] for each in roles} <= set(passed)
+    assert policies_of(left, role) == wanted(Principal.BUILD, ClassName="gpu", **common, **own(further))
+    iam, operator = left.client("iam"), of_cluster["OperatorRole"]
+
+    def used() -> dict[str, Any]:
+        names = iam.list_role_policies(RoleName=operator)["PolicyNames"]
+        of_classes = [name for name in names if name.startswith("operator-class-")]
+        return {name: iam.get_role_policy(RoleName=operator, PolicyName=name)["PolicyDocument"] for name in of_classes}
+
+    [document] = named("operator-class")
+    values = {"Region": ministack.REGION, "AccountId": ministack.ACCOUNT, "ClusterId": CLUSTER}
+    rights = {name: document.document({**values, **own(each)}) for name, each in (("default", first), ("gpu", further))}
+    assert used() == {f"operator-class-{name}": each for name, each in rights.items()}
     gone(left, FURTHER)
+    assert used() == {"operator-class-default": rights["default"]}
+    gone(left, CLASS)
     gone(left)
     assert everything(left) == before
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 from tests.aws.cloud import IMAGE, INSTANCE_TYPE
-from tests.deploy.conftest import KEY, POLICY, ROLE, VALUES, RestrictedCloud
+from tests.deploy.conftest import KEY, POLICY, RECORDINGS, REPORTS, ROLE, VALUES, RestrictedCloud
 
 from ephemeral_endpoints.aws.errors import translate
 from ephemeral_endpoints.deploy.policies import merged, named
@@ -94,7 +94,19 @@ FOREIGN_NAMES: list[tuple[str, Call, str]] = [
         lambda w: w.operator.apigateway.create_api(Name="billing", ProtocolType="HTTP", Tags={CLUSTER: "c1"}),
         "apigateway:POST",
     ),
+    (
+        "a report outside of its folder",
+        lambda w: w.operator.s3().put_object(Bucket=REPORTS, Key="billing/a.json", Body=b""),
+        "s3:PutObject",
+    ),
+    (
+        "a file that is no recording",
+        lambda w: w.operator.s3().get_object(Bucket=RECORDINGS, Key="models/model.tar.gz"),
+        "s3:GetObject",
+    ),
+    ("another bucket", lambda w: w.operator.s3().list_objects_v2(Bucket="billing"), "s3:ListBucket"),
     ("a project", lambda w: w.operator.codebuild.start_build(projectName="release"), "codebuild:StartBuild"),
+    ("a topic", lambda w: w.operator.sns.publish(TopicArn=arn("sns", "billing"), Message="x"), "sns:Publish"),
     ("a queue", lambda w: w.operator.sqs.get_queue_url(QueueName="orders"), "sqs:GetQueueUrl"),
     (
         "a role",

@@ -3,25 +3,45 @@
 import asyncio
 import time
 from contextlib import suppress
-from datetime import timedelta
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from fnmatch import fnmatchcase
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 from tests.aws.cloud import OF_CLASSES, with_spec
-from tests.deploy.conftest import KEY, OTHER_ROLES, POLICY, PROJECT, ROLE, ROLE_ELSEWHERE, RestrictedCloud
+from tests.controllers.endpoint.test_pull_requests import put_image
+from tests.controllers.environment import IMAGE
+from tests.deploy.conftest import (
+    ARTIFACTS,
+    KEY,
+    OTHER_ROLES,
+    POLICY,
+    PROJECT,
+    RECORDINGS,
+    REPORTS,
+    ROLE,
+    ROLE_ELSEWHERE,
+    TRAINING_ROLE,
+    RestrictedCloud,
+)
 from tests.engine.objects import make_class
 from tests.features.test_permissions import NO_DIGEST, live
+from tests.features.training.examples import spec_of, trained
 
 from eep_platform import bootstrap
 from eep_platform.aws.guard.record import Permissions
+from ephemeral_endpoints.aws.account import Account
 from ephemeral_endpoints.aws.clients import Role, Sessions
+from ephemeral_endpoints.aws.component import items, tag_list
 from ephemeral_endpoints.aws.roles import ClassRoles, RoleFindings
 from ephemeral_endpoints.aws.tag_index import TagIndex
 from ephemeral_endpoints.engine.errors import AwsError
-from ephemeral_endpoints.engine.names import endpoint_logs
+from ephemeral_endpoints.engine.names import endpoint_logs, prefix
 from ephemeral_endpoints.engine.resources import DesiredResource, Key
-from ephemeral_endpoints.engine.tags import RETAINED_TAGS
+from ephemeral_endpoints.engine.tags import RETAINED_TAGS, class_tags
+from ephemeral_endpoints.features.checks.comparison.storage import Storage
 from ephemeral_endpoints.features.images.builds.buildspec import Tools
 from ephemeral_endpoints.features.images.builds.codebuild import CodeBuildBuilder
 from ephemeral_endpoints.features.images.builds.policy import BuildTarget, Copy, Tenant
@@ -33,8 +53,14 @@ from ephemeral_endpoints.features.images.specs import REPOSITORY, RepositorySpec
 from ephemeral_endpoints.features.monitoring.log_groups import last_lines
 from ephemeral_endpoints.features.monitoring.policy import Attempt
 from ephemeral_endpoints.features.monitoring.specs import LOG_GROUP, LogGroupSpec
+from ephemeral_endpoints.features.packages.groups import delete_group, empty_groups
 from ephemeral_endpoints.features.registry import KINDS
+from ephemeral_endpoints.features.routing.specs import HTTP_API
 from ephemeral_endpoints.features.serving.specs import MODEL
+from ephemeral_endpoints.features.training.artifacts import NAMES, delete_file
+from ephemeral_endpoints.features.training.definition import EVALUATE, Shape, rendered
+from ephemeral_endpoints.features.training.outcome import Step
+from ephemeral_endpoints.features.training.pipelines import Pipelines
 
 TENANT = Tenant("uid-of-the-class", "previews")
 REVISION = "a" * 40
@@ -136,6 +162,119 @@ async def events(cloud: RestrictedCloud) -> None:
     sqs.delete_message_batch(QueueUrl=found, Entries=[{"Id": "0", "ReceiptHandle": message["ReceiptHandle"]}])
 
 
+async def notifications(cloud: RestrictedCloud) -> None:
+    """A message to a topic, as ``features.notifications`` sends it."""
+    topic = cloud.clients.sns.create_topic(Name="ephemeral-endpoints-previews")["TopicArn"]
+    await cloud.calls(cloud.operator.sns.publish, TopicArn=topic, Subject="previews/pr-42 is ready", Message="text")
+
+
+async def quotas(cloud: RestrictedCloud) -> None:
+    """The quotas of instances, as ``features.capacity.service_quotas`` reads them."""
+    client = cloud.operator.service_quotas()
+    await cloud.calls(client.list_service_quotas, ServiceCode="sagemaker", MaxResults=100)
+
+
+async def apis(cloud: RestrictedCloud) -> None:
+    """The tags of an API of one object follow the object's."""
+    made = await cloud.make(cloud.resources[HTTP_API])
+    await cloud.components[HTTP_API].add_tags(cloud.calls, made, RETAINED_TAGS)
+
+
+async def comparisons(cloud: RestrictedCloud) -> None:
+    """A report, of which there was none, and a folder of recorded requests."""
+    for bucket in (REPORTS, RECORDINGS):
+        cloud.aws.client("s3").create_bucket(Bucket=bucket)
+    cloud.aws.client("s3").put_object(Bucket=RECORDINGS, Key="recordings/nlp/a.jsonl", Body=b'{"request": "1"}')
+    storage = await Storage.of(cloud.calls, cloud.operator)
+    report = f"s3://{REPORTS}/reports/nlp/pr/1f0c2a9.json"
+    assert await storage.report(report) is None
+    await storage.write(report, b"{}")
+    assert len((await storage.recorded(f"s3://{RECORDINGS}/recordings/nlp", 1)).requests) == 1
+
+
+async def trainings(cloud: RestrictedCloud) -> None:
+    """An execution that is stopped, what it leaves, and a pipeline with another definition."""
+    s3 = cloud.aws.client("s3")
+    for bucket in (ARTIFACTS, "acme-data"):
+        s3.create_bucket(Bucket=bucket)
+    s3.put_object(Bucket=ARTIFACTS, Key="artifacts/evaluation.json", Body=b"{}")
+    s3.put_object(Bucket="acme-data", Key="wine/wine.csv", Body=b"1,2,3")
+    cloud.aws.control.patch_sagemaker_settings({"held_jobs": ["*"]})
+    account = cast("Account", SimpleNamespace(clients=cloud.operator, scope=cloud.scope, calls=cloud.calls))
+    named = dict.fromkeys(("executionRoleArn", "forwarderRoleArn", "invokeRoleArn"), ROLE)
+    policy = {"executionRoleArn": TRAINING_ROLE, "artifacts": f"s3://{ARTIFACTS}/artifacts"}
+    subject = trained(policy={**named, "training": policy})
+    spec = replace(spec_of(subject), tags=class_tags(cluster_id=cloud.scope.cluster_id, name="default", uid="uid"))
+    pipelines = Pipelines(time.monotonic)
+    run = await pipelines.start(account, cloud.calls, spec, 1)
+    assert [each.arn for each in await pipelines.runs(account, spec.pipeline, since=0.0)] == [run.arn]
+    begun = datetime.now(UTC) - timedelta(hours=1)
+    ours = prefix(cloud.scope.cluster_id)
+    assert await pipelines.used(account, cloud.calls, ours, begun_after=begun) == (spec.pipeline,)
+    while not (jobs := [each.job_arn for each in await pipelines.steps(account, cloud.calls, run.arn) if each.job_arn]):
+        await asyncio.sleep(0.05)
+    evaluation = Step(EVALUATE, "Failed", job_arn=jobs[0])
+    assert await pipelines.evaluation(account, cloud.calls, (evaluation,)) is None
+    await pipelines.stop(account, cloud.calls, run.arn)
+    arn = f"arn:aws:sagemaker:{cloud.scope.region}:{cloud.scope.account_id}:model-package/{spec.group}/1"
+    assert await pipelines.package(account, cloud.calls, arn) is None
+    assert await pipelines.read(account, cloud.calls, f"s3://{ARTIFACTS}/artifacts/evaluation.json") == b"{}"
+    for name in NAMES:
+        await delete_file(account, cloud.calls, f"s3://{ARTIFACTS}/artifacts/{spec.pipeline}/{name}")
+    for kind, group in (("training-job", "TrainingJobs"), ("processing-job", "ProcessingJobs")):
+        name = f"/aws/sagemaker/{group}"
+        cloud.clients.logs.create_log_group(logGroupName=name)
+        cloud.clients.logs.create_log_stream(logGroupName=name, logStreamName="pipelines-a/algo-1-1")
+        event: Any = {"timestamp": int(time.time() * 1000), "message": "line"}
+        cloud.clients.logs.put_log_events(logGroupName=name, logStreamName="pipelines-a/algo-1-1", logEvents=[event])
+        job = f"arn:aws:sagemaker:{cloud.scope.region}:{cloud.scope.account_id}:{kind}/pipelines-a"
+        assert await pipelines.last_lines(account, cloud.calls, job) == ("line",)
+    other = replace(
+        spec, definition=rendered(Shape("loss", frozenset({"seed"}), has_pull_request=True)), content="other"
+    )
+    again = await Pipelines(time.monotonic).start(account, cloud.calls, other, 1)
+    await pipelines.stop(account, cloud.calls, again.arn)
+    former = f"{spec.pipeline}-former"
+    cloud.clients.sagemaker.create_pipeline(
+        PipelineName=former,
+        PipelineDefinition=spec.definition.text,
+        RoleArn=spec.role_arn,
+        Tags=tag_list(spec.tags),
+        ClientRequestToken="c" * 32,
+    )
+    client = cloud.operator.sagemaker
+    found = await items(cloud.calls, client.list_pipelines, "PipelineSummaries", PipelineNamePrefix="eep")
+    assert former in {each["PipelineName"] for each in found}
+    await cloud.calls(client.delete_pipeline, PipelineName=former, ClientRequestToken="d" * 32)
+
+
+async def packages(cloud: RestrictedCloud) -> None:
+    """A model of an approved version, whose group is looked at before the version is deleted."""
+    put_image(cloud.aws)
+    group = "wine-previews"
+    container: Any = {"Image": IMAGE}
+    cloud.clients.sagemaker.create_model_package_group(ModelPackageGroupName=group)
+    arn = cloud.clients.sagemaker.create_model_package(
+        ModelPackageGroupName=group,
+        ModelApprovalStatus="Approved",
+        InferenceSpecification={"Containers": [container]},
+    )["ModelPackageArn"]
+    operator = cloud.operator.sagemaker
+    await cloud.calls(operator.list_model_packages, ModelPackageGroupName=group)
+    await cloud.calls(operator.describe_model_package, ModelPackageName=arn)
+    key = Key(MODEL, cloud.names.immutable("p" * 6, "p" * 26))
+    resource = replace(with_spec(cloud.resources[MODEL], package=arn, is_direct=False, data_url=None), key=key)
+    component = cloud.components[MODEL]
+    await component.delete(cloud.calls, await component.apply(cloud.calls, resource, None, cloud.known), cloud.known)
+    await cloud.calls(operator.list_tags, ResourceArn=cloud.scope.arn("sagemaker", f"model-package-group/{group}"))
+    await cloud.calls(operator.delete_model_package, ModelPackageName=arn)
+    tags = tag_list(class_tags(cluster_id=cloud.scope.cluster_id, name="default", uid="uid"))
+    cloud.clients.sagemaker.create_model_package_group(ModelPackageGroupName="beer-previews", Tags=tags)
+    account = cast("Account", SimpleNamespace(clients=cloud.operator, scope=cloud.scope))
+    assert "beer-previews" in {each.name for each in await empty_groups(account, cloud.calls)}
+    await delete_group(account, cloud.calls, "beer-previews")
+
+
 async def tag_index(cloud: RestrictedCloud) -> None:
     """The owner tags of a resource are read from the index."""
     made = await cloud.make(cloud.resources[LOG_GROUP])
@@ -159,7 +298,13 @@ def permissions(held: RestrictedCloud, operator_sessions: Sessions) -> Permissio
         await images(held)
         await builds(held)
         await events(held)
+        await notifications(held)
+        await quotas(held)
+        await packages(held)
         await tag_index(held)
+        await comparisons(held)
+        await trainings(held)
+        await apis(held)
 
     asyncio.run(everything())
     other_account(operator_sessions, held)

@@ -1,6 +1,7 @@
-"""The Terraform module: made of the same policies, and as Terraform itself renders them."""
+"""The Terraform modules: made of the same policies, and as Terraform itself renders them."""
 
 import json
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -9,9 +10,28 @@ from typing import Any
 import hcl2
 import pytest
 
-from ephemeral_endpoints.deploy.policies import PARAMETERS, POLICIES, with_defaults
+from ephemeral_endpoints.deploy.policies import (
+    POLICIES,
+    Policy,
+    Principal,
+    named,
+    of,
+    with_defaults,
+)
+from ephemeral_endpoints.deploy.trust import SERVICES
+from ephemeral_endpoints.iam.statement import placeholders
 
 FOLDER = Path(__file__).parents[2] / "examples" / "aws" / "terraform"
+CLASS_FOLDER = FOLDER / "class"
+REAPER_FOLDER = FOLDER / "reaper"
+OF_CLASS = (*(each for each in POLICIES if each.principal in SERVICES), *named("operator-class"))
+OF_REAPER = of(Principal.REAPER)
+OF_CLUSTER = tuple(each for each in POLICIES if each not in (*OF_CLASS, *OF_REAPER))
+every_module = pytest.mark.parametrize(
+    ("folder", "policies"),
+    [(FOLDER, OF_CLUSTER), (CLASS_FOLDER, OF_CLASS), (REAPER_FOLDER, OF_REAPER)],
+    ids=["cluster", "class", "reaper"],
+)
 POLICY_FILES = FOLDER.parent / "policies"
 VALUES = with_defaults({"Region": "eu-central-1", "AccountId": "123456789012", "ClusterId": "prod"})
 SECONDS = 240
@@ -33,8 +53,8 @@ def run(*arguments: str, cwd: Path, stdin: str = "") -> subprocess.CompletedProc
     )
 
 
-def parsed(name: str) -> dict[str, Any]:
-    with (FOLDER / name).open() as file:
+def parsed(path: Path) -> dict[str, Any]:
+    with path.open() as file:
         found: dict[str, Any] = hcl2.load(file)
     return found
 
@@ -44,24 +64,39 @@ def names(text: str) -> set[str]:
     return {each.name for each in POLICIES if f'"{each.name}"' in text}
 
 
-def test_the_module_gives_a_value_to_every_placeholder_and_a_role_to_every_policy() -> None:
-    [local] = parsed("main.tf")["locals"]
-    assert {name.strip('"') for name in local["values"] if not name.startswith("__")} == PARAMETERS.keys()
-    text = (FOLDER / "main.tf").read_text()
-    assert names(text) == {each.name for each in POLICIES}
+@every_module
+def test_a_module_gives_a_value_to_every_placeholder_and_a_role_to_every_policy(
+    folder: Path, policies: tuple[Policy, ...]
+) -> None:
+    [local] = parsed(folder / "main.tf")["locals"]
+    needed = {name for each in policies for row in each.statements for name in placeholders(row.rendered())}
+    assert {name.strip('"') for name in local["values"] if not name.startswith("__")} == needed
+    assert names((folder / "main.tf").read_text()) == {each.name for each in policies}
 
 
-def test_every_variable_that_is_used_is_declared_and_the_reverse() -> None:
-    declared = {name.strip('"') for each in parsed("variables.tf")["variable"] for name in each}
-    text = "".join(path.read_text() for path in FOLDER.glob("*.tf"))
-    assert {each for each in declared if f"var.{each}" not in text} == set()
-    assert all(f"var.{name}" in text for name in declared)
+@every_module
+def test_every_variable_that_is_used_is_declared_and_the_reverse(folder: Path, policies: tuple[Policy, ...]) -> None:
+    assert policies
+    declared = {name.strip('"') for each in parsed(folder / "variables.tf")["variable"] for name in each}
+    text = "".join(path.read_text() for path in folder.glob("*.tf"))
+    assert set(re.findall(r"\bvar\.(\w+)", text)) == declared
+
+
+def test_the_first_class_is_made_as_a_further_one_is() -> None:
+    [module] = [each["class"] for each in parsed_modules()]
+    declared = {name.strip('"') for each in parsed(CLASS_FOLDER / "variables.tf")["variable"] for name in each}
+    assert {name for name in module if not name.startswith("__")} - {"source"} == declared
+
+
+def parsed_modules() -> list[dict[str, Any]]:
+    found = parsed(FOLDER / "main.tf")["module"]
+    return [{name.strip('"'): body for name, body in each.items()} for each in found]
 
 
 @with_terraform
 def test_the_files_have_terraforms_own_form(tmp_path: Path) -> None:
     shutil.copytree(FOLDER, tmp_path / "module")
-    reported = run("fmt", "-check", "-diff", "module", cwd=tmp_path)
+    reported = run("fmt", "-check", "-diff", "-recursive", "module", cwd=tmp_path)
     assert (reported.returncode, reported.stdout) == (0, ""), reported.stderr
 
 

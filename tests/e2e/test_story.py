@@ -1,4 +1,5 @@
 import json
+import re
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
@@ -11,25 +12,28 @@ import numpy as np
 import pytest
 from kubernetes import client
 from kubernetes.client.exceptions import ApiException
-from model.codec import decode
-from model.hyperparameters import Hyperparameters
+from model.codec import Decoder
+from model.datasets import load
 from model.predictor import Predictor
-from model.train import train
-from tests.fixtures.operator import Bench, OperatorProcess, metrics
+from model.train import main as train
+from tests.fixtures.operator import DEFAULT_SETTINGS, Bench, OperatorProcess, metrics
 
 from eep_platform.aws.ledger import Call
-from eep_platform.demo import NAME as OBJECT
-from eep_platform.demo import REQUEST, Story
+from eep_platform.bootstrap import DEFAULT_CLASS
+from eep_platform.demo.pull_request import MAIN, NUMBER, REPOSITORY, REQUEST, PullRequest
+from eep_platform.demo.pull_request import NAME as OBJECT
 from eep_platform.errors import PlatformError
+from eep_platform.github.client import Seen
+from eep_platform.operator import take_events
 from eep_platform.platform import Platform
 from eep_platform.workbench import Object
-from ephemeral_endpoints.engine.tags import CLUSTER, EXPIRES_AT, NAME, NAMESPACE, UID
+from ephemeral_endpoints.engine.tags import CLASS, CLUSTER, EXPIRES_AT, NAME, NAMESPACE, RETAIN, UID
 
 MODEL = Path(__file__).parents[2] / "model"
 
 
 @dataclass
-class ObservedStory(Story):
+class ObservedStory(PullRequest):
     """The story, with a look at everything while it is there, and at what it cost when it is over."""
 
     lines: list[str] = field(default_factory=list)
@@ -57,7 +61,8 @@ class ObservedStory(Story):
 
     def _look_at_alarms(self, bench: Bench) -> None:
         cloudwatch = bench.aws("cloudwatch")
-        self.alarms = cloudwatch.describe_alarms()["MetricAlarms"]
+        endpoint = {"Name": "EndpointName", "Value": self.obj["status"]["endpointName"]}
+        self.alarms = [each for each in cloudwatch.describe_alarms()["MetricAlarms"] if endpoint in each["Dimensions"]]
         for alarm in self.alarms:
             tags = cloudwatch.list_tags_for_resource(ResourceARN=alarm["AlarmArn"])["Tags"]
             self.alarm_tags.append({tag["Key"]: tag["Value"] for tag in tags})
@@ -73,7 +78,8 @@ class ObservedStory(Story):
 
     def _look_at_logs(self, bench: Bench) -> None:
         logs = bench.aws("logs")
-        self.log_groups = bench.log_groups()
+        endpoint = self.obj["status"]["endpointName"]
+        self.log_groups = [each for each in bench.log_groups() if each["logGroupName"].endswith(f"/{endpoint}")]
         for group in self.log_groups:
             name = group["logGroupName"]
             self.log_tags.append(logs.list_tags_for_resource(resourceArn=group["logGroupArn"])["tags"])
@@ -97,6 +103,8 @@ class Outcome:
     bench: Bench
     writes: Counter[tuple[str, str, str]]
     mutations: list[Call]
+    published: list[str]
+    seen: Seen
 
 
 @pytest.fixture(scope="module")
@@ -104,8 +112,9 @@ def outcome(platform: Platform, operator_process: OperatorProcess) -> Iterator[O
     """The whole story of one pull request, outcome once."""
     bench = Bench(platform, namespace=f"story-{uuid4().hex[:8]}")
     bench.core.create_namespace(client.V1Namespace(metadata=client.V1ObjectMeta(name=bench.namespace)))
-    operator_process.run()
+    operator_process.run({**DEFAULT_SETTINGS, **take_events(platform)})
     bench.control.reset_meter()
+    platform.github.forget_calls()
     before = writes(bench)
     lines: list[str] = []
     story = ObservedStory(bench, MODEL, lines.append, lines=lines)
@@ -114,20 +123,35 @@ def outcome(platform: Platform, operator_process: OperatorProcess) -> Iterator[O
     except PlatformError:
         with suppress(ApiException):  # it may be gone
             bench.delete(OBJECT)
+        with suppress(ApiException):
+            bench.delete(MAIN)
         raise
-    yield Outcome(story, bench, writes(bench) - before, bench.mutations())
+    published, seen = platform.github.writes(), platform.github.seen(REPOSITORY, NUMBER)
+    yield Outcome(story, bench, writes(bench) - before, bench.mutations(), published, seen)
     bench.wait_empty()
 
 
 def test_each_revision_predicts_what_its_own_model_does(outcome: Outcome, tmp_path: Path) -> None:
     said = [json.loads(line.partition(": ")[2]) for line in outcome.story.lines if "prediction of revision" in line]
-    features = decode((MODEL / REQUEST).read_bytes(), "application/json")
-    for prediction, inverse_regularization in zip(said, (1.0, 0.05), strict=True):
-        train(Hyperparameters(inverse_regularization=inverse_regularization), tmp_path)
+    features = Decoder(load("wine").columns).decode((MODEL / REQUEST).read_bytes(), "application/json")
+    for prediction, inverse_regularization in zip(said, (0.001, 0.05), strict=True):
+        flags = ["--inverse-regularization", str(inverse_regularization)]
+        assert train(["--dataset", "wine", "--model-dir", str(tmp_path), *flags]) == 0
         expected = Predictor.load(tmp_path, "0123abc").predict(features)
         given = [prediction["probabilities"][label] for label in expected.classes]
         assert given == pytest.approx(expected.probabilities[0], rel=1e-6)
         assert prediction["label"] == expected.classes[int(np.argmax(expected.probabilities[0]))]
+
+
+def test_the_reviewer_opens_the_page_and_votes(outcome: Outcome) -> None:
+    lines = [line.strip() for line in outcome.story.lines]
+    [opened] = [line for line in lines if line.startswith(f"eep open {OBJECT}: ")]
+    assert re.search(rf"/{outcome.bench.namespace}/{OBJECT}#t=eep_[\w-]+$", opened)
+    counts = lines.index(f"eep feedback {OBJECT}:") + 1
+    assert [line.split() for line in lines[counts : counts + 2]] == [
+        ["|", "VARIANT", "UP", "DOWN"],
+        ["|", "main", "1", "0"],
+    ]
 
 
 def test_requests_during_the_rollout_are_never_refused(outcome: Outcome) -> None:
@@ -170,10 +194,13 @@ def test_everything_taggable_says_whose_it_is(outcome: Outcome) -> None:
     assert len(everything) == 8
     for tags in everything:
         assert tags.pop(CLUSTER)
+        # What was there before the last revision was told its new end, and that it is not kept.
+        assert tags.pop(RETAIN, "false") == "false"
         assert tags == {
             UID: metadata["uid"],
             NAMESPACE: metadata["namespace"],
             NAME: OBJECT,
+            CLASS: DEFAULT_CLASS,
             EXPIRES_AT: story.obj["status"]["expiresAt"],
             "CreatedAt": metadata["creationTimestamp"],
             "Environment": "Ephemeral",
@@ -185,61 +212,87 @@ def test_everything_taggable_says_whose_it_is(outcome: Outcome) -> None:
 def test_no_call_that_changes_aws_is_made_twice_or_for_nothing(outcome: Outcome) -> None:
     calls = outcome.mutations
     assert [call for call in calls if call.status is None or call.status >= 400] == []
-    # The meter knows the project and the repository, not the build and the image: there is one for each of two commits.
-    # A log group that SageMaker has recreated for late lines is deleted again.
-    several = {"BatchDeleteImage", "DeleteLogGroup", "StartBuild"}
+    # The meter knows the project, the repository and the API, not the build, the image and the route in them: there are
+    # three commits and two objects. A log group that SageMaker has recreated for late lines is deleted again.
+    # Each worker of a function keeps what the model answered to a sample.
+    several = {"BatchDeleteImage", "CreateIntegration", "CreateRoute", "DeleteLogGroup", "PutItem", "StartBuild"}
     once = Counter((call.operation, call.resource) for call in calls if call.operation not in several)
     assert max(once.values()) == 1
     counts = Counter(call.operation for call in calls)
-    assert counts.pop("DeleteLogGroup") in {2, 3}
+    assert counts.pop("DeleteLogGroup") in {4, 5, 6}
+    assert 1 <= counts.pop("PutItem") <= 20
     assert counts == {
+        "CreateTable": 1,
+        "TransactWriteItems": 1,
+        "DeleteTable": 1,
         "CreateRepository": 1,
         "PutLifecyclePolicy": 1,
-        "StartBuild": 2,
-        "BatchDeleteImage": 2,
+        "StartBuild": 3,
+        "BatchDeleteImage": 3,
         "CreateApi": 1,
         "CreateStage": 1,
         "UpdateStage": 1,
         "DeleteApi": 1,
-        "CreateLogGroup": 2,
-        "PutRetentionPolicy": 2,
-        "PutMetricAlarm": 2,
-        "DeleteAlarms": 1,
-        "CreateModel": 2,
-        "DeleteModel": 2,
-        "CreateEndpointConfig": 2,
-        "DeleteEndpointConfig": 2,
-        "CreateEndpoint": 1,
+        "CreateLogGroup": 4,
+        "PutRetentionPolicy": 4,
+        "PutMetricAlarm": 4,
+        "DeleteAlarms": 2,
+        "CreateModel": 3,
+        "DeleteModel": 3,
+        "CreateEndpointConfig": 3,
+        "DeleteEndpointConfig": 3,
+        "CreateEndpoint": 2,
         "UpdateEndpoint": 1,
-        "DeleteEndpoint": 1,
-        "CreateFunction": 1,
-        "DeleteFunction": 1,
-        "CreateIntegration": 1,
-        "DeleteIntegration": 1,
-        "CreateRoute": 1,
-        "DeleteRoute": 1,
-        # The tags name its end, and the story moves the end: three things of SageMaker, five of others.
+        "DeleteEndpoint": 2,
+        "CreateFunction": 2,
+        "UpdateFunctionCode": 1,
+        "DeleteFunction": 2,
+        "CreateIntegration": 2,
+        "DeleteIntegration": 2,
+        "CreateRoute": 4,
+        "DeleteRoute": 4,
+        # The time to live counts from the last revision.
         "AddTags": 3,
-        "TagResource": 5,
+        "TagResource": 6,
     }
 
 
 def test_kubernetes_is_written_to_only_where_there_is_something_to_say(outcome: Outcome) -> None:
-    assert outcome.writes["ephemeralendpoints", "", "PATCH"] == 2, "the finalizer on, the finalizer off"
-    assert outcome.writes["ephemeralendpoints", "", "DELETE"] == 1, "the end of the time to live"
-    assert outcome.writes["secrets", "", "POST"] == 1
-    assert outcome.writes["ephemeralendpoints", "status", "PATCH"] <= 20, "four of them for the steps of each build"
-    assert outcome.writes["events", "", "POST"] <= 25
+    assert outcome.writes["ephemeralendpoints", "", "PATCH"] == 5, "two finalizers on and off, and that it was merged"
+    assert outcome.writes["ephemeralendpoints", "", "DELETE"] == 2, "the preview after the merge, and main's by hand"
+    assert outcome.writes["secrets", "", "POST"] == 2
+    assert outcome.writes["ephemeralendpoints", "status", "PATCH"] <= 45, "four of them for the steps of each build"
+    assert outcome.writes["events", "", "POST"] <= 50
 
 
 def test_the_events_show_the_story(outcome: Outcome) -> None:
     events = outcome.bench.events(outcome.story.obj)
-    assert {"Building", "Serving", "Expired"} <= {event.reason for event in events}
+    assert {"Building", "Serving", "PullRequestMerged"} <= {event.reason for event in events}
     messages = " ".join(str(event.message) for event in events)
     assert "EndpointReady: the endpoint is serving" in messages
     assert {event.type for event in events} == {"Normal"}
     assert all(event.message and event.first_timestamp for event in events)
     assert max(Counter((event.reason, event.message) for event in events).values()) <= 2
+
+
+def test_the_pull_request_shows_each_revision_and_the_end(outcome: Outcome) -> None:
+    seen = outcome.seen
+    [comment] = seen.comments
+    assert "is gone since" in comment["body"]
+    assert [[each["state"] for each in deployment["statuses"]][-1] for deployment in seen.deployments] == [
+        "inactive"
+    ] * 2
+    assert {each["context"] for each in seen.statuses} == {"ephemeral-endpoints"}
+    by_commit = {each["sha"]: each["state"] for each in seen.statuses}
+    assert list(by_commit.values()) == ["success"] * 2
+    assert len(outcome.published) <= 2 * 9 + 2, "nine writing requests for a revision, two for the end"
+
+
+def test_the_reviewer_reads_first_what_the_change_changes(outcome: Outcome) -> None:
+    shown = [line.partition("| ")[2] for line in outcome.story.lines if line.strip().startswith("|")]
+    assert "serves" in shown[0]
+    assert shown[2].startswith("**Compared with `wine-main`")
+    assert any("**Checks:** 1 of 1 passed" in line for line in shown)
 
 
 def test_the_account_is_empty_in_the_end(outcome: Outcome) -> None:

@@ -110,3 +110,12 @@ def test_a_commit_keeps_the_modes_of_programs(host: GitHost, tmp_path: Path) -> 
     git(tmp_path, "clone", "--quiet", "--branch", "pr-1", f"{host.url}/local/x.git", "x")
     assert os.access(tmp_path / "x" / "serve", os.X_OK)
     assert not os.access(tmp_path / "x" / "a", os.X_OK)
+
+
+def test_the_head_of_a_branch_is_its_newest_commit(host: GitHost) -> None:
+    host.push("local/x", "pr-1", {"a": b"1"}, message="First")
+    newest = host.push("local/x", "pr-1", {"a": b"2"}, message="Second")
+    assert host.head("local/x", "pr-1") == newest
+    assert host.head("local/x", "pr-2") is None
+    assert host.head("local/y", "pr-1") is None
+    assert not (host.folder / "local" / "y.git").exists(), "looking makes nothing"

@@ -114,7 +114,7 @@ def test_a_down_that_was_killed_can_be_repeated(tmp_path: Path) -> None:
     state = tmp_path / "half"
     state.mkdir()
     (state / "platform.json").write_text(
-        json.dumps({"ports": {"front": 1, "ministack": 2, "sagemaker": 3, "codebuild": 4, "git": 5}})
+        json.dumps({"ports": {"front": 1, "ministack": 2, "sagemaker": 3, "codebuild": 4, "git": 5, "github": 6}})
     )
     (state / "log").mkdir()
     local_platform.down(state, report=quiet)
@@ -138,6 +138,7 @@ def test_a_recorded_port_that_somebody_else_took_is_given_up(tmp_path: Path) -> 
         "sagemaker": free_port(),
         "codebuild": free_port(),
         "git": free_port(),
+        "github": free_port(),
     }
     (tmp_path / "platform.json").write_text(json.dumps({"ports": ports}))
     assert local_platform.claim(tmp_path).front == taken

@@ -1,11 +1,14 @@
 """Objects as the API server gives them, and what the core makes of them."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from ephemeral_endpoints.api import API_VERSION
 from ephemeral_endpoints.api.v1alpha1.endpoint import EphemeralEndpoint
 from ephemeral_endpoints.api.v1alpha1.endpoint_class import EphemeralEndpointClass
+from ephemeral_endpoints.api.v1alpha1.model_data import ModelData
+from ephemeral_endpoints.features.packages.specs import PackagedModel
 from ephemeral_endpoints.features.routing.apis import api_key
 from ephemeral_endpoints.features.subject import Resolved, Subject
 
@@ -43,6 +46,7 @@ CLASS: Mapping[str, Any] = {
         "executionRoleArn": f"arn:aws:iam::{ACCOUNT}:role/model",
         "forwarderRoleArn": f"arn:aws:iam::{ACCOUNT}:role/forwarder",
         "invokeRoleArn": f"arn:aws:iam::{ACCOUNT}:role/api",
+        "routing": {"auth": {"allowed": ["Token", "JWT", "IAM", "None"]}},
     },
 }
 
@@ -67,6 +71,18 @@ def make_class(changes: Mapping[str, Any] | None = None) -> EphemeralEndpointCla
 def subject(spec: Mapping[str, Any] | None = None, endpoint_class: Mapping[str, Any] | None = None) -> Subject:
     """The example object with another spec in parts, of the example class with another spec in parts."""
     return Subject(CLUSTER, endpoint({"spec": spec or {}}), make_class({"spec": endpoint_class or {}}))
+
+
+def packaged(one: Subject) -> Subject:
+    """The same with what the package brings that it names, if any; one of the group `unapproved` is not approved."""
+    asked = one.endpoint.spec.model.package
+    if asked is None:
+        return one
+    arn = f"arn:aws:sagemaker:us-east-1:{ACCOUNT}:model-package/{asked.group}/{asked.version}"
+    image = f"{REGISTRY}/packages/{asked.group}-{asked.version}@{DIGEST}"
+    data = ModelData(data_url=f"s3://bucket/{asked.group}/{asked.version}.tar.gz")
+    is_direct = asked.group == "unapproved"
+    return replace(one, packaged=PackagedModel(asked, arn, image, data, (("FROM", "package"),), is_direct=is_direct))
 
 
 def resolved(

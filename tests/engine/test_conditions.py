@@ -149,11 +149,23 @@ def test_what_no_retry_helps_is_stalled_without_aws_too() -> None:
 @given(
     st.lists(st.sampled_from(list(OWN.values())), max_size=3),
     st.dictionaries(st.sampled_from(list(OWN)), ERRORS, max_size=3),
+    st.booleans(),
 )
 def test_the_conditions_of_what_leaves_agree_too(
-    left: list[ObservedResource], errors: dict[Key, ReconcileError]
+    left: list[ObservedResource],
+    errors: dict[Key, ReconcileError],
+    stays: bool,  # noqa: FBT001 - given by hypothesis
 ) -> None:
-    assert_sound(of_terminating(Cause(DELETING, "the time is over"), left, errors))
+    assert_sound(of_terminating(Cause(DELETING, "the time is over"), left, errors, stays=stays))
+
+
+@pytest.mark.parametrize(("left", "is_over"), [((), True), (LEFT, False)])
+def test_a_tombstone_is_stalled_once_nothing_is_left(left: tuple[ObservedResource, ...], *, is_over: bool) -> None:
+    found = reported(of_terminating(Cause(DELETING, "the time is over"), left, {}, stays=True))
+    truth = ConditionStatus.TRUE if is_over else ConditionStatus.FALSE
+    assert found[ConditionType.STALLED].status is truth
+    assert found[ConditionType.RECONCILING].status is not truth
+    assert not is_over or found[ConditionType.STALLED].message == "the time is over"
 
 
 @given(ERRORS)

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from ephemeral_endpoints.engine.plan import Create, Delete, DesiredState, Step, Update, is_ready, plan, surplus
@@ -36,6 +38,7 @@ LOGS_DRIFTED = ObservedResource(LOGS, Phase.READY, EVER)
 CONFIG_THERE = ObservedResource(CONFIG, Phase.READY)
 OLD_CONFIG_THERE = ObservedResource(OLD_CONFIG, Phase.READY)
 API_THERE = ObservedResource(API, Phase.READY, HttpApiSpec())
+ROUTE_ELSEWHERE = ObservedResource(ROUTE, Phase.READY, RouteSpec(API, "ANY /pr", None))
 USES_OLD = frozenset({OLD_CONFIG})
 
 
@@ -89,6 +92,30 @@ CASES: list[tuple[str, DesiredState, list[ObservedResource], list[ObservedResour
         [],
     ),
     ("a need may be another's", wanting(ROUTE_WANTED), [], [API_THERE], [Create(ROUTE_WANTED)]),
+    (
+        "what comes after another in a change waits for that to be as wanted",
+        wanting(LOGS_WANTED, replace(ROUTE_WANTED, update_after=frozenset({LOGS_WANTED.key}))),
+        [LOGS_DRIFTED, ROUTE_ELSEWHERE],
+        [API_THERE],
+        [Update(LOGS_WANTED, LOGS_DRIFTED)],
+    ),
+    (
+        "it is made at once",
+        wanting(LOGS_WANTED, replace(ROUTE_WANTED, update_after=frozenset({LOGS_WANTED.key}))),
+        [LOGS_DRIFTED],
+        [API_THERE],
+        [
+            Update(LOGS_WANTED, LOGS_DRIFTED),
+            Create(replace(ROUTE_WANTED, update_after=frozenset({LOGS_WANTED.key}))),
+        ],
+    ),
+    (
+        "and waits for nothing that is not wanted",
+        wanting(replace(ROUTE_WANTED, update_after=frozenset({LOGS_WANTED.key}))),
+        [ROUTE_ELSEWHERE],
+        [API_THERE],
+        [Update(replace(ROUTE_WANTED, update_after=frozenset({LOGS_WANTED.key})), ROUTE_ELSEWHERE)],
+    ),
     ("nothing is changed towards what is not there", wanting(ENDPOINT_WANTED), [endpoint(Phase.READY, OLD)], [], []),
     (
         "a rollout begins once the new configuration is there, and the old one stays for as long as it serves",

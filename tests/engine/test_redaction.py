@@ -8,6 +8,11 @@ SECRETS = [
     pytest.param("AKIAIOSFODNN7EXAMPLE", "AKIAIOSFODNN7EXAMPLE", id="an AWS access key"),
     pytest.param("key ASIAIOSFODNN7EXAMPLE here", "ASIAIOSFODNN7EXAMPLE", id="a temporary one"),
     pytest.param("ghp_16C7e42F292c6912E7710c838347Ae178B4a", "16C7e42F292c", id="a GitHub token"),
+    pytest.param(
+        "ghs_123456_eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJpc3MiOiJnaXRodWIifQ.MjllXOlBr9sQg3S2m3lOw6AmKk-g6Nq99-9yS0XUm0w",
+        "MjllXOlBr9sQ",
+        id="a token of an App's installation",
+    ),
     pytest.param("github_pat_11ABCDEFG0123456789_abcdefgh", "11ABCDEFG", id="a fine-grained GitHub token"),
     pytest.param("glpat-abcdefghijklmnopqrst", "abcdefghijkl", id="a GitLab token"),
     pytest.param("hf_abcdefghijklmnopqrstuvwxyz", "abcdefghijkl", id="a Hugging Face token"),

@@ -3,7 +3,7 @@
 They are the test data of the health scripts: ``EEP_RENEW_GOLDEN=1 .venv/bin/pytest tests/examples`` writes them anew.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,6 +13,7 @@ from tests.fixtures.kubernetes import CLASS_SPEC, SPEC
 
 from ephemeral_endpoints.api import API_VERSION
 from ephemeral_endpoints.api.kinds import BY_NAME
+from ephemeral_endpoints.api.v1alpha1.model_promotion import Outcome
 from ephemeral_endpoints.controllers.endpoint_class.reasons import class_condition
 from ephemeral_endpoints.engine.conditions import (
     Cause,
@@ -26,10 +27,15 @@ from ephemeral_endpoints.engine.conditions import (
     without_account,
 )
 from ephemeral_endpoints.engine.errors import Denied, NameConflict, Unauthenticated
+from ephemeral_endpoints.engine.reasons import Reason
 from ephemeral_endpoints.engine.resources import Key, ObservedResource, Phase
 from ephemeral_endpoints.engine.status import conditions
-from ephemeral_endpoints.features.expiry.stage import EXPIRY_HELD, expired, of_held, of_retained
+from ephemeral_endpoints.features.expiry.policy import EndCause
+from ephemeral_endpoints.features.expiry.stage import EXPIRY_HELD, ended, of_held, of_retained
 from ephemeral_endpoints.features.images.reasons import ImageProblem
+from ephemeral_endpoints.features.promotion import reasons as promotion
+from ephemeral_endpoints.features.promotion import report
+from ephemeral_endpoints.features.promotion.policy import Endpoint
 from ephemeral_endpoints.features.routing.stage import SERVING
 from ephemeral_endpoints.features.serving.specs import ENDPOINT
 
@@ -37,6 +43,12 @@ ROOT: Final = Path(__file__).parents[2]
 SCRIPTS: Final = ROOT / "examples/gitops/argocd/resource_customizations/ephemeral-endpoints.io"
 _NOON: Final = datetime(2026, 11, 28, 12, tzinfo=UTC)
 _GENERATION: Final = 2
+_SPECS: Final[Mapping[str, Mapping[str, Any]]] = {
+    "EphemeralEndpoint": SPEC,
+    "EphemeralEndpointClass": CLASS_SPEC,
+    "ModelStage": {"className": "production", "repository": "acme/sentiment", "source": {"from": {"stage": "staging"}}},
+    "ModelPromotion": {"stage": "production", "version": "sentiment/7"},
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +71,6 @@ class State:
     @property
     def manifest(self) -> dict[str, Any]:
         """The object as the API server has it."""
-        spec = SPEC if self.kind == "EphemeralEndpoint" else CLASS_SPEC
         reported = conditions(self.updates, (), generation=max(self.observed, 0), now=_NOON)
         status: dict[str, Any] = {"observedGeneration": self.observed}
         if reported:
@@ -71,7 +82,7 @@ class State:
             "apiVersion": API_VERSION,
             "kind": self.kind,
             "metadata": metadata,
-            "spec": {**spec, **({"suspend": True} if self.is_suspended else {})},
+            "spec": {**_SPECS[self.kind], **({"suspend": True} if self.is_suspended else {})},
             "status": status,
         }
 
@@ -98,7 +109,8 @@ def _changed(updates: Iterable[ConditionUpdate], changes: Iterable[ConditionUpda
 
 def _states() -> Iterator[State]:
     left = [ObservedResource(Key(ENDPOINT, "eep-prev1-6b1f9b0e"), Phase.READY)]
-    tombstone = expired("its label argocd.argoproj.io/instance shows that a tool manages it")
+    why = "its label argocd.argoproj.io/instance shows that a tool manages it"
+    tombstone, closed, merged, over_budget = (ended(each, why) for each in EndCause)
     taken = {left[0].key: NameConflict("the endpoint is another cluster's", operation="DeleteEndpoint")}
     denied = Denied("no permission", operation="ListEndpoints")
     unknown = without_account(Unauthenticated("the role cannot be assumed"))
@@ -119,7 +131,12 @@ def _states() -> Iterator[State]:
         is_suspended=True,
     )
     yield State(name="expiring", argo="Progressing", flux="InProgress", updates=of_terminating(tombstone, left, {}))
-    yield State(name="expired", argo="Suspended", flux="Current", updates=of_terminating(tombstone, [], {}))
+    yield State(name="expired", argo="Suspended", flux="Current", updates=of_terminating(tombstone, [], {}, stays=True))
+    yield State(name="closed", argo="Suspended", flux="Current", updates=of_terminating(closed, [], {}, stays=True))
+    yield State(name="merged", argo="Suspended", flux="Current", updates=of_terminating(merged, [], {}, stays=True))
+    over = of_terminating(over_budget, [], {}, stays=True)
+    yield State(name="over_budget", argo="Suspended", flux="Current", updates=over)
+    yield State(name="closing", argo="Progressing", flux="InProgress", updates=of_terminating(closed, left, {}))
     yield State(
         name="expired_but_not_deleted", argo="Degraded", flux="Failed", updates=of_terminating(tombstone, left, taken)
     )
@@ -134,18 +151,64 @@ def _states() -> Iterator[State]:
         name="retained",
         argo="Suspended",
         flux="Current",
-        updates=of_retained(left, is_deleted=False, is_tagged=True, problem=None),
+        updates=of_retained(left, EndCause.EXPIRED, is_tagged=True, problem=None),
     )
     yield State(
         name="retaining",
         argo="Progressing",
         flux="InProgress",
-        updates=of_retained(left, is_deleted=False, is_tagged=False, problem=None),
+        updates=of_retained(left, EndCause.EXPIRED, is_tagged=False, problem=None),
     )
     kind = "EphemeralEndpointClass"
     yield State(kind=kind, name="unseen", argo="Progressing", flux="InProgress", observed=-1)
     yield State(kind=kind, name="connected", argo="Healthy", flux="Current", updates=(class_condition(None),))
     yield State(kind=kind, name="denied", argo="Degraded", flux="Failed", updates=(class_condition(denied),))
+    yield from _stages()
+    yield from _promotions()
+
+
+def _stages() -> Iterator[State]:
+    def staged(reason: Reason, message: str, *, serves: bool = True) -> tuple[ConditionUpdate, ...]:
+        absent = ConditionUpdate.of(ConditionType.READY, ConditionStatus.FALSE, promotion.no_endpoint(is_made=False))
+        ready = _serving()[0] if serves else absent
+        return (ready, *kstatus(ready, done=serves), report.promoted(Cause(reason, message)))
+
+    def state(name: str, argo: str, flux: str, updates: tuple[ConditionUpdate, ...] = (), **more: Any) -> State:  # noqa: ANN401 - fields of a state
+        return State(kind="ModelStage", name=name, argo=argo, flux=flux, updates=updates, **more)
+
+    waiting = "sentiment/7 waits for an approval"
+    invalid = Cause(promotion.STAGE_INVALID, "there is no time zone Europe/Bärlin")
+    not_ready = ConditionUpdate.of(ConditionType.READY, ConditionStatus.FALSE, invalid)
+    yield state("unseen", "Progressing", "InProgress", observed=-1)
+    yield state("promoted", "Healthy", "Current", staged(promotion.PROMOTED, "sentiment/7 serves"))
+    yield state("awaiting_approval", "Healthy", "Current", staged(promotion.AWAITING_APPROVAL, waiting))
+    yield state("pinned", "Healthy", "Current", staged(promotion.PINNED, "pinned to sentiment/6"))
+    yield state("verifying", "Progressing", "InProgress", staged(promotion.VERIFYING, "the checks of sentiment/7 run"))
+    yield state("promotion_failed", "Degraded", "Failed", staged(promotion.PROMOTION_FAILED, "its checks failed"))
+    yield state("invalid", "Degraded", "Failed", (not_ready, *kstatus(not_ready, done=False, permanent=invalid)))
+    first = staged(promotion.AWAITING_APPROVAL, waiting, serves=False)
+    yield state("before_the_first", "Suspended", "Current", first)
+    unknown = without_account(Unauthenticated("the role cannot be assumed"))
+    promoted = staged(promotion.PROMOTED, "sentiment/7 serves")
+    yield state("not_known", "Progressing", "InProgress", _changed(promoted, unknown))
+
+
+def _promotions() -> Iterator[State]:
+    def state(name: str, argo: str, flux: str, updates: tuple[ConditionUpdate, ...] = (), **more: Any) -> State:  # noqa: ANN401 - fields of a state
+        return State(kind="ModelPromotion", name=name, argo=argo, flux=flux, updates=updates, **more)
+
+    def ended(outcome: Outcome, message: str) -> tuple[ConditionUpdate, ...]:
+        return report.of_ended(outcome, Endpoint(is_rolled_out=True), message)
+
+    given = Cause(promotion.APPROVAL_GIVEN, "approved by ada")
+    waiting = report.of_waiting(Cause(promotion.AWAITING_APPROVAL, "sentiment/7 waits for an approval"))
+    running = report.of_running(Endpoint(), Cause(promotion.PROMOTING, "sentiment/7 is rolled out"), given)
+    yield state("unseen", "Progressing", "InProgress", observed=-1)
+    yield state("awaiting_approval", "Suspended", "Current", waiting)
+    yield state("running", "Progressing", "InProgress", running)
+    yield state("succeeded", "Healthy", "Current", ended(Outcome.SUCCEEDED, "sentiment/7 serves"))
+    yield state("went_back", "Degraded", "Failed", ended(Outcome.ROLLED_BACK, "its checks failed"))
+    yield state("superseded", "Suspended", "Current", ended(Outcome.SUPERSEDED, "a rollback was asked for"))
 
 
 STATES: Final = tuple(_states())

@@ -114,7 +114,7 @@ def test_a_push_gets_an_endpoint_and_a_summary(pull: Pull, previews: Previews, t
     jobs = pull(before=operator)
     assert results(jobs) == {"test": "success", "image": "skipped", "preview": "success", "delete": "skipped"}
     spec = previews.read(NAME)["spec"]
-    assert spec["source"] == {"repository": "acme/sentiment", "pullRequest": 42, "revision": REVISION}
+    assert spec["source"] == {"repository": "acme/sentiment", "pullRequest": 42, "revision": REVISION, "follow": False}
     assert spec["model"]["build"]["context"] == "."
     summary = jobs["preview"].summary
     assert summary.startswith("### Preview: ready\n")

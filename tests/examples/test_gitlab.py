@@ -54,7 +54,7 @@ def test_a_merge_request_gets_an_endpoint_whose_url_gitlab_shows(job: Job, previ
     done = job("preview")
     assert done.returncode == 0, done.stderr
     source = previews.read(NAME)["spec"]["source"]
-    assert source == {"repository": "acme/sentiment", "pullRequest": 7, "revision": REVISION}
+    assert source == {"repository": "acme/sentiment", "pullRequest": 7, "revision": REVISION, "follow": False}
     assert (folder / "preview.env").read_text(encoding="utf-8") == f"PREVIEW_URL={URL}\n"
     assert [*folder.rglob("pwned")] == []
 

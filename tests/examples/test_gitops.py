@@ -83,7 +83,12 @@ def test_a_pull_request_gets_one_object_and_a_push_changes_it(render: Render, pr
         apply(previews, render(revision))
         assert previews.names() == ["sentiment-pr-42"]
         spec = previews.read("sentiment-pr-42")["spec"]
-        assert spec["source"] == {"repository": "acme/sentiment", "pullRequest": 42, "revision": revision}
+        assert spec["source"] == {
+            "repository": "acme/sentiment",
+            "pullRequest": 42,
+            "revision": revision,
+            "follow": False,
+        }
         assert spec["className"] == "reviewed"
         assert spec["suspend"] is False
 
@@ -116,7 +121,7 @@ def test_the_project_allows_what_is_generated_and_no_more(argo: Render) -> None:
 def test_the_rights_do_not_cover_an_approval(previews: Previews) -> None:
     user = f"--as=system:serviceaccount:{NAMESPACE}:previews"
     rules = json.loads(previews.kubectl("get", "role", "previews", "-n", NAMESPACE, "-o", "json"))["rules"]
-    assert {verb for rule in rules for verb in rule["verbs"]}.isdisjoint({"*", "approve", "abandon"})
+    assert {verb for rule in rules for verb in rule["verbs"]}.isdisjoint({"*", "approve", "abandon", "pin"})
     assert previews.kubectl("auth", "can-i", "create", "ephemeralendpoints", "-n", NAMESPACE, user).strip() == "yes"
 
 

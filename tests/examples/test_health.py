@@ -45,7 +45,7 @@ def test_the_test_data_is_what_the_operator_writes(state: State) -> None:
     BY_NAME[state.kind].model.model_validate(state.manifest)
 
 
-@pytest.mark.parametrize("kind", ["EphemeralEndpoint", "EphemeralEndpointClass"])
+@pytest.mark.parametrize("kind", sorted(BY_NAME))
 def test_argo_cd_judges_each_object_of_the_test_data_as_its_test_says(gitops: Path, kind: str) -> None:
     folder = SCRIPTS / kind
     cases = yaml.safe_load((folder / "health_test.yaml").read_text(encoding="utf-8"))["tests"]
@@ -62,8 +62,9 @@ def test_argo_cd_shows_the_state_with_a_message(gitops: Path, state: State) -> N
     assert found["message"]
 
 
-def test_argo_cd_waits_for_an_object_without_a_status(gitops: Path) -> None:
-    bare = {"metadata": {"generation": 1}, "spec": {}}
+@pytest.mark.parametrize("reported", [{}, {"status": {"observedGeneration": 1}}], ids=["status", "conditions"])
+def test_argo_cd_waits_for_an_object_without(gitops: Path, reported: Mapping[str, Any]) -> None:
+    bare = {"metadata": {"generation": 1}, "spec": {}, **reported}
     assert health(gitops, "EphemeralEndpoint", bare)["status"] == "Progressing"
 
 

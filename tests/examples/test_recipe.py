@@ -14,6 +14,7 @@ REVISION = "1f0c2a9d5e7b48f6a3c1d2e4f5061728394a5b6c"
 SERVING = ("Ready", "True", "Serving", "the URL serves it")
 FAILED = (("Ready", "False", "BuildFailed", "no such package"), ("Stalled", "True", "BuildFailed", "no such package"))
 EXPIRED = (("Ready", "False", "Expired", "the time to live is over"), ("Stalled", "False", "NotStalled", "none"))
+MERGED = (("Ready", "False", "PullRequestMerged", "the pull request was merged"),)
 BUILDING = (("Ready", "False", "Building", "RUN pip"), ("Reconciling", "True", "Building", "RUN pip"))
 
 
@@ -46,6 +47,7 @@ def wait(previews: Previews, programs: Callable[..., Mapping[str, str]]) -> Call
         pytest.param((SERVING,), (0, ""), id="ready"),
         pytest.param(FAILED, (1, "no such package"), id="stalled"),
         pytest.param(EXPIRED, (1, "the time to live is over"), id="expired"),
+        pytest.param(MERGED, (1, "the pull request was merged"), id="merged"),
         pytest.param(BUILDING, (2, ""), id="not ready in time"),
     ],
 )

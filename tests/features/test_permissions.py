@@ -7,11 +7,14 @@ from contextlib import suppress
 from tests.aws.cloud import Cloud, with_spec
 from tests.features.serving.test_autoscaling import NIGHT, scaling
 from tests.features.test_components import (
+    disabled,
     kinds,
     no_expiry,
     no_scan,
     no_stage,
+    not_permitted,
     other_code,
+    other_function,
     other_memory,
     other_retention,
     other_throttle,
@@ -30,12 +33,15 @@ from ephemeral_endpoints.features.images.specs import REPOSITORY
 from ephemeral_endpoints.features.monitoring.log_groups import READ_ACTIONS, last_lines
 from ephemeral_endpoints.features.monitoring.policy import Attempt
 from ephemeral_endpoints.features.monitoring.specs import LOG_GROUP
+from ephemeral_endpoints.features.reaping.specs import EVENT_RULE
+from ephemeral_endpoints.features.routing.feedback.components import CountKey, FeedbackTableComponent
 from ephemeral_endpoints.features.routing.specs import FUNCTION, HTTP_API
 from ephemeral_endpoints.features.serving.specs import ENDPOINT, ENDPOINT_CONFIG, MODEL, SCALABLE_TARGET, RolloutSpec
 
 NO_DIGEST = f"sha256:{'0' * 64}"
 
 DRIFTS: Mapping[ResourceKind, list[Callable[[Cloud, str], None]]] = {
+    EVENT_RULE: [disabled, other_function, not_permitted],
     FUNCTION: [other_code, other_memory],
     HTTP_API: [no_stage, other_throttle],
     LOG_GROUP: [other_retention],
@@ -65,6 +71,10 @@ async def update(cloud: Cloud, kind: ResourceKind, observed: ObservedResource) -
     """Every way to repair."""
     resource = cloud.resources[kind]
     if kind in {MODEL, ENDPOINT_CONFIG}:
+        return
+    component = cloud.components[kind]
+    if isinstance(component, FeedbackTableComponent):
+        await component.votes(cloud.calls, CountKey(resource.key.name, "0123456789ab.main"))
         return
     for drift in DRIFTS.get(kind, []):
         drift(cloud, resource.key.name)

@@ -22,6 +22,7 @@ from tests.engine.objects import (
     subject,
 )
 
+from ephemeral_endpoints.api import PIN_ANNOTATION
 from ephemeral_endpoints.controllers.endpoint_class.desired import desired_of_class
 from ephemeral_endpoints.engine.names import owner_of
 from ephemeral_endpoints.engine.plan import DesiredState
@@ -33,13 +34,17 @@ from ephemeral_endpoints.features.routing.apis import api_key
 from ephemeral_endpoints.features.routing.forwarder import bundle
 from ephemeral_endpoints.features.routing.forwarder.config import Sample
 from ephemeral_endpoints.features.routing.specs import (
+    AUTHORIZER,
     FUNCTION,
     FUNCTION_CONCURRENCY,
+    HTTP_API,
     INTEGRATION,
     ROUTE,
+    ROUTE_THROTTLE,
     FunctionSpec,
     HttpApiSpec,
     RouteSpec,
+    RouteThrottleSpec,
     ThrottleSpec,
 )
 from ephemeral_endpoints.features.serving.specs import (
@@ -82,8 +87,8 @@ def difference(one: DesiredState, two: DesiredState) -> tuple[set[ResourceKind],
     return renamed, changed
 
 
-def test_an_object_is_made_of_ten_things() -> None:
-    api, route_key = api_key(CLUSTER, make_class()), "ANY /nlp/pr-42"
+def test_an_object_is_made_of_eleven_things() -> None:
+    api, keys = api_key(CLUSTER, make_class()), ("ANY /nlp/pr-42", "ANY /nlp/pr-42/{proxy+}")
     found = by_key(resources())
     assert {(key.kind, key.name) for key in found if key.kind not in {MODEL, ENDPOINT_CONFIG}} == {
         (LOG_GROUP, f"/aws/lambda/{BASE}"),
@@ -93,10 +98,11 @@ def test_an_object_is_made_of_ten_things() -> None:
         (ENDPOINT, BASE),
         (FUNCTION, BASE),
         (INTEGRATION, BASE),
-        (ROUTE, f"{api.name} {route_key}"),
+        *((ROUTE, f"{api.name} {key}") for key in keys),
     }
-    assert len(found) == 10
-    assert only(resources(), ROUTE).spec == RouteSpec(api, route_key, Key(INTEGRATION, BASE))
+    assert len(found) == 11
+    routes = [found[Key(ROUTE, f"{api.name} {key}")].spec for key in keys]
+    assert routes == [RouteSpec(api, key, Key(INTEGRATION, BASE)) for key in keys]
 
 
 def test_the_image_is_pinned_to_its_digest() -> None:
@@ -192,8 +198,8 @@ class Change:
             id="another tag of the same image",
         ),
         pytest.param(
-            Change(spec={"source": {"revision": "2f0c2a9"}}, endpoint_class={}, renamed=set(), changed=set()),
-            id="a commit that changed nothing in the image",
+            Change(spec={"source": {"revision": "2f0c2a9"}}, endpoint_class={}, renamed=set(), changed={FUNCTION}),
+            id="a commit that changed nothing in the image is named in the answers",
         ),
         pytest.param(
             Change(
@@ -217,8 +223,8 @@ class Change:
             id="so is the threshold of errors",
         ),
         pytest.param(
-            Change(spec={"api": {"path": "/p"}}, endpoint_class={}, renamed={ROUTE}, changed=set()),
-            id="a route is its path",
+            Change(spec={"api": {"path": "/p"}}, endpoint_class={}, renamed={ROUTE}, changed={FUNCTION}),
+            id="a route is its path, which its code knows",
         ),
         pytest.param(
             Change(spec={"api": {"maxBodyBytes": 1}}, endpoint_class={}, renamed=set(), changed={FUNCTION}),
@@ -238,8 +244,8 @@ class Change:
             id="the sample that proves readiness is in its code",
         ),
         pytest.param(
-            Change(spec={"api": {"samples": [SAMPLE]}}, endpoint_class={}, renamed=set(), changed=set()),
-            id="the other samples are not",
+            Change(spec={"api": {"samples": [SAMPLE]}}, endpoint_class={}, renamed=set(), changed={FUNCTION}),
+            id="so are the other samples, which it describes",
         ),
         pytest.param(
             Change(
@@ -261,7 +267,7 @@ class Change:
         ),
         pytest.param(
             Change(spec={"lifecycle": {"ttl": "1h"}}, endpoint_class={}, renamed=set(), changed=set()),
-            id="when it ends is no business of what serves",
+            id="when it ends is in tags alone",
         ),
     ],
 )
@@ -312,11 +318,36 @@ class Unknown:
 )
 def test_what_is_not_known_is_neither_made_nor_taken_away(case: Unknown) -> None:
     wanted = desired(subject({"api": {"auth": {"type": case.auth}}}), resolved(case.digest, case.token, owns_path=True))
-    beside = {ENDPOINT: SCALABLE_TARGET, FUNCTION: FUNCTION_CONCURRENCY}
-    assert wanted.keep_kinds == case.keep_kinds | {beside[kind] for kind in case.keep_kinds & beside.keys()}
+    beside = {ENDPOINT: {SCALABLE_TARGET}, FUNCTION: {FUNCTION_CONCURRENCY}, ROUTE: {ROUTE_THROTTLE}}
+    beside |= {INTEGRATION: {HTTP_API, AUTHORIZER}}
+    further = {each for kind in case.keep_kinds & beside.keys() for each in beside[kind]}
+    assert wanted.keep_kinds == case.keep_kinds | further
     assert {resource.key.kind for resource in wanted.resources} == {LOG_GROUP, ALARM} | (
         SERVING | ENTRANCE
     ) - case.keep_kinds
+
+
+@pytest.mark.parametrize(
+    ("asked", "policy", "expected", "reason"),
+    [
+        (None, {}, None, "the stage has the class's for all routes"),
+        ((10, 20), {}, (10, 20), "an object may ask for less than the class's default"),
+        ((500, 20), {}, (100, 20), "it gets no more than that"),
+        ((500, 900), {"maxThrottle": {"rateLimit": 1000, "burstLimit": 800}}, (500, 800), "unless the class allows it"),
+        ((5, 9), {"throttle": {"rateLimit": 2}}, (2, 9), "the class's own throttle is the cap"),
+    ],
+)
+def test_routes_have_the_throttle_that_the_object_asks_for_and_the_class_allows(
+    asked: tuple[int, int] | None, policy: Mapping[str, Any], expected: tuple[int, int] | None, reason: str
+) -> None:
+    api = {"throttle": {"rateLimit": asked[0], "burstLimit": asked[1]}} if asked else {}
+    wanted = by_key(resources({"api": api}, {"routing": policy}))
+    found = {key.name: each for key, each in wanted.items() if key.kind is ROUTE_THROTTLE}
+    assert found.keys() == ({key.name for key in wanted if key.kind is ROUTE} if expected else set()), reason
+    for name, each in found.items():
+        assert isinstance(each.spec, RouteThrottleSpec)
+        assert each.spec.throttle == ThrottleSpec(*expected or ()), reason
+        assert Key(ROUTE, name) in each.needs, "settings of a route that does not exist are refused"
 
 
 def test_without_authentication_the_token_does_not_count() -> None:
@@ -364,6 +395,16 @@ def test_the_lifetime_is_what_the_class_grants() -> None:
     granted = subject({"lifecycle": {"ttl": "400h"}}).lifetime
     assert granted.expires_at == datetime(2026, 11, 1, 12, tzinfo=UTC) + timedelta(hours=336)
     assert granted.capped
+
+
+@pytest.mark.parametrize(
+    ("value", "hours"), [("true", 336), ("yes", 72), ("", 72)], ids=["pinned", "what says nothing", "nothing"]
+)
+def test_a_pinned_object_lives_as_long_as_its_class_grants(value: str, hours: int) -> None:
+    pinned = subject({"lifecycle": {"ttl": "72h"}})
+    metadata = pinned.endpoint.metadata.model_copy(update={"annotations": {PIN_ANNOTATION: value}})
+    life = replace(pinned, endpoint=pinned.endpoint.model_copy(update={"metadata": metadata})).lifetime
+    assert (life.expires_at, life.capped) == (pinned.created_at + timedelta(hours=hours), False)
 
 
 def test_an_object_that_the_api_server_never_had_has_no_lifetime() -> None:

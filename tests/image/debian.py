@@ -2,19 +2,19 @@
 
 import os
 import shutil
-import subprocess
 import tarfile
 import tempfile
 from pathlib import Path
 from typing import Final
 
+from eep_platform.containers.debian import bootstrap
+from eep_platform.containers.errors import BuildError
 from eep_platform.paths import cache_dir, private_dir
 
 SUITE: Final = "bookworm"
 """The oldest Debian whose Python is new enough."""
 
-_PACKAGES: Final = "ca-certificates,python3,python3-pip"
-_SECONDS: Final = 600
+_PACKAGES: Final = ("ca-certificates", "python3", "python3-pip")
 
 
 class UnusableError(Exception):
@@ -34,10 +34,10 @@ def _make(target: Path) -> None:
         raise UnusableError("debootstrap is not installed, or this is not root")
     with tempfile.TemporaryDirectory(prefix="debian-") as folder:
         root, archive = Path(folder, "root"), Path(folder, "root.tar")
-        argv = ["debootstrap", "--variant=minbase", f"--include={_PACKAGES}", SUITE, str(root), *_mirror()]
-        done = subprocess.run(argv, check=False, capture_output=True, text=True, timeout=_SECONDS)  # noqa: S603 - no shell
-        if done.returncode:
-            raise UnusableError(f"debootstrap: {done.stdout[-500:]}{done.stderr[-500:]}")
+        try:
+            bootstrap(root, SUITE, _PACKAGES)
+        except BuildError as error:
+            raise UnusableError(str(error)) from error
         with tarfile.open(archive, "w") as tar:
             tar.add(root, arcname=".", filter=_without_caches)
         shutil.move(archive, f"{target}.new")
@@ -48,10 +48,3 @@ def _without_caches(entry: tarfile.TarInfo) -> tarfile.TarInfo | None:
     return (
         None if entry.name.startswith(("./var/cache/", "./usr/share/doc/", "./usr/share/locale/", "./dev/")) else entry
     )
-
-
-def _mirror() -> list[str]:
-    """Where this machine takes Debian's packages from, so that a proxy or a mirror of its own is used."""
-    argv = ["apt-get", "indextargets", "--format", "$(REPO_URI)", "Created-By: Packages", f"Codename: {SUITE}"]
-    done = subprocess.run(argv, check=False, capture_output=True, text=True, timeout=_SECONDS)  # noqa: S603 - no shell
-    return done.stdout.split()[:1]

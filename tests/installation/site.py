@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,7 +21,7 @@ from eep_platform.kubelet import Image, Kubelet, served_logs
 from eep_platform.kubelet.api import Api
 from eep_platform.platform import Platform
 from ephemeral_endpoints.api import GROUP
-from ephemeral_endpoints.api.schema.admission import abandon_manifests, approval_manifests
+from ephemeral_endpoints.api.schema.admission import guards
 from ephemeral_endpoints.api.schema.crds import crds
 
 PORT: Final = 8080
@@ -110,7 +111,7 @@ def undress(api: Api) -> None:
         *(f"{definitions}/{name}" for name in kinds),
         *(
             f"/apis/{each['apiVersion']}/{plurals[each['kind']]}/{each['metadata']['name']}"
-            for each in (*approval_manifests(), *abandon_manifests())
+            for each in chain.from_iterable(guards().values())
         ),
     ]
     for path in paths:

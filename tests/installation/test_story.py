@@ -18,12 +18,14 @@ from tests.installation.caller import Caller
 from tests.installation.releases import CHART, RESTRICTED
 from tests.installation.rights import Account, Right, deeds, granted, unused
 from tests.installation.site import LocalRelease, Site, released
+from tests.integration.test_controls import annotate
 from tests.integration.test_least_privilege import KEY, values
 
 from eep_platform.aws.guard.record import Permissions
 from eep_platform.controlplane.binaries import CONTROLLER_MANAGER
 from eep_platform.kubelet.runner import process_name
 from eep_platform.processes import find
+from ephemeral_endpoints.api import GROUP, ROTATE_TOKEN_ANNOTATION
 from ephemeral_endpoints.deploy.policies import Principal, of
 from ephemeral_endpoints.engine.sharding import Shard
 from ephemeral_endpoints.kube.client import secret_name
@@ -37,7 +39,19 @@ FIELD: Final = "suspend"
 pytestmark = pytest.mark.timeout(1200)
 """Whichever test comes first waits for the whole story."""
 
+_STAGES: Final = "no model is promoted here; tests/controllers/model_stage and tests/integration/test_promotion.py do"
 UNUSED: Final = {
+    **{
+        Right("", GROUP, resource, verb): _STAGES
+        for resource, verb in (
+            ("ephemeralendpoints", "create"),
+            ("modelpromotions", "create"),
+            ("modelpromotions", "delete"),
+            ("modelpromotions/status", "patch"),
+            ("modelstages", "delete"),
+            ("modelstages/status", "patch"),
+        )
+    },
     Right(BUILDS, "batch", "jobs", "get"): "asked for only if a Job exists whose creation was never answered;"
     " tests/features/images/builds/test_jobs.py shows that it is needed then",
 }
@@ -96,6 +110,7 @@ class Story:
         self._kill_the_leader()
         self._drain_the_leader()
         self._come_back_under_the_same_name()
+        self._rotate_the_token()
         self._build_in_the_cluster()
         self._refuse_to_go()
         self._roll_back()
@@ -175,6 +190,12 @@ class Story:
         finally:
             psutil.Process(collector.pid).resume()
         self._lap("the same name again")
+
+    def _rotate_the_token(self) -> None:
+        before = self.bench.token("pr")
+        annotate(self.bench, "pr", ROTATE_TOKEN_ANNOTATION, "1")
+        eventually(lambda: self.bench.token("pr") != before, "another token")
+        self._lap("rotated")
 
     def _build_in_the_cluster(self) -> None:
         """No image comes of it, for nobody runs these Pods: the newer commit stops the first, whose build fails."""
@@ -365,9 +386,8 @@ def test_an_installation_for_one_namespace_has_no_rights_in_another(site: Site, 
             "ephemeralendpointclasses/status",
             "namespaces",
         }
-        assert {kind_of(right) for right in rights} <= {kind_of(deed) for deed, _ in outcome.done}, (
-            "all of it is needed"
-        )
+        needed = {kind_of(each) for each in (*(deed for deed, _ in outcome.done), *UNUSED)}
+        assert {kind_of(right) for right in rights} <= needed, "all of it is needed"
         release.uninstall_all()
         done = deeds(site.platform.state, account, until="-uninstall-")
     assert [str(deed) for deed, code in done if code == 403] == []

@@ -66,13 +66,13 @@ def test_when_every_answer_is_lost_once_nothing_has_a_twin_and_nothing_is_left(b
         "Integration": 1,
         "LogGroup": 2,
         "Model": 1,
-        "Route": 1,
+        "Route": 2,
     }
     assert say(bench, ready) == "hello"
-    unrepeatable = {"CreateApi", "CreateIntegration", "CreateRoute"}
-    assert {name: count for name, count in bench.effects().items() if name in unrepeatable} == dict.fromkeys(
-        unrepeatable, 1
-    ), "what is not idempotent is looked for before it is repeated"
+    unrepeatable = {"CreateApi": 1, "CreateIntegration": 1, "CreateRoute": 2}
+    assert {name: count for name, count in bench.effects().items() if name in unrepeatable} == unrepeatable, (
+        "what is not idempotent is looked for before it is repeated"
+    )
 
     bench.control.clear_faults()
     bench.control.add_faults(*losing(LOST_DELETIONS))
@@ -144,6 +144,8 @@ def test_refused_for_the_rate_every_call_is_made_in_the_end(bench: Bench) -> Non
     )
     bench.apply("pr", bench.spec())
     bench.wait_ready("pr")
+    # The throttle of the class's API is set beside the object, which does not wait for it.
+    eventually(lambda: "UpdateStage" in bench.effects(), "the throttle")
     assert bench.effects() == {**NEEDED_CREATIONS, **NEEDED_SHARED}
 
 
@@ -162,7 +164,8 @@ def test_objects_that_change_while_the_api_server_restarts_converge(bench: Bench
     bench.wait_ready("new")
     bench.wait_gone("deleted")
     kinds = {kind: len(names) for kind, names in bench.left().items()}
-    assert kinds["Model"] == kinds["Endpoint"] == kinds["Route"] == 2
+    assert kinds["Model"] == kinds["Endpoint"] == 2
+    assert kinds["Route"] == 4
 
     bench.apply("changed", bench.spec(model=bench.saying("later")))
     assert say(bench, bench.wait_ready("changed")) == "later"

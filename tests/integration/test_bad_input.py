@@ -190,7 +190,7 @@ def test_the_door_refuses_what_is_not_a_proper_request_and_says_why(bench: Bench
     refusals = [answer for answer in answers.values() if not answer.ok]
     assert {answer.headers["Content-Type"] for answer in refusals} == {"application/problem+json"}
     assert answers["no token"].headers["WWW-Authenticate"].startswith("Bearer")
-    assert answers["method"].headers["Allow"] == "GET, POST"
+    assert answers["method"].headers["Allow"] == "GET, OPTIONS, POST"
 
 
 def test_a_url_without_authentication_takes_everybody(bench: Bench) -> None:

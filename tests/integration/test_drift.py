@@ -61,14 +61,16 @@ class Tamperer:
     def delete_function(self) -> None:
         self.aws("lambda").delete_function(FunctionName=self.there["Function"][0])
 
+    def route(self) -> str:
+        """The id of the route of the URL itself, and not of the one for all below it."""
+        routes = self.aws("apigatewayv2").get_routes(ApiId=self.api())["Items"]
+        return str(min(routes, key=lambda each: len(each["RouteKey"]))["RouteId"])
+
     def delete_route(self) -> None:
-        gateway, api = self.aws("apigatewayv2"), self.api()
-        gateway.delete_route(ApiId=api, RouteId=gateway.get_routes(ApiId=api)["Items"][0]["RouteId"])
+        self.aws("apigatewayv2").delete_route(ApiId=self.api(), RouteId=self.route())
 
     def lead_route_elsewhere(self) -> None:
-        gateway, api = self.aws("apigatewayv2"), self.api()
-        route = gateway.get_routes(ApiId=api)["Items"][0]["RouteId"]
-        gateway.update_route(ApiId=api, RouteId=route, Target="integrations/elsewhere")
+        self.aws("apigatewayv2").update_route(ApiId=self.api(), RouteId=self.route(), Target="integrations/elsewhere")
 
     def delete_integration(self) -> None:
         gateway, api = self.aws("apigatewayv2"), self.api()
@@ -179,11 +181,11 @@ def state(bench: Bench) -> dict[str, Any]:
     contents = bench.left()
     contents["Alarm"] = [name for name in contents.get("Alarm", []) if name.startswith("eep-")]
     contents["EndpointConfig"] = [name for name in contents.get("EndpointConfig", []) if name.startswith("eep-")]
-    routes = [
-        (route["RouteKey"], route["Target"]) if "elsewhere" in route["Target"] else route["RouteKey"]
+    routes = {
+        route["RouteKey"]: "elsewhere" in route["Target"]
         for api in bench.aws("apigatewayv2").get_apis()["Items"]
         for route in bench.aws("apigatewayv2").get_routes(ApiId=api["ApiId"])["Items"]
-    ]
+    }
     groups = bench.log_groups()
     endpoints = (bench.aws("sagemaker").describe_endpoint(EndpointName=name) for name in contents.get("Endpoint", []))
     targets = bench.aws("application-autoscaling").describe_scalable_targets(ServiceNamespace="sagemaker")

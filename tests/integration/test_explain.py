@@ -8,6 +8,8 @@ from typing import Any
 from tests.fixtures.operator import Bench, OperatorProcess
 
 from eep_platform.aws.faults import Fault, FaultError
+from ephemeral_endpoints.api import GROUP, ROTATE_TOKEN_ANNOTATION, VERSION
+from ephemeral_endpoints.api.kinds import ENDPOINT
 
 EEP = Path(sys.executable).with_name("eep")
 
@@ -36,6 +38,20 @@ def test_a_ready_object_has_nothing_left_to_do(bench: Bench, operator_process: O
     assert "Ready=True Serving" in text
     assert "retries and holds: none" in text
     assert {each["next"] for each in resources(bench, "pr-7").values()} == {"nothing"}
+
+
+def test_after_a_rotation_of_its_token_an_object_has_nothing_left_to_do(
+    bench: Bench, operator_process: OperatorProcess
+) -> None:
+    operator_process.run()
+    bench.apply("pr-7", bench.spec())
+    bench.wait_ready("pr-7")
+    bench.control.reset_meter()
+    asked = {"metadata": {"annotations": {ROTATE_TOKEN_ANNOTATION: "1"}}}
+    bench.objects.patch_namespaced_custom_object(GROUP, VERSION, bench.namespace, ENDPOINT.plural, "pr-7", asked)
+    bench.wait_called("UpdateFunctionCode")
+    bench.wait_done()
+    assert resources(bench, "pr-7")["Function"]["next"] == "nothing"
 
 
 def test_without_an_operator_it_says_what_one_would_do_and_changes_nothing(

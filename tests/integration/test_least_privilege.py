@@ -1,11 +1,14 @@
 """With exactly the generated policies the whole life of objects of all kinds goes well, and with none less."""
 
 import hashlib
+import json
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
+from tests.fixtures.issuer import AUDIENCE, running_issuer
 from tests.fixtures.operator import Bench, OperatorProcess
 from tests.fixtures.waiting import eventually
 from tests.integration.test_controls import give_up
@@ -17,6 +20,8 @@ from eep_platform.aws import ministack
 from eep_platform.aws.faults import Fault
 from eep_platform.workbench import Object
 from ephemeral_endpoints.deploy.policies import Policy, Principal, of
+from ephemeral_endpoints.features.reaping.iam import RULES
+from ephemeral_endpoints.features.training.iam import TRAINING
 
 KEY = "operator"
 FORWARDERS = ministack.ACCOUNT
@@ -31,28 +36,76 @@ SERVERLESS: Mapping[str, Any] = {"serverless": {"maxConcurrency": 2}}
 ON_INSTANCES: Mapping[str, Any] = {"instances": {"type": "ml.m5.large"}}
 SCALED: Mapping[str, Any] = {"minCount": 1, "maxCount": 2, "invocationsPerInstance": 100}
 
+SAMPLE: Mapping[str, Any] = {"name": "nothing", "request": "{}"}
+
 FAILING = ("broken", "unbuildable")
 SLOW = b"FROM python:3.11-slim\nRUN sleep 600\n"
 
 NOT_IN_THE_STORY = {
     ("ChangeRepositories", "ecr:DeleteRepository"),  # the default class stays
     ("ChangeScaling", "application-autoscaling:DeleteScheduledAction"),  # what is scheduled goes with its target
+    *(
+        (sid, f"firehose:{action}")
+        for sid, action in (
+            ("ReadStreams", "DescribeDeliveryStream"),
+            ("ReadStreams", "ListTagsForDeliveryStream"),
+            ("CreateStreams", "CreateDeliveryStream"),
+            ("CreateStreams", "TagDeliveryStream"),
+            ("ChangeStreams", "DeleteDeliveryStream"),
+            ("ChangeStreams", "UpdateDestination"),
+        )
+    ),  # nothing is captured
+    *((sid, f"apigateway:{verb}") for sid, verb in (("MapDomains", "POST"), ("ChangeMappings", "PATCH"))),
+    ("ChangeMappings", "apigateway:DELETE"),  # no class names a domain
+    ("DeleteRouteSettings", "apigateway:DELETE"),  # no object gives up a throttle
+    ("RetagApis", "apigateway:POST"),  # or has an API of its own
+    ("PassDeliveryRole", "iam:PassRole"),
+    # No class has a reaper.
+    *((each.sid, action) for each in RULES for action in each.actions if each.sid != "ListRules"),
+    ("DeletePackageGroups", "sagemaker:DeleteModelPackageGroup"),  # the class allows no packages
+    ("DeletePackages", "sagemaker:DeleteModelPackage"),
+    ("ListPackages", "sagemaker:ListModelPackageGroups"),
+    ("ListPackages", "sagemaker:ListModelPackages"),
+    ("ReadPackageGroups", "sagemaker:ListTags"),
+    ("ReadPackages", "sagemaker:DescribeModelPackage"),
+    ("ServePackages", "sagemaker:CreateModel"),
+    *((each.sid, action) for each in TRAINING for action in each.actions),  # nothing is trained
     ("GrantVolumeKeys", "kms:CreateGrant"),  # the classes name no keys
+    ("ListReportsAndRecordings", "s3:ListBucket"),  # nothing is compared
     ("PassOtherExecutionRoles", "iam:PassRole"),  # and no other roles
+    ("PublishNotifications", "sns:Publish"),  # nobody is notified
     ("ReadChosenRoles", "iam:GetRole"),
     ("ReadImages", "ecr:DescribeImageScanFindings"),  # the class minds no findings
     ("ReadLogs", "logs:GetLogEvents"),  # the endpoint that fails has no container that could say why
+    ("ReadRecordings", "s3:GetObject"),
+    ("UseTables", "dynamodb:BatchGetItem"),  # votes are counted once an hour
+    ("WriteReports", "s3:GetObject"),
+    ("WriteReports", "s3:PutObject"),
 }
 """Used all the same, in tests/deploy/test_sufficient.py."""
 
-NOT_ALWAYS_IN_THE_STORY = {("ReadOwnRepositories", "ecr:ListTagsForResource")}
-"""Used where the operator has not yet asked the index of tags whose the repository is."""
+NOT_ALWAYS_IN_THE_STORY = {
+    ("ReadOwnRepositories", "ecr:ListTagsForResource"),
+    ("ReadParameterTags", "ssm:ListTagsForResource"),
+}
+"""Used where the operator has not yet asked the index of tags whose the repository or the parameter is."""
 
 WRITTEN_BY_LAMBDA = {("WriteLogs", "logs:CreateLogStream"), ("WriteLogs", "logs:PutLogEvents")}
 """The embedded Lambda writes the logs of functions without asking itself for permission."""
 
+CAPTURED = {
+    ("PutRecords", "firehose:PutRecord"),
+    ("PutRecordsElsewhere", "firehose:PutRecord"),
+    ("PutRecordsToKinesis", "kinesis:PutRecord"),
+    ("PublishResults", "sns:Publish"),
+}
+"""Nothing is captured or published in the story."""
+
 ENCRYPTED_BY_S3 = {("UseKeys", "kms:Decrypt"), ("UseKeys", "kms:GenerateDataKey")}
 """The embedded S3 asks for no permission to use a key."""
+
+USED_IN_CHAINS = {("InvokePostprocessors", "sagemaker:InvokeEndpoint")}
+"""The class lists no endpoints; tests/integration/test_chains.py has one that does."""
 
 
 def cluster_of(bench: Bench) -> str:
@@ -106,8 +159,8 @@ def objects(bench: Bench) -> dict[str, dict[str, Any]]:
     scaled = {"instances": {"type": "ml.m5.large", "autoscaling": SCALED}}
     queue = {"s3Uri": f"s3://{BUCKET}/queue"}
     return {
-        "plain": bench.spec(serving=SERVERLESS),
-        "scaled": bench.spec(serving=scaled, capture={"s3Uri": f"s3://{BUCKET}/captures"}),
+        "plain": bench.spec(serving=SERVERLESS, compare={"with": {"endpoint": "scaled"}}, api={"samples": [SAMPLE]}),
+        "scaled": bench.spec(serving=scaled, capture={"s3Uri": f"s3://{BUCKET}/captures"}, feedback={}),
         "queued": bench.spec(serving={**ON_INSTANCES, "asynchronous": queue}),
         "kept": bench.spec(serving=SERVERLESS, lifecycle={"deletionPolicy": "Retain"}),
         "built": {"source": commit(bench, (ECHO / "Dockerfile").read_bytes()), "model": {"build": {}}},
@@ -128,11 +181,13 @@ def change(bench: Bench, specs: Mapping[str, dict[str, Any]]) -> None:
         "maxCount": 2,
         "schedule": [{"name": "night", "schedule": "cron(0 20 ? * * *)", "minCount": 1, "maxCount": 1}],
     }
-    other = {"model": bench.saying("other"), "lifecycle": {"ttl": "8h"}, "api": {"auth": {"type": "None"}}}
+    api = {"auth": {"type": "None"}, "samples": [SAMPLE]}
+    other = {"model": bench.saying("other"), "lifecycle": {"ttl": "8h"}, "api": api}
     bench.apply("plain", specs["plain"] | other)
     scaled = {"serving": {"instances": {"type": "ml.m5.large", "autoscaling": by_night}}, "lifecycle": {"ttl": "8h"}}
     bench.apply("scaled", specs["scaled"] | scaled)
-    bench.apply("elsewhere", {**specs["elsewhere"], "lifecycle": {"ttl": "8h"}})
+    pushed = {"source": {**specs["elsewhere"]["source"], "revision": "2" * 40}}
+    bench.apply("elsewhere", {**specs["elsewhere"], **pushed, "lifecycle": {"ttl": "8h"}})
 
 
 def spoil(bench: Bench) -> None:
@@ -192,12 +247,40 @@ def begin(bench: Bench) -> dict[str, dict[str, Any]]:
         f"elsewhere-{bench.namespace}",
         assumeRole={"roleArn": ELSEWHERE},
         events={"queueName": bootstrap.EVENT_QUEUE},
-        routing={"reservedConcurrency": 5},
+        routing={"reservedConcurrency": 5, "auth": {"jwt": {"issuer": running_issuer().url, "audiences": [AUDIENCE]}}},
+        parameters={"prefix": "/previews"},
     )
     specs = objects(bench)
     for name, spec in specs.items():
         bench.apply(name, spec)
     return {name: spec for name, spec in specs.items() if name not in FAILING}
+
+
+def vote(bench: Bench, obj: Object) -> None:
+    """A vote, another one on the same answer, and the list of both."""
+    url, token = f"{obj['status']['url']}/feedback", bench.token(obj["metadata"]["name"])
+    id_ = ask(bench, obj).headers["eep-feedback-id"]
+    for each in ("up", "down"):
+        counted = bench.call(url, json.dumps({"id": id_, "vote": each}).encode(), token=token)
+        assert counted.status_code == 200, counted.text
+    listed = requests.get(url, headers={"Authorization": f"Bearer {token}"}, timeout=60)
+    assert listed.json()["counts"] == {"main": {"up": 0, "down": 1}}
+
+
+def describe(bench: Bench, obj: Object) -> None:
+    """What the URL says of itself, with the end that is in the status."""
+    headers = {"Authorization": f"Bearer {bench.token(obj['metadata']['name'])}"}
+    found = requests.get(f"{obj['status']['url']}/openapi.json", headers=headers, timeout=60).json()
+    assert found["info"]["x-ephemeral-endpoint"]["expiresAt"] == obj["status"]["expiresAt"]
+
+
+def compare(bench: Bench, obj: Object, base: Object) -> None:
+    """The answer of the base, which names the base's commit."""
+    url, token = f"{obj['status']['url']}/invocations", bench.token(obj["metadata"]["name"])
+    headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json", "eep-target": "base"}
+    answer = requests.post(url, "{}", headers=headers, timeout=60)
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["eep-revision"] == base["status"]["revision"][:12]
 
 
 def fail(bench: Bench) -> None:
@@ -219,6 +302,9 @@ def live(bench: Bench, operator_process: OperatorProcess) -> None:
     ready = all_ready(bench, specs)
     for name, obj in ready.items():
         assert ask(bench, obj).status_code == (202 if name == "queued" else 200), name
+    vote(bench, ready["scaled"])
+    describe(bench, ready["plain"])
+    compare(bench, ready["plain"], ready["scaled"])
     fail(bench)
     change(bench, specs)
     all_ready(bench, specs)
@@ -254,7 +340,8 @@ def test_the_whole_life_of_objects_of_every_kind_needs_what_is_granted_and_nothi
     used = {(use.sid, use.action) for use in operator.used | assumed.used if use.needed}
     assert {*granted(of(Principal.OPERATOR))} - used - NOT_ALWAYS_IN_THE_STORY == NOT_IN_THE_STORY
     of_forwarders = {(use.sid, use.action) for use in forwarders.used if use.needed}
-    assert {*granted(of(Principal.FORWARDER))} - of_forwarders == WRITTEN_BY_LAMBDA | ENCRYPTED_BY_S3
+    left = WRITTEN_BY_LAMBDA | ENCRYPTED_BY_S3 | USED_IN_CHAINS | CAPTURED
+    assert {*granted(of(Principal.FORWARDER))} - of_forwarders == left
 
 
 def granted(policies: Iterable[Policy]) -> Iterator[tuple[str, str]]:

@@ -1,3 +1,4 @@
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 
 from tests.fixtures.operator import NEEDED_CREATIONS, NEEDED_DELETIONS, NEEDED_SHARED, NEEDED_SHARED_DELETIONS, Bench
@@ -23,7 +24,11 @@ def test_an_object_costs_exactly_the_calls_that_it_needs_in_its_whole_life(bench
     bench.delete("pr")
     bench.wait_gone("pr")
     bench.wait_empty()
-    assert bench.effects() == {**NEEDED_CREATIONS, **NEEDED_SHARED, **NEEDED_DELETIONS, **NEEDED_SHARED_DELETIONS}
+    needed = Counter({**NEEDED_CREATIONS, **NEEDED_SHARED, **NEEDED_DELETIONS, **NEEDED_SHARED_DELETIONS})
+    effects = bench.effects()
+    assert needed - effects == {}
+    # A model server that ends may write one more line, which makes its log group anew, as on AWS.
+    assert effects - needed <= Counter(DeleteLogGroup=1)
 
 
 def test_the_end_of_the_time_to_live_deletes_the_object_and_everything_in_aws(bench: Bench) -> None:
@@ -50,7 +55,9 @@ def test_a_gitops_managed_object_is_retired_as_a_tombstone_and_revived_by_a_long
     assert condition(tombstone, "Ready")["reason"] == "Expired"
     assert "its label argocd.argoproj.io/instance shows that a tool" in condition(tombstone, "Ready")["message"]
     assert condition(tombstone, "Reconciling")["status"] == "False", "nothing is left to do: kstatus sees it current"
-    assert condition(tombstone, "Stalled")["status"] == "False"
+    assert condition(tombstone, "Stalled")["status"] == "True", "whoever waits for it to be ready ceases to"
+    assert condition(tombstone, "Stalled")["reason"] == "Expired"
+    assert "to revive it, extend its life (eep extend)" in condition(tombstone, "Stalled")["message"]
     assert "url" not in tombstone["status"]
     assert "deletionTimestamp" not in tombstone["metadata"]
 

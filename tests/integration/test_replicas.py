@@ -83,7 +83,7 @@ def replicas(bench: Bench, operator_process: OperatorProcess) -> Iterator[tuple[
                 **DEFAULT_SETTINGS,
                 "AWS_ENDPOINT_URL": meter.endpoint,
                 "EEP_LEADER_ELECTION": "on",
-                "EEP_LEASE_NAMESPACE": bench.namespace,
+                "EEP_OWN_NAMESPACE": bench.namespace,
             }
             made.append(Replica(name, bench, meter, settings))
         for each in made:

@@ -1,3 +1,4 @@
+import json
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -46,6 +47,25 @@ def path_of(store: Store) -> str | None:
     endpoint = store.endpoint(KEY)
     assert endpoint is not None
     return endpoint.spec.api.path
+
+
+def test_equal_texts_of_an_object_are_one() -> None:
+    revision = "0123456789abcdef" * 2
+    spec, status = {"source": {"revision": revision}}, {"revision": revision}
+    endpoint = store_of(json.loads(json.dumps(raw(spec=spec, status=status)))).endpoint(KEY)
+    assert endpoint is not None
+    assert endpoint.spec.source.revision == revision
+    assert endpoint.spec.source.revision is endpoint.status.revision
+
+
+def test_what_stays_as_it_was_sent_takes_no_texts_of_its_own() -> None:
+    first, second = (store_of(json.loads(json.dumps(raw()))) for _ in range(2))
+    endpoint, bare = first.endpoint(KEY), first.raw(KEY)
+    assert endpoint is not None
+    assert bare["metadata"]["uid"] is endpoint.metadata.uid
+    assert bare["kind"] is second.raw(KEY)["kind"]
+    names = zip(bare["metadata"], second.raw(KEY)["metadata"], strict=True)
+    assert all(one is other for one, other in names)
 
 
 def test_keys_are_written_as_people_write_them_and_sort() -> None:
@@ -97,7 +117,7 @@ def test_an_object_that_is_gone_is_forgotten_altogether() -> None:
     store.remove(KEY, UID)
     assert store.endpoint(KEY) is None
     assert store.by_owner(owner_hash(UID)) is None
-    assert store.sharing_path("/nlp/pr-42", "default") == []
+    assert store.claiming("/nlp/pr-42", "default") == []
     assert store.relevant_fields(KEY) is None
     assert store.count(ENDPOINT_KIND, lambda _: True) == 0
     with pytest.raises(KeyError):
@@ -124,7 +144,7 @@ def test_a_successor_whose_predecessor_went_unseen_leaves_nothing_of_it() -> Non
     store.put(raw(version=20, uid="another", spec={"api": {"path": "/new"}}))
     assert store.by_owner(owner_hash(UID)) is None
     assert store.by_owner(owner_hash("another")) == KEY
-    assert store.sharing_path("/old", "default") == []
+    assert store.claiming("/old", "default") == []
 
 
 def test_what_does_not_fit_its_schema_is_logged_and_changes_nothing(caplog: pytest.LogCaptureFixture) -> None:
@@ -213,9 +233,28 @@ def test_the_objects_of_a_path_are_those_that_ask_for_it_now_in_the_same_class()
         raw("elsewhere", uid="4", spec={"className": "b", "api": {"path": "/p"}}),
     )
     store.put(raw("moved", uid="3", version=11, spec={"className": "a", "api": {"path": "/q"}}))
-    assert [key.name for key, _ in store.sharing_path("/p", "a")] == ["one", "two"]
-    assert [key.name for key, _ in store.sharing_path("/q", "a")] == ["moved"]
-    assert store.sharing_path("/nobody", "a") == []
+    assert [key.name for key, _ in store.claiming("/p", "a")] == ["one", "two"]
+    assert [key.name for key, _ in store.claiming("/q", "a")] == ["moved"]
+    assert store.claiming("/nobody", "a") == []
+
+
+def test_the_objects_of_a_path_are_also_those_above_and_below_it() -> None:
+    paths = {"root": "/p", "middle": "/p/q", "leaf": "/p/q/r", "beside": "/p/qq", "other": "/q"}
+    store = store_of(
+        *(raw(name, uid=name, spec={"className": "a", "api": {"path": path}}) for name, path in paths.items())
+    )
+    found = {path: [key.name for key, _ in store.claiming(path, "a")] for path in (*paths.values(), "/p/q/x", "/p/x/r")}
+    assert found == {
+        "/p": ["beside", "leaf", "middle", "root"],
+        "/p/q": ["leaf", "middle", "root"],
+        "/p/q/r": ["leaf", "middle", "root"],
+        "/p/qq": ["beside", "root"],
+        "/q": ["other"],
+        "/p/q/x": ["middle", "root"],
+        "/p/x/r": ["root"],
+    }
+    store.remove(next(key for key, _ in store.claiming("/p/q/r", "a") if key.name == "leaf"), "leaf")
+    assert [key.name for key, _ in store.claiming("/p/q", "a")] == ["middle", "root"]
 
 
 @pytest.mark.parametrize(

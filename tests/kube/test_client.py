@@ -11,6 +11,7 @@ from kubernetes.client import V1ObjectMeta, V1Secret
 from kubernetes.client.exceptions import ApiException
 from tests.fixtures.kubernetes import NOW, Cluster
 
+from ephemeral_endpoints.api import ROTATE_TOKEN_ANNOTATION
 from ephemeral_endpoints.engine.errors import SecretTaken
 from ephemeral_endpoints.engine.names import CLUSTER_ID_PATTERN
 from ephemeral_endpoints.engine.reasons import CREATING, UP_TO_DATE
@@ -25,6 +26,7 @@ OTHERS = "example.com/other"
 Write = Callable[[KubeClient, Mapping[str, Any]], Awaitable[object]]
 
 WRITES: dict[str, Write] = {
+    "annotate": lambda kube, raw: kube.annotate(raw, {"example.com/a": "b"}),
     "adopt": lambda kube, raw: kube.add_finalizer(raw, None),
     "release": lambda kube, raw: kube.remove_finalizer(raw),
     "write_status": lambda kube, raw: kube.write_status(raw, {"url": "https://x"}),
@@ -56,7 +58,7 @@ async def test_adopting_adds_the_finalizer_and_the_class_and_keeps_what_is_there
 
 async def test_what_the_operator_writes_is_managed_under_its_name(cluster: Cluster, kube: KubeClient) -> None:
     raw = await kube.add_finalizer(cluster.create(), "default")
-    token = await kube.token(raw)
+    token = (await kube.token(raw)).value
     assert token
     written = await kube.write_status(raw, {"url": "https://x"})
     ours = [each for each in written["metadata"]["managedFields"] if each["manager"] == "ephemeral-endpoints"]
@@ -119,6 +121,16 @@ async def test_a_missing_object_is_reported(cluster: Cluster, kube: KubeClient, 
         await WRITES[name](kube, raw)
 
 
+async def test_annotations_are_set_and_removed_and_others_stay(cluster: Cluster, kube: KubeClient) -> None:
+    raw = cluster.create(annotations={"example.com/theirs": "1"})
+    first = await kube.annotate(raw, {"example.com/ours": "2"})
+    assert first["metadata"]["annotations"] == {"example.com/theirs": "1", "example.com/ours": "2"}
+    second = await kube.annotate(first, {"example.com/ours": None})
+    assert second == cluster.read()
+    assert second["metadata"]["annotations"] == {"example.com/theirs": "1"}
+    assert second["metadata"]["generation"] == raw["metadata"]["generation"]
+
+
 async def test_status_is_merged_and_nothing_else_is_written(cluster: Cluster, kube: KubeClient) -> None:
     raw = cluster.create(labels={"a": "b"})
     assert raw["status"] == {"observedGeneration": -1}
@@ -152,9 +164,9 @@ async def test_classes_are_adopted_written_and_released_too(cluster: Cluster, ku
 @pytest.mark.parametrize("name", ["pr-42", LONG], ids=["short", "of 253 characters"])
 async def test_the_token_is_made_once_and_goes_with_its_object(cluster: Cluster, kube: KubeClient, name: str) -> None:
     raw = cluster.create(name)
-    token = await kube.token(raw)
-    assert re.fullmatch(r"[A-Za-z0-9_-]{43}", token), "256 bits that pass in a header"
-    assert await kube.token(raw) == token
+    token = (await kube.token(raw)).value
+    assert re.fullmatch(r"eep_[A-Za-z0-9_-]{43}", token), "256 bits that pass in a header"
+    assert (await kube.token(raw)).value == token
     secret = cluster.core.read_namespaced_secret(secret_name(name), cluster.namespace)
     assert secret.data == {"token": base64.b64encode(token.encode()).decode()}
     assert secret.metadata is not None
@@ -162,11 +174,33 @@ async def test_the_token_is_made_once_and_goes_with_its_object(cluster: Cluster,
     assert (owner.kind, owner.name, owner.uid, owner.controller) == (raw["kind"], name, raw["metadata"]["uid"], True)
 
 
+async def test_the_token_of_another_object_is_read_and_not_made(cluster: Cluster, kube: KubeClient) -> None:
+    raw = cluster.create()
+    assert await kube.known_token(raw) is None
+    token = (await kube.token(raw)).value
+    assert await kube.known_token(raw) == token
+    with pytest.raises(SecretTaken):
+        await kube.known_token({**raw, "metadata": {**raw["metadata"], "uid": "another"}})
+
+
 async def test_a_token_that_was_taken_away_is_made_anew(cluster: Cluster, kube: KubeClient) -> None:
     raw = cluster.create()
-    token = await kube.token(raw)
+    token = (await kube.token(raw)).value
     cluster.core.delete_namespaced_secret(secret_name("pr-42"), cluster.namespace)
-    assert await kube.token(raw) != token
+    assert (await kube.token(raw)).value != token
+
+
+async def test_a_rotated_token_is_another_one_and_the_one_before_is_accepted_for_an_hour(
+    cluster: Cluster, kube: KubeClient
+) -> None:
+    raw = cluster.create()
+    before = await kube.token(raw)
+    asking = await kube.annotate(raw, {ROTATE_TOKEN_ANNOTATION: "1"})
+    after = await kube.token(asking)
+    assert after.value != before.value
+    assert after.former is not None
+    assert after.former.sha256 == before.sha256
+    assert await kube.token(asking) == after, "once for each value"
 
 
 async def test_a_secret_of_somebody_else_is_neither_read_nor_changed(cluster: Cluster, kube: KubeClient) -> None:

@@ -90,7 +90,7 @@ async def test_nothing_is_asked_while_no_object_refers_to_any(watched: Watched) 
 
 async def test_a_configmap_is_read_once_and_again_when_it_changes(watched: Watched) -> None:
     watched.put("debug")
-    watched.maps.refer(watched.key, ["settings"])
+    watched.maps.refer(watched.key, ["settings"], "test")
     assert await watched.level() == "debug"
     await watched.until(lambda: watched.maps.is_watched, "watched")
     before = watched.reads
@@ -104,7 +104,7 @@ async def test_a_configmap_is_read_once_and_again_when_it_changes(watched: Watch
 
 
 async def test_one_that_does_not_exist_is_noticed_when_it_is_made_and_when_it_goes(watched: Watched) -> None:
-    watched.maps.refer(watched.key, ["settings"])
+    watched.maps.refer(watched.key, ["settings"], "test")
     assert await watched.level() is None
     await watched.until(lambda: watched.maps.is_watched, "watched")
     watched.told.clear()
@@ -121,13 +121,13 @@ async def test_a_namespace_without_any_configmap_is_watched(api: ApiClient, clus
     found = Watched(api, cluster, whole_cluster=False)
     found.maps = ConfigMaps(api, ("empty",), found.told.append)
     async with running(found):
-        found.maps.refer(endpoint_key("empty", "pr-42"), ["settings"])
+        found.maps.refer(endpoint_key("empty", "pr-42"), ["settings"], "test")
         await found.until(lambda: found.maps.is_watched, "watched")
 
 
 async def test_changes_of_others_concern_nobody(watched: Watched) -> None:
     watched.put("debug")
-    watched.maps.refer(watched.key, ["settings"])
+    watched.maps.refer(watched.key, ["settings"], "test")
     assert await watched.level() == "debug"
     await watched.until(lambda: watched.maps.is_watched, "watched")
     watched.told.clear()
@@ -138,7 +138,7 @@ async def test_changes_of_others_concern_nobody(watched: Watched) -> None:
 
 
 async def test_only_metadata_is_listed_and_watched(watched: Watched) -> None:
-    watched.maps.refer(watched.key, ["settings"])
+    watched.maps.refer(watched.key, ["settings"], "test")
     await watched.until(lambda: any("watch=1" in each for each in watched.requests), "a watch")
     others = [each for each in watched.requests if not each.startswith(" ")]
     assert others
@@ -149,7 +149,7 @@ async def test_what_was_read_while_nobody_watched_is_compared_with_the_list(api:
     """Between the read and the beginning of the watch it may have changed."""
     watched = Watched(api, cluster, whole_cluster=True)
     watched.put("debug")
-    watched.maps.refer(watched.key, ["settings"])
+    watched.maps.refer(watched.key, ["settings"], "test")
     assert await watched.level() == "debug"
     watched.put("info")
     async with running(watched):
@@ -160,7 +160,21 @@ async def test_what_was_read_while_nobody_watched_is_compared_with_the_list(api:
 async def test_while_nothing_is_watched_every_look_reads(api: ApiClient, cluster: Cluster) -> None:
     watched = Watched(api, cluster, whole_cluster=True)
     watched.put("debug")
-    watched.maps.refer(watched.key, ["settings"])
+    watched.maps.refer(watched.key, ["settings"], "test")
     assert await watched.level() == "debug"
     watched.put("info")
     assert await watched.level() == "info"
+
+
+async def test_what_one_part_of_an_object_refers_to_is_not_forgotten_with_another_part(watched: Watched) -> None:
+    watched.put("debug")
+    watched.put("a", name="other")
+    watched.maps.refer(watched.key, ["settings"], "environment")
+    watched.maps.refer(watched.key, ["other"], "checks")
+    assert (await watched.level(), await watched.level("other")) == ("debug", "a")
+    await watched.until(lambda: watched.maps.is_watched, "watched")
+    watched.maps.refer(watched.key, (), "checks")
+    watched.told.clear()
+    watched.put("info")
+    await watched.until(lambda: watched.key in watched.told, "told of the change")
+    assert watched.told == [watched.key]

@@ -5,17 +5,20 @@ from typing import Any
 import pytest
 from tests.engine.objects import CLASS, ENDPOINT, merged
 
-from ephemeral_endpoints.api.kinds import KINDS
+from ephemeral_endpoints.api import API_VERSION
+from ephemeral_endpoints.api.kinds import KINDS, STAGE
 from ephemeral_endpoints.api.v1alpha1.endpoint import EphemeralEndpoint
 from ephemeral_endpoints.engine.names import owner_hash
 from ephemeral_endpoints.engine.sharding import WHOLE, Shard
-from ephemeral_endpoints.kube.cache import ObjectKey, Store, class_key, endpoint_key
+from ephemeral_endpoints.kube.cache import ObjectKey, Store, class_key, endpoint_key, stage_key
 from ephemeral_endpoints.kube.triggers import (
     EventQueueChanged,
     ListErrorChanged,
     ObjectChanged,
     ObjectListed,
+    PackageChanged,
     ResourcesChanged,
+    StatusWritten,
     TimeJumped,
     Trigger,
     keys,
@@ -153,3 +156,57 @@ def test_the_default_class_is_that_of_objects_which_name_none(store: Store) -> N
     meta = {"name": "a", "uid": "class-a", "resourceVersion": "6", "annotations": default}
     store.put(merged(CLASS, {"metadata": meta}))
     assert keys(ObjectChanged(LOST), store) == [LOST, A]
+
+
+def test_a_version_concerns_the_objects_that_serve_its_group_and_the_stages_of_the_class(store: Store) -> None:
+    arn = "arn:aws:sagemaker:us-east-1:123456789012:model-package/wine/7"
+    newest, version, another, elsewhere = (endpoint_key("nlp", name) for name in ("newest", "version", "other", "far"))
+    stage = stage_key("nlp", "production")
+    for key, package, class_name in (
+        (newest, {"group": "wine"}, "a"),
+        (version, {"arn": arn}, "a"),
+        (another, {"group": "wine-previews", "version": 3}, "a"),
+        (elsewhere, {"group": "wine"}, "b"),
+    ):
+        store.put(merged(raw(key, {"className": class_name}), {"spec": {"model": {"package": package, "image": None}}}))
+    spec = {"className": "a", "repository": "acme/wine", "source": {"group": "beer"}}
+    metadata = {"namespace": "nlp", "name": "production", "uid": "production", "resourceVersion": "7"}
+    store.put({"apiVersion": API_VERSION, "kind": STAGE.name, "metadata": metadata, "spec": spec})
+    assert sorted(keys(PackageChanged("a", "wine"), store)) == sorted([newest, version, stage])
+
+
+COMPARED = {"className": "a", "api": {"samples": [{"name": "s", "request": "1"}]}}
+
+
+def comparing(key: ObjectKey, base: str) -> dict[str, Any]:
+    return raw(key, {**COMPARED, "compare": {"with": {"endpoint": base}}})
+
+
+def test_a_written_status_concerns_the_objects_that_are_compared_with_it(store: Store) -> None:
+    one, two, elsewhere = endpoint_key("nlp", "one"), endpoint_key("nlp", "two"), endpoint_key("other", "one")
+    for key in (one, two):
+        store.put(comparing(key, "of-a"))
+    store.put(merged(comparing(elsewhere, "of-a"), {"metadata": {"namespace": "other"}}))
+    assert keys(StatusWritten(OF_A), store) == [one, two]
+    store.put(merged(comparing(two, "rival"), {"metadata": {"resourceVersion": "20"}}))
+    assert keys(StatusWritten(OF_A), store) == [one]
+    assert keys(StatusWritten(RIVAL), store) == [two]
+    store.remove(one, "one")
+    assert keys(StatusWritten(OF_A), store) == []
+
+
+def test_an_object_that_vanishes_concerns_those_that_are_compared_with_it(store: Store) -> None:
+    one = endpoint_key("nlp", "one")
+    store.put(comparing(one, GONE.name))
+    assert one in keys(ObjectChanged(GONE, known(GONE, {"className": "a"})), store)
+
+
+def test_the_status_of_an_object_concerns_those_whose_answers_it_gets(store: Store) -> None:
+    one, two = endpoint_key("nlp", "one"), endpoint_key("nlp", "two")
+    chain = {"className": "a", "api": {"postprocess": {"endpoint": "of-a"}}}
+    store.put(raw(one, chain))
+    store.put(merged(comparing(two, "rival"), {"spec": {"api": {"postprocess": {"endpoint": "of-a"}}}}))
+    assert keys(StatusWritten(OF_A), store) == [one, two]
+    assert keys(StatusWritten(RIVAL), store) == [two], "another one is its base"
+    store.put(merged(raw(one, {"className": "a"}), {"metadata": {"resourceVersion": "20"}}))
+    assert keys(StatusWritten(OF_A), store) == [two]

@@ -273,6 +273,27 @@ async def test_a_storm_of_refusals_is_survived(through_gateway: Watched, gateway
     await watched.until(lambda: watched.watch.is_up, "the watch is up again")
 
 
+async def test_a_task_that_takes_its_end_for_a_lost_connection_holds_up_no_new_watch(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(watch, "CANCEL_SECONDS", 0.1)
+
+    async def failing() -> None:
+        raise ConnectionError("a storm")
+
+    async def reconnecting() -> None:
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.Event().wait()
+        await asyncio.Event().wait()
+
+    others = asyncio.all_tasks()
+    tasks = [asyncio.create_task(failing()), asyncio.create_task(reconnecting())]
+    with pytest.raises(ConnectionError, match="a storm"):
+        async with asyncio.timeout(STOP_SECONDS):
+            await watch.run_tasks(tasks, others)
+    assert all(each.done() for each in tasks)
+
+
 async def test_renewed_credentials_are_used(through_gateway: Watched, gateway: Gateway, tmp_path: Path) -> None:
     watched, file = through_gateway, tmp_path / "kubeconfig"
     await watched.arrived(watched.cluster.create())

@@ -1,10 +1,11 @@
 """What the admission policies say of objects that they refuse, as a text or as the expression that makes it."""
 
 from collections.abc import Iterator
+from itertools import chain
 
 from tests.chart.rendering import Chart, kinds
 
-from ephemeral_endpoints.api.schema.admission import abandon_manifests, approval_manifests
+from ephemeral_endpoints.api.schema.admission import guards
 
 _ALL_LIMITS = {
     "instanceTypes": "{ml.t2.*,ml.m5.large}",
@@ -28,7 +29,7 @@ _ALL_LIMITS = {
 def policies(chart: Chart) -> Iterator[tuple[str, str]]:
     chosen = [f"--set=admission.limits.{name}={value}" for name, value in _ALL_LIMITS.items()]
     found = chart.of("default", "--set=admission.limits.enabled=true", *chosen)
-    for policy in kinds([*approval_manifests(), *abandon_manifests(), *found], "ValidatingAdmissionPolicy"):
+    for policy in kinds([*chain.from_iterable(guards().values()), *found], "ValidatingAdmissionPolicy"):
         for validation in policy["spec"]["validations"]:
             for member in ("message", "messageExpression"):
                 if member in validation:

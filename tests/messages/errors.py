@@ -1,6 +1,7 @@
 """The errors that the operator raises itself; of those of AWS and Kubernetes it repeats their words."""
 
 import base64
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
@@ -11,6 +12,8 @@ from botocore.exceptions import ClientError
 from tests.engine.objects import ACCOUNT, ENDPOINT, subject
 from tests.engine.test_drift import NOON, WANT, repaired
 from tests.features.capacity.test_policy import refused, waiting
+from tests.features.checks.checking import check
+from tests.features.training.examples import parts, trained
 
 from ephemeral_endpoints.aws.converge import unsettled
 from ephemeral_endpoints.aws.errors import gone, not_owned, still_owned, translate, wrong_account
@@ -25,12 +28,22 @@ from ephemeral_endpoints.engine.errors import (
 from ephemeral_endpoints.engine.plan import Create
 from ephemeral_endpoints.engine.resources import Key
 from ephemeral_endpoints.features.capacity import policy as capacity
+from ephemeral_endpoints.features.checks.preparation import ConfigMapData, prepare
+from ephemeral_endpoints.features.checks.reasons import CheckInvalid, CheckUnavailable
 from ephemeral_endpoints.features.monitoring.specs import ALARM
+from ephemeral_endpoints.features.routing.callers import admission, refused_auth
+from ephemeral_endpoints.features.routing.feedback.desired import refused_feedback
+from ephemeral_endpoints.features.routing.placements import no_room
+from ephemeral_endpoints.features.routing.schema_worker import answer
+from ephemeral_endpoints.features.routing.schemas import read, refusal_of
 from ephemeral_endpoints.features.routing.specs import HTTP_API, ROUTE
+from ephemeral_endpoints.features.routing.stage import SchemaInvalid, SchemaUnavailable
 from ephemeral_endpoints.features.serving.environment import variables
 from ephemeral_endpoints.features.serving.policy import refusal
 from ephemeral_endpoints.features.serving.reasons import EnvironmentUnavailable, EventsUnavailable
-from ephemeral_endpoints.kube.client import token_of
+from ephemeral_endpoints.features.training.custom import parsed
+from ephemeral_endpoints.features.training.reasons import DefinitionInvalid
+from ephemeral_endpoints.kube.tokens import token_of
 
 _ALARM = Key(ALARM, "eep-c1-pr-42-latency")
 _API, _ROUTE = Key(HTTP_API, "eep-c1-default"), Key(ROUTE, "eep-c1-default ANY /nlp/pr-42")
@@ -61,7 +74,18 @@ _CODES = {
 
 
 def raised() -> Iterator[tuple[str, str]]:
-    for error in (*_ours(), *_secrets(), *map(_translated, _CODES), *_not_allowed(), *environment(), *OF_CLASSES):
+    for error in (
+        *_ours(),
+        *_secrets(),
+        *map(_translated, _CODES),
+        *_not_allowed(),
+        *environment(),
+        *definitions(),
+        *callers(),
+        *schemas(),
+        *checks(),
+        *OF_CLASSES,
+    ):
         yield f"{type(error).__name__} {error.reason}", error.described
     role = ClientError({"Error": {"Code": "AccessDenied", "Message": "Not authorized"}}, "AssumeRole")
     yield "Denied AccessDenied", str(translate(role, "GetCallerIdentity"))
@@ -118,6 +142,7 @@ _REFUSED: tuple[tuple[dict[str, Any], dict[str, Any]], ...] = (
     ({"serving": {"executionRoleArn": f"arn:aws:iam::{ACCOUNT}:role/other"}}, {}),
     ({"tags": {"Team": "nlp"}}, {}),
     ({"lifecycle": {"deletionPolicy": "Retain"}}, {}),
+    ({"feedback": {"deletionPolicy": "Retain"}}, {}),
     ({"tags": {"Team": "nlp"}}, {"tags": {"allowedKeys": ["cost-*"]}}),
 )
 """Specs of objects and of classes that do not allow them."""
@@ -125,9 +150,18 @@ _REFUSED: tuple[tuple[dict[str, Any], dict[str, Any]], ...] = (
 
 def _not_allowed() -> Iterator[ReconcileError]:
     for spec, endpoint_class in _REFUSED:
-        refused = refusal(subject(spec, endpoint_class))
+        given = subject(spec, endpoint_class)
+        refused = refusal(given) or refused_feedback(given)
         assert refused
         yield refused
+
+
+def definitions() -> Iterator[ReconcileError]:
+    """Why the pipeline of a training cannot be used."""
+    for text in ("", "{}"):
+        with pytest.raises(DefinitionInvalid) as caught:
+            parsed(text, parts(trained())[1])
+        yield caught.value
 
 
 def environment() -> Iterator[ReconcileError]:
@@ -138,3 +172,70 @@ def environment() -> Iterator[ReconcileError]:
         with pytest.raises(EnvironmentUnavailable) as caught:
             variables(model, {"prompts": data})
         yield caught.value
+
+
+_ISSUER: dict[str, Any] = {"issuer": "https://issuer.example.com", "audiences": ["https://previews.example.com"]}
+
+
+def admissions() -> Iterator[str]:
+    """How callers authenticate."""
+    for type_ in ("Token", "JWT", "IAM"):
+        given = subject({"api": {"auth": {"type": type_}}}, {"routing": {"auth": {"jwt": _ISSUER}}})
+        yield admission(given, "pr-42-endpoint-token")
+
+
+def callers() -> Iterator[ReconcileError]:
+    """Why callers cannot authenticate as an object asks."""
+    for type_, allowed in (("None", ["Token"]), ("IAM", ["Token", "JWT"]), ("JWT", ["JWT"])):
+        given = subject({"api": {"auth": {"type": type_}}}, {"routing": {"auth": {"allowed": allowed}}})
+        refused = refused_auth(given)
+        assert refused
+        yield refused
+    yield no_room(subject({"api": {"auth": {"type": "JWT"}}}, {"routing": {"auth": {"jwt": _ISSUER}}}))
+
+
+def schemas() -> Iterator[ReconcileError]:
+    """Why the schemas of an API cannot be used."""
+    source = {"configMapKeyRef": {"name": "schemas", "key": "request.json"}}
+    api = subject({"api": {"requestSchema": source}}).endpoint.spec.api
+    for data in (None, {}, {"request.json": "no JSON"}, {"request.json": "[]"}, {"request.json": '{"a":1,"a":2}'}):
+        with pytest.raises((SchemaInvalid, SchemaUnavailable)) as caught:
+            read(api, {"schemas": data})
+        yield caught.value
+    texts: tuple[dict[str, Any], ...] = (
+        {"properties": {"text": {"type": "text"}}},
+        {"$ref": "https://example.com/request.json"},
+        {"$schema": "http://json-schema.org/draft-07/schema#"},
+        {"properties": {"text": {"items": [{}]}}},
+        {"allOf": [{"$ref": "#"}]},
+        {"pattern": "^(a+)+$"},
+        {"pattern": "[a-z]+$"},
+        {"type": "object"},
+    )
+    for each in texts:
+        asked = {"requestSchema": json.dumps(each), "responseSchema": None, "samples": [["a", "1", "application/json"]]}
+        refused = refusal_of(answer(asked))
+        assert refused
+        yield refused
+
+
+def checks() -> Iterator[ReconcileError]:
+    """Why the checks of an object cannot be run."""
+    reference = {"configMapKeyRef": {"name": "cases", "key": "schema.json"}}
+    expected: tuple[dict[str, Any], ...] = (
+        {"schemaFrom": reference},
+        {"schema": {"$schema": "http://json-schema.org/draft-07/schema#"}},
+        {"schema": {"const": "x" * 70_000}},
+        {"values": [{"pointer": "/a", "min": 0, "tolerance": 1}]},
+    )
+    data: tuple[ConfigMapData, ...] = (
+        {"cases": None},
+        {"cases": {}},
+        {"cases": {"schema.json": "no JSON"}},
+        {"cases": {"schema.json": "[]"}},
+    )
+    for expect in expected:
+        for each in data if "schemaFrom" in expect else data[:1]:
+            with pytest.raises((CheckInvalid, CheckUnavailable)) as caught:
+                prepare([check(**expect)], (), each)
+            yield caught.value

@@ -10,8 +10,8 @@ from tests.features.images.test_checks import COUNTS, FINDINGS
 from tests.features.images.test_policy import FORK, approved, building_class, built
 
 from ephemeral_endpoints.api import FORMER_APPROVAL
+from ephemeral_endpoints.api.v1alpha1.image_build import Platform
 from ephemeral_endpoints.api.v1alpha1.image_policy import ScanPolicy, Severity
-from ephemeral_endpoints.api.v1alpha1.model import Platform
 from ephemeral_endpoints.features.images import policy
 from ephemeral_endpoints.features.images.builds.policy import Result, Step, state_of, waiting_for_repository
 from ephemeral_endpoints.features.images.checks import (
@@ -19,6 +19,7 @@ from ephemeral_endpoints.features.images.checks import (
     SERVERLESS_BYTES,
     judged,
     push_again,
+    replaced,
     unfit,
     without_entrypoint,
 )
@@ -74,6 +75,8 @@ def _refused() -> Iterator[object]:
 
 def _checked() -> Iterator[object]:
     remedy = push_again(Platform.AMD64)
+    made = ImageReference.parse(IMAGE)
+    yield replaced(made, ImageState(digest=f"sha256:{'0' * 64}"), {DIGEST})
     for facts in (
         ImageFacts(size_bytes=SERVERLESS_BYTES * 2),
         ImageFacts(images=(("linux/arm64", DIGEST),)),

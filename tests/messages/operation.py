@@ -18,7 +18,7 @@ _WRONG = {
     "EEP_SWEEP_MOST_OWNERS": "0",
     "EEP_HTTP_PORT": "http",
     "EEP_LEADER_ELECTION": "true",
-    "EEP_LEASE_NAMESPACE": "MLOps",
+    "EEP_OWN_NAMESPACE": "MLOps",
     "EEP_LOG_LEVEL": "verbose",
 }
 _READY = {"type": "Ready", "reason": "AccessDenied", "message": "DeleteEndpoint: User is not authorized"}

@@ -11,7 +11,27 @@ from pathlib import Path
 import pytest
 from tests.chart.rendering import RENEW, Chart
 from tests.controllers.test_reasons import errors as error_classes
-from tests.messages import admission, api, conditions, errors, images, operation, requests
+from tests.messages import (
+    admission,
+    api,
+    captures,
+    comments,
+    comparisons,
+    conditions,
+    errors,
+    forges,
+    images,
+    notifications,
+    operation,
+    packages,
+    postprocessing,
+    promotions,
+    publications,
+    reapers,
+    requests,
+    sleep,
+    training,
+)
 
 from ephemeral_endpoints.controllers.reasons import CATALOGUE
 
@@ -39,8 +59,20 @@ def test_every_message_is_in_the_file_for_review(chart: Chart) -> None:
     text = rendered(
         {
             "Conditions of objects": conditions.of_objects,
+            "Sleep": sleep.told,
+            "Comparisons": comparisons.conditions,
+            "Second models": postprocessing.conditions,
+            "Packages": packages.told,
             "Images": images.problems,
+            "Trainings": training.told,
+            "Stages and promotions": promotions.told,
             "Conditions of classes": conditions.of_classes,
+            "Forges": forges.told,
+            "Capture": captures.told,
+            "Reapers": reapers.told,
+            "Publications": publications.told,
+            "Commands by comment": comments.told,
+            "Notifications": notifications.told,
             "Events": conditions.events,
             "Errors": errors.raised,
             "Rules of the API": api.rules,

@@ -7,11 +7,15 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from model.codec import CSV, FEATURES, JSON, InvalidRequest, Predictions, decode, encode, negotiate
+from model.codec import CSV, JSON, Decoder, InvalidRequest, Predictions, encode, negotiate, request_schema
+from model.datasets import load
 
 MODEL = Path(__file__).parents[2] / "model"
 SAMPLES = MODEL / "samples"
 TYPES = {".json": JSON, ".csv": CSV}
+COLUMNS = load("wine").columns
+
+decode = Decoder(COLUMNS).decode
 
 finite = st.floats(allow_nan=False, allow_infinity=False)
 rows = st.lists(st.lists(finite, min_size=13, max_size=13), min_size=1, max_size=5)
@@ -24,6 +28,10 @@ def test_valid_samples_are_understood(sample: Path) -> None:
     assert array[0][0] == 14.23
 
 
+def test_the_published_schema_is_that_of_the_columns_of_wine() -> None:
+    assert json.loads((MODEL / "schemas" / "request.schema.json").read_text()) == request_schema(COLUMNS)
+
+
 @pytest.mark.parametrize("sample", sorted((SAMPLES / "invalid").iterdir()), ids=lambda path: path.name)
 def test_invalid_samples_are_the_clients_fault(sample: Path) -> None:
     with pytest.raises(InvalidRequest) as caught:
@@ -34,7 +42,7 @@ def test_invalid_samples_are_the_clients_fault(sample: Path) -> None:
 @given(rows)
 def test_every_way_to_write_rows_means_the_same(values: list[list[float]]) -> None:
     as_json = json.dumps({"instances": values}).encode()
-    named = json.dumps({"instances": [dict(zip(FEATURES, row, strict=True)) for row in values]}).encode()
+    named = json.dumps({"instances": [dict(zip(COLUMNS, row, strict=True)) for row in values]}).encode()
     as_csv = "\n".join(",".join(map(repr, row)) for row in values).encode()
     decoded = [decode(as_json, JSON), decode(named, f"{JSON}; charset=utf-8"), decode(as_csv, CSV)]
     assert all(np.array_equal(array, np.array(values)) for array in decoded)

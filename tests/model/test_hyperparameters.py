@@ -23,7 +23,7 @@ def test_the_strings_of_a_sagemaker_training_job_become_numbers(tmp_path: Path) 
         pytest.param({"seed": "1.5"}, "of type int", id="a fraction where whole numbers count"),
         pytest.param({"inverse_regularization": "0"}, "greater than 0", id="the bound itself is out"),
         pytest.param({"inverse_regularization": "nan"}, "greater than 0", id="not a number compares to nothing"),
-        pytest.param({"test_fraction": "0.6"}, "within", id="too little left to train on"),
+        pytest.param({"seed": "4294967296"}, "within", id="more than the solver takes"),
         pytest.param({"max_iterations": "0"}, "at least 1", id="nothing would be learnt"),
         pytest.param([], "JSON object", id="another JSON document"),
     ],

@@ -20,17 +20,19 @@ MOST_BYTES = 200_000_000
 NAME = "wine-by-an-engine"
 
 
-def build(folder: Path, revision: str) -> BuiltImage:
-    return build_image(MODEL, revision=revision, cache=folder, report=lambda _: None)
+def build(folder: str, revision: str) -> BuiltImage:
+    return build_image(MODEL, revision=revision, cache=Path(folder), report=lambda _: None)
 
 
-def test_a_revision_gives_one_digest_wherever_it_is_built_and_another_shares_every_layer() -> None:
-    with tempfile.TemporaryDirectory() as here, tempfile.TemporaryDirectory() as there:
-        image, again, other = build(Path(here), REVISION), build(Path(there), REVISION), build(Path(there), "fedcba9")
-        assert again.manifest.layers == image.manifest.layers
-        assert again.digest == image.digest
-        assert other.digest != image.digest
-        assert other.manifest.layers == image.manifest.layers
+def test_a_revision_gives_one_digest_wherever_it_is_built_and_another_shares_every_layer(
+    model_image: BuiltImage,
+) -> None:
+    with tempfile.TemporaryDirectory() as elsewhere:
+        again, other = build(elsewhere, REVISION), build(elsewhere, "fedcba9")
+        assert again.manifest.layers == model_image.manifest.layers
+        assert again.digest == model_image.digest
+        assert other.digest != model_image.digest
+        assert other.manifest.layers == model_image.manifest.layers
 
 
 def test_the_image_is_small(model_image: BuiltImage) -> None:

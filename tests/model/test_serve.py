@@ -2,15 +2,18 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, MutableMapping
 from pathlib import Path
+from typing import Any
 
 import joblib
 import pytest
 import requests
-from model.hyperparameters import Hyperparameters
-from model.serve import Settings
-from model.train import train
+from model.datasets import load
+from model.predictor import Predictor
+from model.serve import Settings, application
+from model.train import main as train
+from starlette.applications import Starlette
 
 from eep_platform import processes
 from eep_platform.paths import log_file
@@ -28,7 +31,7 @@ def state(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def server(state: Path) -> Iterator[str]:
-    train(Hyperparameters(), state / "model")
+    train(["--dataset", "wine", "--model-dir", str(state / "model")])
     port = processes.free_port()
     environment = {
         **os.environ,
@@ -38,7 +41,7 @@ def server(state: Path) -> Iterator[str]:
         "MODEL_REVISION": "abc123",
         "MAX_BODY_BYTES": "10000",
     }
-    process = processes.spawn("model", [sys.executable, "-m", "model.serve"], state=state, env=environment, cwd=ROOT)
+    process = processes.spawn("model", [sys.executable, "-m", "model", "serve"], state=state, env=environment, cwd=ROOT)
     url = f"http://127.0.0.1:{port}"
     try:
         processes.wait_until(lambda: _answers(url), seconds=120, what="the server", process=process)
@@ -94,11 +97,11 @@ def test_the_log_has_every_request_and_no_payload(server: str, state: Path) -> N
 
 
 def test_sigterm_ends_the_server_in_order(tmp_path: Path) -> None:
-    train(Hyperparameters(), tmp_path)
+    train(["--dataset", "wine", "--model-dir", str(tmp_path)])
     port = processes.free_port()
     environment = {**os.environ, "SAGEMAKER_BIND_TO_PORT": str(port), "SM_MODEL_DIR": str(tmp_path)}
     environment |= {"BIND_HOST": "127.0.0.1"}
-    argv = [sys.executable, "-m", "model.serve"]
+    argv = [sys.executable, "-m", "model", "serve"]
     with subprocess.Popen(argv, env=environment, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603 (ourselves)
         processes.wait_until(lambda: _answers(f"http://127.0.0.1:{port}"), seconds=120, what="the server")
         process.terminate()
@@ -108,12 +111,43 @@ def test_sigterm_ends_the_server_in_order(tmp_path: Path) -> None:
 
 def test_without_a_model_the_container_ends_and_the_log_says_why(tmp_path: Path) -> None:
     environment = {**os.environ, "SM_MODEL_DIR": str(tmp_path)}
-    argv = [sys.executable, "-m", "model.serve"]
+    argv = [sys.executable, "-m", "model", "serve"]
     done = subprocess.run(argv, env=environment, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)  # noqa: S603 (ourselves)
     assert done.returncode == 1
     event = json.loads(done.stdout.splitlines()[-1])
     assert event["level"] == "CRITICAL"
     assert paths.ARTEFACT in event["reason"]
+
+
+async def test_what_was_trained_with_other_columns_is_served_by_them(tmp_path: Path) -> None:
+    train(["--dataset", "breast_cancer", "--model-dir", str(tmp_path)])
+    served = application(Predictor.load(tmp_path, "abc123"), max_body_bytes=10_000)
+    row = dict(zip(load("breast_cancer").columns, load("breast_cancer").features[0].tolist(), strict=True))
+    status, answer = await _invoke(served, json.dumps({"instances": [row]}).encode())
+    assert (status, answer["predictions"][0]["label"]) == (200, "malignant")
+    status, answer = await _invoke(served, SAMPLE.read_bytes())
+    assert (status, "mean_radius" in answer["error"]) == (400, True)
+
+
+async def _invoke(served: Starlette, body: bytes) -> tuple[int, Any]:
+    sent: list[MutableMapping[str, Any]] = []
+
+    async def receive() -> MutableMapping[str, Any]:
+        return {"type": "http.request", "body": body}
+
+    async def send(message: MutableMapping[str, Any]) -> None:
+        sent.append(message)
+
+    headers = [(b"content-type", b"application/json")]
+    await served({"type": "http", "method": "POST", "path": "/invocations", "headers": headers}, receive, send)
+    return sent[0]["status"], json.loads(sent[1]["body"])
+
+
+def test_a_model_whose_columns_are_others_is_not_served(tmp_path: Path) -> None:
+    train(["--dataset", "wine", "--model-dir", str(tmp_path)])
+    (tmp_path / paths.COLUMNS).write_text('["alcohol"]')
+    with pytest.raises(ValueError, match="no classifier of 1 measurements"):
+        Predictor.load(tmp_path, "abc123")
 
 
 @pytest.mark.parametrize("port", ["0", "65536", "http", "-1", "8_0", "²"])

@@ -12,6 +12,7 @@ from aiohttp.test_utils import TestClient, TestServer
 
 from ephemeral_endpoints import __version__
 from ephemeral_endpoints.api.kinds import ENDPOINT
+from ephemeral_endpoints.api.v1alpha1.feedback import VariantVotes
 from ephemeral_endpoints.engine.clocks import Source
 from ephemeral_endpoints.engine.sharding import Shard
 from ephemeral_endpoints.telemetry.logs import JsonFormatter, configure_logging
@@ -188,12 +189,16 @@ def test_metrics_show_the_shard_and_the_number_of_shards() -> None:
 async def test_metrics_sum_up_the_current_statuses_of_objects(client: Client, metrics: Metrics) -> None:
     taken = [Summary()]
     metrics.watch_summary(lambda: taken[-1])
-    taken.append(Summary({"Stuck": 2}, 90.0, {"default": 1.5}, {"default": True, "other": False}))
+    ready, budgets = {"default": True, "other": False}, {("default", "namespace"): (4.5, 100.0)}
+    taken.append(Summary({"Stuck": 2}, 90.0, {"default": 1.5}, {"default": 7.25}, ready, budgets))
     lines = (await read(client, "/metrics"))[1].splitlines()
     assert {
         'eep_endpoints_not_ready{reason="Stuck"} 2.0',
         "eep_terminating_seconds 90.0",
         'eep_hourly_cost_usd{class="default"} 1.5',
+        'eep_accrued_cost_usd{class="default"} 7.25',
+        'eep_budget_spent_usd{class="default",scope="namespace"} 4.5',
+        'eep_budget_limit_usd{class="default",scope="namespace"} 100.0',
         'eep_class_ready{class="default"} 1.0',
         'eep_class_ready{class="other"} 0.0',
     } <= set(lines)
@@ -259,9 +264,12 @@ async def test_metrics_show_the_work_queue_and_what_it_cost(client: Client, metr
 
 async def test_objects_have_a_metric_each_on_request_only(client: Client, metrics: Metrics) -> None:
     assert "eep_endpoint_ready" not in (await read(client, "/metrics"))[1]
-    metrics.watch_objects(lambda: [("nlp", "pr-1", True), ("nlp", "pr-2", False)])
+    voted = VariantVotes(variant="main", up=2, down=1)
+    metrics.watch_objects(lambda: [("nlp", "pr-1", True), ("nlp", "pr-2", False)], lambda: [("nlp", "pr-1", voted)])
     lines = set((await read(client, "/metrics"))[1].splitlines())
     assert {
         'eep_endpoint_ready{name="pr-1",namespace="nlp"} 1.0',
         'eep_endpoint_ready{name="pr-2",namespace="nlp"} 0.0',
+        'eep_feedback_votes{name="pr-1",namespace="nlp",variant="main",vote="up"} 2.0',
+        'eep_feedback_votes{name="pr-1",namespace="nlp",variant="main",vote="down"} 1.0',
     } <= lines

@@ -63,6 +63,13 @@ def test_known_costs_are_summed_by_class() -> None:
     cheap, unpriced = endpoint(status={"cost": {"hourlyUSD": "0.25"}}), endpoint(status={"cost": {}})
     found = summary([("a", cheap), ("a", cheap), ("b", cheap), ("b", unpriced), (None, cheap)], (), NOW)
     assert found.usd_per_hour == {"a": 0.5, "b": 0.25}
+    assert found.usd_accrued == {}
+
+
+def test_what_accrues_is_computed_as_of_now() -> None:
+    cost = {"hourlyUSD": "0.25", "accruedUSD": "1.00", "since": ago(7200)}
+    found = summary([("a", endpoint(status={"cost": cost}))] * 2, (), NOW)
+    assert found.usd_accrued == {"a": 3.0}
 
 
 def test_a_class_is_usable_until_reported_otherwise() -> None:

@@ -11,7 +11,7 @@ from kubernetes import client, config
 from urllib3.exceptions import HTTPError
 
 GROUP: Final = "ephemeral-endpoints.io"
-KINDS: Final = {"ephemeralendpoints", "ephemeralendpointclasses"}
+KINDS: Final = {"ephemeralendpoints", "ephemeralendpointclasses", "modelstages", "modelpromotions"}
 # Helm looks kinds up in this document: https://kubernetes.io/docs/concepts/overview/kubernetes-api/#discovery-api
 DISCOVERY: Final = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
 LOOKS: Final = 240

@@ -20,16 +20,24 @@
 {{- define "ephemeral-endpoints.objectRules" -}}
 - apiGroups: [ephemeral-endpoints.io]
   resources: [ephemeralendpoints]
-  verbs: [list, watch, patch, delete]
+  # Stages create their endpoints.
+  verbs: [list, watch, create, patch, delete]
 - apiGroups: [ephemeral-endpoints.io]
-  resources: [ephemeralendpoints/status]
+  resources: [modelstages]
+  # The removal of the installation deletes them.
+  verbs: [list, watch, delete]
+- apiGroups: [ephemeral-endpoints.io]
+  resources: [modelpromotions]
+  verbs: [list, watch, create, delete]
+- apiGroups: [ephemeral-endpoints.io]
+  resources: [ephemeralendpoints/status, modelstages/status, modelpromotions/status]
   verbs: [patch]
-# The Secret with the token of each object, read by name: Secrets are neither listed nor watched.
+# The Secret with the token of each object, read by name: Secrets are neither listed nor watched. Rotation patches it.
 - apiGroups: [""]
   resources: [secrets]
-  verbs: [get, create, delete]
-# ConfigMaps that objects take variables from. Data is read by name; list and watch get metadata only, and only while an
-# object refers to a ConfigMap.
+  verbs: [get, create, delete, patch]
+# ConfigMaps that objects take variables, and requests and schemas of checks from. Data is read by name; list and watch
+# get metadata only, and only while an object refers to a ConfigMap.
 - apiGroups: [""]
   resources: [configmaps]
   verbs: [get, list, watch]
@@ -63,6 +71,17 @@ ephemeral-endpoints
 {{- with $values.namespaces }}-{{ . | uniq | sortAlpha | join "," | sha256sum | trunc 8 }}{{ end }}
 {{- end -}}
 
+{{- /* Credentials of forges and of notifications, in the operator's own namespace. */ -}}
+{{- define "ephemeral-endpoints.secretRules" -}}
+- apiGroups: [""]
+  resources: [secrets]
+  resourceNames:
+    {{- range .Values.secrets | uniq | sortAlpha }}
+    - {{ . }}
+    {{- end }}
+  verbs: [get]
+{{- end -}}
+
 {{- define "ephemeral-endpoints.buildRules" -}}
 - apiGroups: [batch]
   resources: [jobs]
@@ -73,4 +92,14 @@ ephemeral-endpoints
 - apiGroups: [""]
   resources: [pods/log]
   verbs: [get]
+{{- end -}}
+
+{{- /* Of a Job that puts load on an endpoint, whose result is in its Pod's status. */ -}}
+{{- define "ephemeral-endpoints.loadRules" -}}
+- apiGroups: [batch]
+  resources: [jobs]
+  verbs: [get, list, create, delete]
+- apiGroups: [""]
+  resources: [pods]
+  verbs: [list]
 {{- end -}}

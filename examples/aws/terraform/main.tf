@@ -9,23 +9,24 @@ locals {
 
   # The placeholders of ../policies/*.json.
   values = {
-    Partition      = local.partition
-    Region         = data.aws_region.here.id
-    AccountId      = local.account
-    ClusterId      = var.cluster_id
-    ClassName      = var.class_name
-    ExecutionRole  = aws_iam_role.service["execution"].name
-    ExecutionRoles = var.execution_roles
-    ForwarderRole  = aws_iam_role.service["forwarder"].name
-    InvokeRole     = aws_iam_role.service["invoke"].name
-    BuildProject   = local.project
-    EventQueue     = aws_sqs_queue.events.name
-    AssumedRole    = var.assumed_role
-    DataBucket     = var.data_bucket
-    KmsKeys        = var.kms_keys
-    BuildSecrets   = var.build_secrets
-    Repository     = var.image_repository
-    EksCluster     = var.eks_cluster
+    Partition          = local.partition
+    Region             = data.aws_region.here.id
+    AccountId          = local.account
+    ClusterId          = var.cluster_id
+    ExecutionRoles     = var.execution_roles
+    EventQueue         = aws_sqs_queue.events.name
+    NotificationTopics = var.notification_topics
+    AssumedRole        = var.assumed_role
+    KmsKeys            = var.kms_keys
+    ReportsBucket      = var.reports_bucket
+    ReportsPrefix      = var.reports_prefix
+    RecordingsBucket   = var.recordings_bucket
+    RecordingsPrefix   = var.recordings_prefix
+    ArtifactsBucket    = coalesce(var.artifacts_bucket, "none")
+    ArtifactsPrefix    = var.artifacts_prefix
+    PackageGroups      = var.package_groups
+    Repository         = var.image_repository
+    EksCluster         = var.eks_cluster
     # One pattern in the file, between quotes.
     InstanceTypes  = join("\", \"", var.instance_types)
     MaxConcurrency = var.max_concurrency
@@ -38,50 +39,61 @@ locals {
       "operator-routes"     = "operator"
       "operator-monitoring" = "operator"
       "operator-images"     = "operator"
+      "operator-data"       = "operator"
       "operator-hosting"    = "operator"
-      "limits"              = "operator"
     },
-    var.assumed_role == "" ? {} : { "operator-assume" = "operator" },
+    var.reports_bucket == "" ? {} : { "operator-comparisons" = "operator" },
+    var.capture_bucket == "" ? {} : { "operator-capture" = "operator" },
   )
-  of_services = merge(
-    {
-      "execution" = "execution"
-      "forwarder" = "forwarder"
-      "invoke"    = "invoke"
-      "build"     = "build"
-    },
-    var.data_bucket == "" ? {} : {
-      "execution-data" = "execution"
-      "forwarder-data" = "forwarder"
-    },
-    var.vpc ? { "execution-vpc" = "execution" } : {},
-    var.kms_keys == "" ? {} : {
-      "execution-keys" = "execution"
-      "forwarder-keys" = "forwarder"
-    },
-    var.build_secrets == "" ? {} : { "build-secrets" = "build" },
-  )
+  # A role has 10 managed policies at most. These are short.
+  inline = toset(concat(
+    ["limits"],
+    var.notification_topics == "" ? [] : ["operator-notifications"],
+    var.assumed_role == "" ? [] : ["operator-assume"],
+  ))
   of_workflow = var.github_repository == "" ? {} : {
     "ci-push"  = "workflow"
     "ci-apply" = "workflow"
   }
 
-  policies = merge(local.of_operator, local.of_services, local.of_workflow)
+  policies = merge(local.of_operator, local.of_workflow)
   roles = merge(
-    { for name, role in aws_iam_role.service : name => role.name },
     { operator = aws_iam_role.operator.name },
     { for role in aws_iam_role.workflow : "workflow" => role.name },
   )
 
-  # Keeps services that support it from using a role for other accounts.
-  services = {
-    execution = { principal = "sagemaker.amazonaws.com", of_account = true }
-    forwarder = { principal = "lambda.amazonaws.com", of_account = false }
-    invoke    = { principal = "apigateway.amazonaws.com", of_account = false }
-    build     = { principal = "codebuild.amazonaws.com", of_account = true }
-  }
-
   github = "token.actions.githubusercontent.com"
+}
+
+module "class" {
+  source = "./class"
+
+  cluster_id           = var.cluster_id
+  class_name           = var.class_name
+  is_default           = true
+  operator_role        = aws_iam_role.operator.name
+  event_queue          = aws_sqs_queue.events.name
+  name                 = local.project
+  data_bucket          = var.data_bucket
+  kms_keys             = var.kms_keys
+  capture_bucket       = var.capture_bucket
+  capture_prefix       = var.capture_prefix
+  delivery_stream      = var.delivery_stream
+  kinesis_stream       = var.kinesis_stream
+  results_topic        = var.results_topic
+  artifacts_bucket     = var.artifacts_bucket
+  artifacts_prefix     = var.artifacts_prefix
+  package_groups       = var.package_groups
+  training_data_bucket = var.training_data_bucket
+  reaper               = var.reaper
+  reaper_topic         = var.reaper_topic
+  vpc                  = var.vpc
+  build_secrets        = var.build_secrets
+  postprocessors       = var.postprocessors
+  class_repository     = var.class_repository
+  image_repository     = var.image_repository
+  permissions_boundary = var.permissions_boundary
+  tags                 = var.tags
 }
 
 resource "aws_iam_policy" "this" {
@@ -99,36 +111,12 @@ resource "aws_iam_role_policy_attachment" "this" {
   policy_arn = aws_iam_policy.this[each.key].arn
 }
 
-data "aws_iam_policy_document" "service" {
-  for_each = local.services
+resource "aws_iam_role_policy" "operator" {
+  for_each = local.inline
 
-  statement {
-    actions = ["sts:AssumeRole"]
-
-    principals {
-      type        = "Service"
-      identifiers = [each.value.principal]
-    }
-
-    dynamic "condition" {
-      for_each = each.value.of_account ? [local.account] : []
-
-      content {
-        test     = "StringEquals"
-        variable = "aws:SourceAccount"
-        values   = [condition.value]
-      }
-    }
-  }
-}
-
-resource "aws_iam_role" "service" {
-  for_each = local.services
-
-  name                 = "${local.project}-${each.key}"
-  assume_role_policy   = data.aws_iam_policy_document.service[each.key].json
-  permissions_boundary = var.permissions_boundary
-  tags                 = var.tags
+  name   = each.key
+  role   = aws_iam_role.operator.name
+  policy = templatefile("${path.module}/../policies/${each.key}.json", local.values)
 }
 
 data "aws_iam_policy_document" "irsa" {
@@ -225,10 +213,15 @@ resource "aws_sqs_queue" "events" {
 
 resource "aws_cloudwatch_event_rule" "events" {
   name        = "${local.project}-events"
-  description = "Notifies the operator of changed endpoints"
+  description = "Notifies the operator of changed endpoints and model packages"
   event_pattern = jsonencode({
-    source        = ["aws.sagemaker"]
-    "detail-type" = ["SageMaker Endpoint State Change"]
+    source = ["aws.sagemaker"]
+    "detail-type" = [
+      "SageMaker Endpoint State Change",
+      "SageMaker Model Building Pipeline Execution Status Change",
+      "SageMaker Model Building Pipeline Execution Step Status Change",
+      "SageMaker Model Package State Change",
+    ]
   })
   tags = var.tags
 }
@@ -260,35 +253,4 @@ data "aws_iam_policy_document" "events" {
 resource "aws_sqs_queue_policy" "events" {
   queue_url = aws_sqs_queue.events.url
   policy    = data.aws_iam_policy_document.events.json
-}
-
-resource "aws_cloudwatch_log_group" "builds" {
-  name              = "/aws/codebuild/${local.project}"
-  retention_in_days = 14
-  tags              = var.tags
-}
-
-resource "aws_codebuild_project" "builds" {
-  name         = local.project
-  description  = "Builds images of pull requests; the operator sets the buildspec of every build"
-  service_role = aws_iam_role.service["build"].arn
-  tags         = var.tags
-
-  source {
-    type      = "NO_SOURCE"
-    buildspec = "{version: 0.2, phases: {build: {commands: [exit 1]}}}"
-  }
-
-  artifacts {
-    type = "NO_ARTIFACTS"
-  }
-
-  environment {
-    type            = "LINUX_CONTAINER"
-    image           = "aws/codebuild/standard:7.0"
-    compute_type    = "BUILD_GENERAL1_SMALL"
-    privileged_mode = true
-  }
-
-  depends_on = [aws_cloudwatch_log_group.builds]
 }

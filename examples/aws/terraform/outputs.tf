@@ -8,22 +8,17 @@ output "workflow_role_arn" {
   value       = one(aws_iam_role.workflow[*].arn)
 }
 
+output "operator_role" {
+  description = "operator_role of the module of a further class."
+  value       = aws_iam_role.operator.name
+}
+
+output "event_queue" {
+  description = "event_queue of the module of a further class."
+  value       = aws_sqs_queue.events.name
+}
+
 output "class" {
   description = "A class to start with, for kubectl apply."
-  value = yamlencode({
-    apiVersion = "ephemeral-endpoints.io/v1alpha1"
-    kind       = "EphemeralEndpointClass"
-    metadata = {
-      name        = "default"
-      annotations = { "ephemeral-endpoints.io/is-default-class" = "true" }
-    }
-    spec = {
-      region           = data.aws_region.here.id
-      executionRoleArn = aws_iam_role.service["execution"].arn
-      forwarderRoleArn = aws_iam_role.service["forwarder"].arn
-      invokeRoleArn    = aws_iam_role.service["invoke"].arn
-      builds           = { codeBuild = { project = aws_codebuild_project.builds.name } }
-      events           = { queueName = aws_sqs_queue.events.name }
-    }
-  })
+  value       = module.class.class
 }

@@ -10,8 +10,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final, Generic, TypeVar
 
+from pydantic import PositiveFloat, TypeAdapter
+
 Point = TypeVar("Point")
 _MINUTE: Final = 60
+_PACE: Final[TypeAdapter[float]] = TypeAdapter(PositiveFloat)
 _EXTRA_PERIODS: Final = 2
 """The guide's example looks at 5 periods for 3 evaluation periods; the exact number is not documented."""
 
@@ -99,6 +102,21 @@ class Rule:
             return State.INSUFFICIENT_DATA
         # A breach that nothing contradicted for as many periods as it takes to alarm.
         return State.ALARM if oldest >= self.datapoints_to_alarm else State.OK
+
+
+@dataclass(slots=True)
+class Pace:
+    """How many seconds of the periods of alarms pass in one second."""
+
+    seconds_per_second: float = 1.0
+
+    def set(self, text: bytes) -> None:
+        """Let time pass at another pace from now on. Raises ValidationError if the text is no positive number."""
+        self.seconds_per_second = _PACE.validate_json(text)
+
+    def at(self, moment: float) -> float:
+        """A moment in the time of the alarms."""
+        return moment * self.seconds_per_second
 
 
 @dataclass(frozen=True, slots=True)

@@ -83,6 +83,14 @@ class ControlClient:
         """Let the index of tags lag behind the services, or follow them again; see `aws.tagging`."""
         self._call("PUT", "/_meter/tag-index", json=is_held)
 
+    def set_ahead(self, seconds: float) -> None:
+        """Have answers carry a time that is so far ahead of the machine's; see `aws.clock`."""
+        self._call("PUT", "/_meter/clock", json=seconds)
+
+    def set_alarm_pace(self, seconds_per_second: float = 1.0) -> None:
+        """Let so many seconds of the periods of alarms pass in one second."""
+        self._call("PUT", "/_ministack/alarms", json=seconds_per_second)
+
     def reset_meter(self) -> None:
         """Delete counts and log, and lift all limits and faults; policies stay in force."""
         self._call("POST", "/_meter/reset")
@@ -121,6 +129,7 @@ class ControlClient:
         self._call("POST", "/_codebuild/reset")
         self._call("POST", "/_sagemaker/reset")
         self._call("POST", "/_ministack/reset")
+        self.set_alarm_pace()
         self._call("DELETE", "/_meter/tag-index")
         self.release()
         self.reset_meter()

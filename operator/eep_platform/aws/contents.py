@@ -4,38 +4,43 @@ It is independent of the operator's code, so that it can prove that the operator
 """
 
 import re
+from collections.abc import Callable
 from contextlib import suppress
-from typing import TYPE_CHECKING
-
-import boto3
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from types_boto3_apigatewayv2 import ApiGatewayV2Client
+    from types_boto3_application_autoscaling import ApplicationAutoScalingClient
+    from types_boto3_codebuild import CodeBuildClient
     from types_boto3_lambda import LambdaClient
+    from types_boto3_sagemaker import SageMakerClient
 
 Contents = dict[str, list[str]]
 """Names by kind, without kinds that have none."""
 
+LASTING = frozenset({"ModelPackage", "ModelPackageGroup", "Pipeline", "Repository"})
+"""The kinds that outlive objects: they are their classes'."""
+
 _OURS = re.compile("(.+/)?eep-")
 """Other repositories belong to the people who push images."""
 
+_RUNNING = frozenset({"Executing", "InProgress", "Stopping"})
+"""The states of jobs and executions that have not ended."""
+
 _OF_PROJECTS = "/aws/codebuild/"
-"""Logs of builds belong to their project, which the operator only uses."""
+"""Logs of builds belong to their project, which the operator only uses, as it does the rules that match events."""
 
 
-def contents(session: boto3.Session, endpoint: str) -> Contents:
+def contents(aws: Callable[[str], Any]) -> Contents:
     """All resources of the operator's kinds, whoever created them, but only repositories that it could have created.
 
-    Blocks for a dozen calls.
+    Of builds, jobs and executions of pipelines those that run: of others a record remains, which costs nothing.
+    ``aws`` returns the client of a service. Blocks for two dozen calls.
     """
-    sagemaker = session.client("sagemaker", endpoint_url=endpoint)
-    functions = session.client("lambda", endpoint_url=endpoint)
-    gateway = session.client("apigatewayv2", endpoint_url=endpoint)
-    groups = session.client("logs", endpoint_url=endpoint).get_paginator("describe_log_groups")
-    alarms = session.client("cloudwatch", endpoint_url=endpoint).get_paginator("describe_alarms")
-    scaling = session.client("application-autoscaling", endpoint_url=endpoint)
-    targets = scaling.get_paginator("describe_scalable_targets")
-    repositories = session.client("ecr", endpoint_url=endpoint).get_paginator("describe_repositories")
+    sagemaker = aws("sagemaker")
+    groups = aws("logs").get_paginator("describe_log_groups")
+    alarms = aws("cloudwatch").get_paginator("describe_alarms")
+    repositories = aws("ecr").get_paginator("describe_repositories")
     found = {
         "Endpoint": [
             each["EndpointName"]
@@ -50,11 +55,7 @@ def contents(session: boto3.Session, endpoint: str) -> Contents:
         "Model": [
             each["ModelName"] for page in sagemaker.get_paginator("list_models").paginate() for each in page["Models"]
         ],
-        "ScalableTarget": [
-            each["ResourceId"]
-            for page in targets.paginate(ServiceNamespace="sagemaker")
-            for each in page["ScalableTargets"]
-        ],
+        **_of_trainings(sagemaker),
         "LogGroup": [
             each["logGroupName"]
             for page in groups.paginate()
@@ -68,10 +69,91 @@ def contents(session: boto3.Session, endpoint: str) -> Contents:
             for each in page["repositories"]
             if _OURS.match(each["repositoryName"])
         ],
-        **_of_lambda(functions),
-        **_of_apis(gateway),
+        "FeedbackTable": [
+            name for page in aws("dynamodb").get_paginator("list_tables").paginate() for name in page["TableNames"]
+        ],
+        "EventRule": [
+            each["Name"]
+            for page in aws("events").get_paginator("list_rules").paginate()
+            for each in page["Rules"]
+            if "ScheduleExpression" in each
+        ],
+        "DeliveryStream": aws("firehose").list_delivery_streams(Limit=10_000)["DeliveryStreamNames"],
+        "Parameter": [
+            each["Name"]
+            for page in aws("ssm").get_paginator("describe_parameters").paginate()
+            for each in page["Parameters"]
+        ],
+        **_of_scaling(aws("application-autoscaling")),
+        **_at_work(sagemaker, aws("codebuild")),
+        **_of_lambda(aws("lambda")),
+        **_of_apis(aws("apigatewayv2")),
     }
     return {kind: sorted(names) for kind, names in found.items() if names}
+
+
+def _of_scaling(client: "ApplicationAutoScalingClient") -> Contents:
+    kinds = {
+        "ScalableTarget": ("describe_scalable_targets", "ScalableTargets", "ResourceId"),
+        "ScalingPolicy": ("describe_scaling_policies", "ScalingPolicies", "PolicyName"),
+        "ScheduledAction": ("describe_scheduled_actions", "ScheduledActions", "ScheduledActionName"),
+    }
+    return {
+        kind: [each[name] for page in _pages(client, method, ServiceNamespace="sagemaker") for each in page[members]]
+        for kind, (method, members, name) in kinds.items()
+    }
+
+
+def _at_work(sagemaker: "SageMakerClient", codebuild: "CodeBuildClient") -> Contents:
+    """What is being built and trained, which costs money for as long as it runs."""
+    jobs = {
+        f"{kind}Job": [
+            each[f"{kind}JobName"]
+            for page in _pages(sagemaker, f"list_{kind.lower()}_jobs")
+            for each in page[f"{kind}JobSummaries"]
+            if each[f"{kind}JobStatus"] in _RUNNING
+        ]
+        for kind in ("Processing", "Training", "Transform")
+    }
+    executions = [
+        each["PipelineExecutionArn"]
+        for pipelines in _pages(sagemaker, "list_pipelines")
+        for pipeline in pipelines["PipelineSummaries"]
+        for page in _pages(sagemaker, "list_pipeline_executions", PipelineName=pipeline["PipelineName"])
+        for each in page["PipelineExecutionSummaries"]
+        if each["PipelineExecutionStatus"] in _RUNNING
+    ]
+    builds = [
+        each["id"]
+        for projects in _pages(codebuild, "list_projects")
+        for project in projects["projects"]
+        for page in _pages(codebuild, "list_builds_for_project", projectName=project)
+        for each in (codebuild.batch_get_builds(ids=page["ids"])["builds"] if page["ids"] else ())
+        if not each["buildComplete"]
+    ]
+    return {**jobs, "PipelineExecution": executions, "Build": builds}
+
+
+def _pages(client: Any, method: str, **arguments: str) -> Any:  # noqa: ANN401 - any service's
+    return client.get_paginator(method).paginate(**arguments)
+
+
+def _of_trainings(client: "SageMakerClient") -> Contents:
+    """What trainings leave, which outlives objects: see ``LASTING``."""
+    groups = client.get_paginator("list_model_package_groups").paginate()
+    versions = client.get_paginator("list_model_packages").paginate(ModelPackageType="Versioned")
+    pipelines = client.get_paginator("list_pipelines").paginate()
+    return {
+        "ModelPackageGroup": [
+            each["ModelPackageGroupName"] for page in groups for each in page["ModelPackageGroupSummaryList"]
+        ],
+        "ModelPackage": [
+            each["ModelPackageArn"].rpartition(":model-package/")[2]
+            for page in versions
+            for each in page["ModelPackageSummaryList"]
+        ],
+        "Pipeline": [each["PipelineName"] for page in pipelines for each in page["PipelineSummaries"]],
+    }
 
 
 def _of_lambda(client: "LambdaClient") -> Contents:
@@ -89,15 +171,25 @@ def _of_lambda(client: "LambdaClient") -> Contents:
 
 def _of_apis(gateway: "ApiGatewayV2Client") -> Contents:
     apis = [api for page in gateway.get_paginator("get_apis").paginate() for api in page["Items"]]
-    found: Contents = {"HttpApi": [api["Name"] for api in apis], "Route": [], "Integration": []}
+    kinds = ("Route", "Integration", "Authorizer", "RouteThrottle")
+    found: Contents = {"HttpApi": [api["Name"] for api in apis], **{kind: [] for kind in kinds}}
     for api in apis:
         # It may have been deleted since it was listed.
         with suppress(gateway.exceptions.NotFoundException):
             name, id_ = api["Name"], api["ApiId"]
             routes = gateway.get_paginator("get_routes").paginate(ApiId=id_)
             integrations = gateway.get_paginator("get_integrations").paginate(ApiId=id_)
+            authorizers = gateway.get_paginator("get_authorizers").paginate(ApiId=id_)
+            found["Authorizer"] += [f"{name} {each['Name']}" for page in authorizers for each in page["Items"]]
             found["Route"] += [f"{name} {each['RouteKey']}" for page in routes for each in page["Items"]]
             found["Integration"] += [
                 f"{name} {each['IntegrationId']}" for page in integrations for each in page["Items"]
             ]
+            for stage in gateway.get_stages(ApiId=id_)["Items"]:
+                found["RouteThrottle"] += [f"{name} {key}" for key in stage.get("RouteSettings", {})]
+    found["ApiMapping"] = [
+        f"{domain['DomainName']}/{each.get('ApiMappingKey', '')}"
+        for domain in gateway.get_domain_names()["Items"]
+        for each in gateway.get_api_mappings(DomainName=domain["DomainName"])["Items"]
+    ]
     return found

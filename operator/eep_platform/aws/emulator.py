@@ -1,4 +1,4 @@
-"""ministack as a program, with eight patches that bring it closer to AWS.
+"""ministack as a program, with patches that bring it closer to AWS; HTTP APIs are in `gateway` and `authorizers`.
 
 - ministack accepts event sources that begin with ``aws.`` only from its own services; our SageMaker is another process.
 - It kills the busy workers of a function whose code changes; Lambda lets invocations in flight end
@@ -7,11 +7,14 @@
   (https://docs.aws.amazon.com/AmazonECR/latest/userguide/image-tag-mutability.html).
 - It deletes an image together with one of its tags; ECR removes only the tag
   (https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_BatchDeleteImage.html).
-- It evaluates alarms only when data arrives, over the data of all dimensions and without regard to missing data.
+- It evaluates alarms only when data arrives, over the data of all dimensions and without regard to missing data. How
+  many seconds of their periods pass in one second can be set (``PUT /_ministack/alarms``).
 - It serves an HTTP API that has no stage; API Gateway answers 404 until ``$default`` is created
   (https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-stages.html).
 - It reserves any concurrency for a function; Lambda keeps 100 executions of the account unreserved
   (https://docs.aws.amazon.com/lambda/latest/dg/configuration-concurrency.html).
+- It creates and deletes tables at once, see ``tables``, and writes records of Firehose one by one, see ``streams``.
+- It deletes rules with targets, and lets rules run functions that do not permit it, see ``event_rules``.
 - It says that layers are downloaded from AWS, where they are not.
 """
 
@@ -28,13 +31,18 @@ from urllib.parse import urlsplit
 from ministack import app
 from ministack.core import lambda_runtime, responses
 from ministack.core.responses import request_scope
-from ministack.services import apigateway, cloudwatch, ecr, eventbridge, lambda_svc
+from ministack.services import apigateway, apigateway_v1, cloudwatch, dynamodb, ecr, eventbridge, lambda_svc, ssm
+from pydantic import ValidationError
 
-from eep_platform.aws import ministack
-from eep_platform.aws.alarms import Rule, State, Windows
+from eep_platform.aws import authorizers, gateway, ministack, streams
+from eep_platform.aws.alarms import Pace, Rule, State, Windows
+from eep_platform.aws.event_rules import RuleRefusals, if_permitted, with_permissions
+from eep_platform.aws.parameters import Refusals
+from eep_platform.aws.tables import ON_ITEMS, ON_TABLES, TableStates
 
 _POLL_SECONDS = 0.05
 _EVALUATION_SECONDS = 5
+_ALARMS = "/_ministack/alarms"
 
 _LEAST_UNRESERVED = 100
 
@@ -46,6 +54,7 @@ Kill = Callable[[Iterable[Any]], None]
 Shape = Callable[[dict[str, Any]], dict[str, Any]]
 Execute = Callable[..., Awaitable[Answer]]
 Put = Callable[[str, dict[str, Any]], Answer]
+Configure = Callable[[str, str, bytes], Awaitable[Answer | None]]
 
 
 def sparing_busy(kill: Kill) -> Kill:
@@ -109,7 +118,7 @@ def taking_off_tags(delete: Handle, find: Callable[[str, dict[str, str]], dict[s
     return handle
 
 
-def evaluate(alarm: dict[str, Any]) -> None:
+def evaluate(alarm: dict[str, Any], pace: Pace) -> None:
     """Put an alarm into the state that its metric asks for, with all that follows from a change of it."""
     rule = Rule.of(alarm)
     if rule is None:
@@ -117,8 +126,8 @@ def evaluate(alarm: dict[str, Any]) -> None:
     dimensions = cloudwatch._dims_key(cloudwatch._dims_from_list(alarm["Dimensions"]))  # noqa: SLF001 - no call does it
     points = cloudwatch._metrics.get((alarm["Namespace"], alarm["MetricName"], dimensions), [])  # noqa: SLF001 - likewise
     unit = alarm.get("Unit")
-    of_unit = [(each["Timestamp"], each) for each in points if unit in (None, each["Unit"])]
-    windows: Windows[dict[str, Any]] = Windows.of(rule, time.time())
+    of_unit = [(pace.at(each["Timestamp"]), each) for each in points if unit in (None, each["Unit"])]
+    windows: Windows[dict[str, Any]] = Windows.of(rule, pace.at(time.time()))
     name = alarm.get("ExtendedStatistic") or alarm["Statistic"]
     values = [_statistic(name, each) for each in windows.fill(of_unit)]
     state, reason = rule.state(State(alarm["StateValue"]), values)
@@ -132,6 +141,21 @@ def _statistic(name: str, points: Sequence[dict[str, Any]]) -> float | None:
     statistics = cloudwatch._calc_stats(points)  # noqa: SLF001 - no call does it
     computed = name in statistics or cloudwatch._is_percentile_stat(name)  # noqa: SLF001 - likewise
     return cloudwatch._stat_value(statistics, name, points) if computed else None  # noqa: SLF001 - likewise
+
+
+def taking_pace(configure: Configure, pace: Pace) -> Configure:
+    """Set the pace of alarms: the body is the number of seconds that pass in one."""
+
+    async def configure_alarms(path: str, method: str, body: bytes) -> Answer | None:
+        if (path, method) != (_ALARMS, "PUT"):
+            return await configure(path, method, body)
+        try:
+            pace.set(body)
+        except ValidationError as error:
+            return HTTPStatus.BAD_REQUEST, {}, str(error).encode()
+        return HTTPStatus.OK, {"Content-Type": "application/json"}, body
+
+    return configure_alarms
 
 
 def keeping_unreserved(put: Put, reserved: Callable[[str], int], quota: int) -> Put:
@@ -221,8 +245,73 @@ if __name__ == "__main__":
         _reserved_for_others,
         ministack.CONCURRENT_EXECUTIONS,
     )
-    cloudwatch._evaluate_alarm = evaluate  # noqa: SLF001 - likewise
+    alarm_pace = Pace()
+    cloudwatch._evaluate_alarm = functools.partial(evaluate, pace=alarm_pace)  # noqa: SLF001 - likewise
+    app._handle_admin_config_request = taking_pace(  # noqa: SLF001 - likewise
+        app._handle_admin_config_request,  # noqa: SLF001 - likewise
+        alarm_pace,
+    )
     threading.Thread(target=_evaluate_regularly, daemon=True).start()
     not_found = apigateway._http_api_not_found()  # noqa: SLF001 - likewise
     apigateway.handle_execute = with_a_stage(apigateway.handle_execute, apigateway.stages_for_api, not_found)
+    states = TableStates(
+        dynamodb._tables,  # noqa: SLF001 - likewise
+        dynamodb._delete_table,  # noqa: SLF001 - likewise
+        functools.partial(responses.error_response_json, status=HTTPStatus.BAD_REQUEST),
+        time.monotonic,
+    )
+    for name in (*ON_TABLES, *ON_ITEMS):
+        setattr(dynamodb, name, states.over(name, getattr(dynamodb, name)))
+    streams.install()
+    authorizers.install(apigateway)
+    refusals = Refusals(
+        ssm._parameters,  # noqa: SLF001 - likewise
+        functools.partial(responses.error_response_json, status=HTTPStatus.BAD_REQUEST),
+    )
+    ssm._put_parameter = refusals.of_puts(ssm._put_parameter)  # noqa: SLF001 - likewise
+    ssm._describe_parameters = refusals.of_lists(ssm._describe_parameters)  # noqa: SLF001 - likewise
+    for name in ("_add_tags_to_resource", "_list_tags_for_resource", "_remove_tags_from_resource"):
+        setattr(ssm, name, refusals.of_tags(getattr(ssm, name)))
+    rules = RuleRefusals(
+        lambda name: (
+            eventbridge._targets.get(f"default|{name}", ())  # noqa: SLF001 - likewise
+            if f"default|{name}" in eventbridge._rules  # noqa: SLF001 - likewise
+            else None
+        ),
+        responses.error_response_json,
+    )
+    eventbridge._put_rule = rules.of_puts(eventbridge._put_rule)  # noqa: SLF001 - likewise
+    eventbridge._delete_rule = rules.of_deletions(eventbridge._delete_rule)  # noqa: SLF001 - likewise
+    for name in ("_list_targets_by_rule", "_remove_targets"):
+        setattr(eventbridge, name, rules.of_targets(getattr(eventbridge, name)))
+    eventbridge._invoke_target = if_permitted(  # noqa: SLF001 - likewise
+        eventbridge._invoke_target,  # noqa: SLF001 - likewise
+        lambda_svc.function_policy_for_arn,
+    )
+    lambda_svc._get_policy = with_permissions(  # noqa: SLF001 - likewise
+        lambda_svc._get_policy,  # noqa: SLF001 - likewise
+        responses.error_response_json,
+    )
+    apis, routes, stages = apigateway._apis, apigateway._routes, apigateway._stages  # noqa: SLF001 - likewise
+    apigateway._handle_execute_in_scope = gateway.passing_options(  # noqa: SLF001 - likewise
+        apigateway._handle_execute_in_scope,  # noqa: SLF001 - likewise
+        lambda api_id: apis.get(api_id) or {},
+    )
+    apigateway._match_route = gateway.matching_options(apigateway._match_route)  # noqa: SLF001 - likewise
+    apigateway._invoke_lambda_proxy = gateway.within_an_event(  # noqa: SLF001 - likewise
+        apigateway._invoke_lambda_proxy,  # noqa: SLF001 - likewise
+        apigateway._v2_request_body_is_text,  # noqa: SLF001 - likewise
+    )
+    apigateway._update_stage = gateway.refusing_lost_settings(  # noqa: SLF001 - likewise
+        apigateway._update_stage,  # noqa: SLF001 - likewise
+        lambda api_id: {each["routeKey"] for each in routes.get(api_id, {}).values()},
+        lambda api_id, stage: (stages.get(api_id, {}).get(stage) or {}).get("routeSettings") or {},
+    )
+    apigateway.handle_request = gateway.deleting_settings(
+        apigateway.handle_request, lambda api_id, name: stages.get(api_id, {}).get(name)
+    )
+    apigateway._create_api_mapping = gateway.mapping_well(  # noqa: SLF001 - likewise
+        apigateway._create_api_mapping,  # noqa: SLF001 - likewise
+        apigateway_v1._domain_names.get,  # noqa: SLF001 - likewise
+    )
     app.main()

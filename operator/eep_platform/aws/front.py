@@ -6,8 +6,9 @@ Control calls are routed by their signature's credential scope: SageMaker, its r
 endpoints to `--sagemaker`, CodeBuild to `--codebuild`, all others to `--upstream`, the emulator. The index of the tags
 of all services is here. Beside them it serves, unmetered, the image registry (`/v2/`) and the control interfaces of all
 four (`/_meter/`, `/_sagemaker/`, `/_codebuild/`, `/_ministack/`), and below `/_api/<id>` the HTTP APIs, counted as
-`execute-api`. Of signatures only the time is checked, and none is renewed: the emulator does not ask for them. Calls
-that are signed with a key that is held to policies are authorised before all else.
+`execute-api`; whether a signer may invoke them is decided here, and counts on routes that ask for it. Of signatures
+only the time is checked, and none is renewed: the emulator does not ask for them. Calls that are signed with a key that
+is held to policies are authorised before all else.
 """
 
 import argparse
@@ -18,12 +19,15 @@ import signal
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from functools import cache, partial
+from typing import Any
 
 import aiohttp
 from aiohttp import web
 from microburst.core.context import RequestContext
 
-from eep_platform.aws import control, httpapi, signatures, tagging
+from eep_platform.aws import clock, control, domains, httpapi, signatures, tagging
+from eep_platform.aws.authorizers import DENIED_HEADER
+from eep_platform.aws.domains import DomainTable
 from eep_platform.aws.guard import control as guard_control
 from eep_platform.aws.guard.guard import Guard
 from eep_platform.aws.guard.lookups import Lookups
@@ -43,7 +47,7 @@ from eep_platform.aws.wire import Request, data_plane_call, error_response, iden
 
 _HOST = "127.0.0.1"
 _CODEBUILD = "codebuild"
-_SAGEMAKER = frozenset({"application-autoscaling", "sagemaker", "sagemaker-runtime"})
+_SAGEMAKER = frozenset({"application-autoscaling", "pricing", "sagemaker", "sagemaker-runtime", "service-quotas"})
 _READ_BODY_UP_TO_BYTES = 4 * 1024 * 1024
 """A larger body is streamed unseen: its operation is known by path or header, its resource maybe not."""
 
@@ -64,6 +68,8 @@ class Front:
         self._roles = RoleCheck(lookups)
         self._tag_index = tagging.TagIndex(lookups)
         self._throttle = RouteThrottle()
+        self._clock = clock.Clock()
+        self._domains = DomainTable(lookups)
         self._session: aiohttp.ClientSession
 
     def application(self) -> web.Application:
@@ -73,6 +79,8 @@ class Front:
         app.add_routes(control.routes(self._meter))
         app.add_routes(guard_control.routes(self._guard, control.PREFIX))
         app.add_routes(tagging.routes(self._tag_index, control.PREFIX))
+        app.add_routes(self._clock.routes(control.PREFIX))
+        app.on_response_prepare.append(self._clock.stamp)
         app.add_routes(
             [
                 web.route("*", r"/_sagemaker/{tail:.*}", self._to_sagemaker),
@@ -101,14 +109,34 @@ class Front:
     async def _to_http_api(self, request: web.Request) -> web.StreamResponse:
         api_id = request.match_info["api_id"]
         raw_path = request.rel_url.raw_path.removeprefix(f"{httpapi.PREFIX}/{api_id}")
+        return await self._to_api(request, api_id, raw_path)
+
+    async def _to_domain(self, request: web.Request, mappings: list[Any]) -> web.StreamResponse:
+        found = domains.target(mappings, request.rel_url.raw_path)
+        if found is None:
+            return web.json_response({"message": "Forbidden"}, status=403)
+        return await self._to_api(request, *found)
+
+    async def _to_api(self, request: web.Request, api_id: str, raw_path: str) -> web.StreamResponse:
         ctx = data_plane_call(_head(request), f"{api_id}{raw_path}")
-        if refusal := self._throttle.refusal(api_id, raw_path):
+        if refusal := await httpapi.refusal(request, raw_path):
+            self._meter.ledger.record(ctx.service, ctx.operation, ctx.resource, Outcome.DENIED, refusal.status)
+            return refusal
+        if refusal := self._throttle.refusal(api_id, request.method, raw_path):
             self._meter.ledger.record(ctx.service, ctx.operation, ctx.resource, Outcome.THROTTLED, refusal.status)
             return refusal
         target = httpapi.emulator_target(api_id, raw_path, request.rel_url.raw_query_string)
-        return await self._metered(request, ctx, self._upstream, Passage(target))
+        body = await request.read() if request.content_length is None and request.can_read_body else None
+        invoked = f"{api_id}/{httpapi.STAGE}/{request.method}{raw_path}"
+        is_allowed = await self._guard.allows(_head(request), "execute-api", "Invoke", invoked)
+        beside = {} if is_allowed else {DENIED_HEADER: "true"}
+        correct = httpapi.page_policy(f"{request.host}{request.rel_url.raw_path.rstrip('/')}")
+        passage = Passage(target, body, headers=beside, correct=correct)
+        return await self._metered(request, ctx, self._upstream, passage)
 
     async def _to_service(self, request: web.Request) -> web.StreamResponse:
+        if (domain := domains.domain_of(request)) and (mappings := await self._domains.mappings(domain)) is not None:
+            return await self._to_domain(request, mappings)
         if is_registry(request.rel_url.raw_path) and "Credential=" not in request.headers.get("Authorization", ""):
             return await self._to_emulator(request)
         body = await _small_body(request)
@@ -117,7 +145,7 @@ class Front:
         if refusal := signatures.refusal(head, ctx, datetime.now(UTC)) or await self._guard.refusal(head, ctx):
             self._meter.ledger.record(ctx.service, ctx.operation, ctx.resource, Outcome.DENIED, refusal.status)
             return refusal
-        if (ctx.service, ctx.operation) == (tagging.SERVICE, tagging.OPERATION):
+        if ctx.service == tagging.SERVICE and ctx.operation in tagging.OPERATIONS:
             return await self._to_tag_index(request, head, ctx)
         rewrite = (
             httpapi.rewriter(ctx.service, ctx.operation, self._public_url)

@@ -128,8 +128,8 @@ def documented() -> list[Limit]:
 
     Sources: the quota pages of API Gateway (10 requests per second over all control operations, burst 40), of
     CloudWatch, of CloudWatch Logs (GetLogEvents: the lowest of all regions), of Lambda (15 per second over all control
-    operations but GetFunction and GetPolicy, which have their own; invocations are apart), of ECR, and of Tag Editor
-    (GetResources). SageMaker documents none.
+    operations but GetFunction and GetPolicy, which have their own; invocations are apart), of ECR, of Firehose (its
+    control operations), of Systems Manager (PutParameter), and of Tag Editor (GetResources). SageMaker documents none.
     """
     own_in_lambda = ("GetFunction", "GetPolicy")
     invocations = ("Invoke", "InvokeAsync", "InvokeWithResponseStream")
@@ -147,5 +147,9 @@ def documented() -> list[Limit]:
         *_each("lambda", 15, "GetPolicy"),
         Limit(service="lambda", excluding=(*own_in_lambda, *invocations), rate=15),
         *_each("ecr", 10, "PutImage"),
+        *_each("firehose", 5, "CreateDeliveryStream", "DeleteDeliveryStream", "DescribeDeliveryStream"),
+        *_each("firehose", 5, "ListDeliveryStreams", "UpdateDestination"),
+        *_each("firehose", 5, "ListTagsForDeliveryStream", "TagDeliveryStream", "UntagDeliveryStream"),
+        *_each("ssm", 3, "PutParameter"),
         *_each("resourcegroupstaggingapi", 15, "GetResources"),
     ]

@@ -3,11 +3,14 @@
 import os
 import sys
 from collections.abc import Mapping
+from contextlib import closing
+from http import HTTPStatus
+from http.client import HTTPConnection, HTTPException
 from pathlib import Path
-
-import requests
+from urllib.parse import urlsplit
 
 import eep_platform
+from eep_platform.aws.authorizers import TIMEOUT_SECONDS
 from eep_platform.paths import private_dir
 from eep_platform.processes import ManagedProcess, spawn
 
@@ -48,6 +51,7 @@ def environment(port: int, *, front: str, temporary: Path, environ: Mapping[str,
         "PERSIST_STATE": "0",
         "S3_PERSIST": "0",
         "LAMBDA_EXECUTOR": "local",
+        "MINISTACK_APIGW_JWKS_TIMEOUT_SECONDS": str(TIMEOUT_SECONDS),
         "LAMBDA_ACCOUNT_CONCURRENCY": str(CONCURRENT_EXECUTIONS),
         "AWS_ENDPOINT_URL": front,
         "AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME": front,
@@ -68,7 +72,11 @@ def start(state: Path, port: int, *, front: str) -> ManagedProcess:
 
 def answers(url: str) -> bool:
     """Whether a GET of the URL succeeds within two seconds."""
-    try:
-        return requests.get(url, timeout=_PROBE_SECONDS).ok
-    except requests.RequestException:
-        return False
+    # What starts is asked many times a second: a session for each request would take the processor from it.
+    place = urlsplit(url)
+    with closing(HTTPConnection(str(place.hostname), place.port, timeout=_PROBE_SECONDS)) as connection:
+        try:
+            connection.request("GET", place.path)
+            return connection.getresponse().status < HTTPStatus.BAD_REQUEST
+        except (OSError, HTTPException):
+            return False

@@ -1,7 +1,7 @@
 """Passing HTTP on: the head by the rules for intermediaries (RFC 9110, section 7.6), bodies unread where possible."""
 
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
 
 import aiohttp
 from aiohttp import hdrs, web
@@ -40,18 +40,25 @@ async def _pass_on() -> None:
     """Refuse nothing."""
 
 
+def _leave_alone(_: CIMultiDict[str]) -> None:
+    """The headers are right as they are."""
+
+
 @dataclass(frozen=True, slots=True)
 class Passage:
     """How one request is to be passed on.
 
     `target` is path and query as on the wire. `body` is the request's body where it was read already. `rewrite` changes
-    the body of a successful answer. `refuse` returns the answer to a request that is not passed on.
+    the body of a successful answer, `correct` the headers of any, and `headers` come beside the request's own. `refuse`
+    returns the answer to a request that is not passed on.
     """
 
     target: str
     body: bytes | None = None
     rewrite: Callable[[bytes], bytes] | None = None
     refuse: Callable[[], Awaitable[web.Response | None]] = _pass_on
+    headers: Mapping[str, str] = field(default_factory=dict)
+    correct: Callable[[CIMultiDict[str]], None] = _leave_alone
 
 
 async def relay(
@@ -74,7 +81,7 @@ async def relay(
         async with session.request(
             request.method,
             URL(base + passage.target, encoded=True),
-            headers=_end_to_end(request.headers, _REQUEST_ONLY),
+            headers=CIMultiDict([*_end_to_end(request.headers, _REQUEST_ONLY).items(), *passage.headers.items()]),
             data=_payload(request, passage.body),
             allow_redirects=False,
             skip_auto_headers=_AUTOMATIC,
@@ -82,7 +89,7 @@ async def relay(
             if lose_answer:
                 await answer.read()
                 return cut(request)
-            return await _pass_back(request, answer, passage.rewrite)
+            return await _pass_back(request, answer, passage)
     except aiohttp.ClientConnectorError as error:
         raise UpstreamUnreachableError(str(error)) from error
     except (aiohttp.ClientPayloadError, aiohttp.ServerConnectionError, aiohttp.ClientOSError) as error:
@@ -119,13 +126,12 @@ def _payload(request: web.Request, body: bytes | None) -> bytes | aiohttp.Stream
     return request.content if request.can_read_body else None
 
 
-async def _pass_back(
-    request: web.Request, answer: aiohttp.ClientResponse, rewrite: Callable[[bytes], bytes] | None
-) -> web.StreamResponse:
+async def _pass_back(request: web.Request, answer: aiohttp.ClientResponse, passage: Passage) -> web.StreamResponse:
     headers = _end_to_end(answer.headers)
-    if rewrite is not None and answer.ok:
+    passage.correct(headers)
+    if passage.rewrite is not None and answer.ok:
         headers.popall(hdrs.CONTENT_LENGTH, None)
-        return web.Response(status=answer.status, headers=headers, body=rewrite(await answer.read()))
+        return web.Response(status=answer.status, headers=headers, body=passage.rewrite(await answer.read()))
     length = answer.content_length
     if request.method != hdrs.METH_HEAD and length is not None and length < _WHOLE_BYTES:
         headers.popall(hdrs.CONTENT_LENGTH)

@@ -5,7 +5,7 @@ API Gateway is not among the services: it learns at an invocation that it cannot
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from aiohttp import web
@@ -23,7 +23,10 @@ _READING: Final = ("Get", "List", "Simulate")
 
 @dataclass(frozen=True, slots=True)
 class _Handover:
-    """The member of an operation's input that names the role, and the error for a role that cannot be assumed."""
+    """The member of an operation's input that names the role, and the error for a role that cannot be assumed.
+
+    A dot in ``member`` is for a member of a structure.
+    """
 
     member: str
     service: str
@@ -48,16 +51,29 @@ _SAGEMAKER: Final = _Handover(
     "Could not assume role {role}. Please ensure that the role exists and allows principal 'sagemaker.amazonaws.com' "
     "to assume the role.",
 )
+_JOB: Final = replace(_SAGEMAKER, member="RoleArn")
 _CODEBUILD: Final = _Handover(
     "serviceRole",
     "codebuild.amazonaws.com",
     "InvalidInputException",
     "CodeBuild is not authorized to perform: sts:AssumeRole on {role}",
 )
+_FIREHOSE: Final = _Handover(
+    "ExtendedS3DestinationConfiguration.RoleARN",
+    "firehose.amazonaws.com",
+    "InvalidArgumentException",
+    "Firehose is unable to assume role {role}. Please check the role provided.",
+)
 _HANDOVERS: Final[Mapping[tuple[str, str], _Handover]] = {
     ("lambda", "CreateFunction"): _LAMBDA,
     ("lambda", "UpdateFunctionConfiguration"): _LAMBDA,
     ("sagemaker", "CreateModel"): _SAGEMAKER,
+    ("sagemaker", "CreatePipeline"): _JOB,
+    ("sagemaker", "UpdatePipeline"): _JOB,
+    ("sagemaker", "CreateProcessingJob"): _JOB,
+    ("sagemaker", "CreateTrainingJob"): _JOB,
+    ("firehose", "CreateDeliveryStream"): _FIREHOSE,
+    ("firehose", "UpdateDestination"): replace(_FIREHOSE, member="ExtendedS3DestinationUpdate.RoleARN"),
     ("codebuild", "CreateProject"): _CODEBUILD,
     ("codebuild", "UpdateProject"): _CODEBUILD,
 }
@@ -80,7 +96,9 @@ class RoleCheck:
         if ctx.service == _IAM and not (ctx.operation or "").startswith(_READING):
             self.forget()
         handover = _HANDOVERS.get((ctx.service or "", ctx.operation or ""))
-        role = parameters(ctx, request).get(handover.member) if handover else None
+        role: Any = parameters(ctx, request) if handover else None
+        for member in handover.member.split(".") if handover else ():
+            role = role.get(member, {})
         if handover is None or not isinstance(role, str) or ":role/" not in role:
             return None
         trust = self._trusts.get(role) or await asyncio.to_thread(self._lookups(role.split(":")[4]).trust_of, role)

@@ -1,14 +1,16 @@
-"""The processes of the embedded AWS. They start in any order."""
+"""The processes of the embedded AWS, and of the Git hosts beside it. They start in any order."""
 
 import os
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
+from functools import cache
 from pathlib import Path
 from typing import Self
 
 import boto3
 import botocore.session
+from botocore.loaders import Loader
 
 import eep_platform
 from eep_platform import git, git_server
@@ -19,6 +21,7 @@ FRONT = "front"
 SAGEMAKER = "sagemaker"
 CODEBUILD = "codebuild"
 GIT = "git"
+GITHUB = "github"
 
 _READY_SECONDS = 120
 _LOOPBACK = "http://127.0.0.1"
@@ -33,6 +36,7 @@ class Ports:
     sagemaker: int
     codebuild: int
     git: int
+    github: int
 
     @classmethod
     def free(cls) -> Self:
@@ -48,6 +52,11 @@ class Ports:
     def git_url(self) -> str:
         """The URL that Git clients push to."""
         return f"{_LOOPBACK}:{self.git}"
+
+    @property
+    def github_url(self) -> str:
+        """The URL of the GitHub: of its pages, and below it of its APIs."""
+        return f"{_LOOPBACK}:{self.github}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +94,7 @@ def status(state: Path, ports: Ports) -> dict[str, bool]:
 
 def stop_services(state: Path) -> None:
     """Stop all services of the platform; blocks until they have ended."""
-    stop_all(state, (FRONT, CODEBUILD, SAGEMAKER, GIT, ministack.NAME))
+    stop_all(state, (FRONT, CODEBUILD, SAGEMAKER, GIT, GITHUB, ministack.NAME))
 
 
 def upstreams(ports: Ports) -> list[str]:
@@ -104,15 +113,28 @@ def client_environment(ports: Ports) -> dict[str, str]:
 
 def session() -> boto3.Session:
     """A session with the embedded AWS's credentials that ignores the user's own configuration."""
-    nowhere = (None, None, os.devnull, None)
-    settings = {"profile": (None, None, None, None), "config_file": nowhere, "credentials_file": nowhere}
     known = ministack.credentials()
+    core = _core()
+    core.register_component("data_loader", _service_models())
     return boto3.Session(
         aws_access_key_id=known["AWS_ACCESS_KEY_ID"],
         aws_secret_access_key=known["AWS_SECRET_ACCESS_KEY"],
         region_name=ministack.REGION,
-        botocore_session=botocore.session.Session(session_vars=settings),
+        botocore_session=core,
     )
+
+
+def _core() -> botocore.session.Session:
+    nowhere = (None, None, os.devnull, None)
+    settings = {"profile": (None, None, None, None), "config_file": nowhere, "credentials_file": nowhere}
+    return botocore.session.Session(session_vars=settings)
+
+
+@cache
+def _service_models() -> Loader:
+    """What all sessions share: reading a service's model takes far longer than anything else of a client."""
+    loader: Loader = _core().get_component("data_loader")
+    return loader
 
 
 def _running(service: _Service, state: Path) -> ManagedProcess | None:
@@ -162,6 +184,7 @@ def _services(state: Path, ports: Ports) -> tuple[_Service, ...]:
             git_server.HEALTH,
             module("git_server", "--port", ports.git, "--folder", state.resolve() / git.FOLDER, process=GIT),
         ),
+        _Service(GITHUB, ports.github, "/_github/settings", module(GITHUB, "--port", ports.github)),
     )
 
 

@@ -1,8 +1,9 @@
-"""The index of the Resource Groups Tagging API over all services of the embedded AWS: GetResources by ARNs.
+"""The index of the Resource Groups Tagging API over all services of the embedded AWS.
 
 By default it is as current as the services. Held, it lags behind them: of each resource it shows the tags that it
 showed last, whatever became of it, and it does not know those that it was never asked about. AWS shows resources that
-were tagged once without tags, and for some time those that are gone. Requests by filters, with pages, are refused.
+were tagged once without tags, and for some time those that are gone. How many values a page of GetTagValues has is not
+documented.
 """
 
 import json
@@ -17,14 +18,15 @@ from aiohttp import web
 from microburst.core.context import RequestContext
 from pydantic import TypeAdapter, ValidationError
 
-from eep_platform.aws import ministack
+from eep_platform.aws import ministack, tagged
 from eep_platform.aws.guard.lookups import Lookups
 from eep_platform.aws.wire import Request, error_response
 from eep_platform.emulation.errors import ServiceError
 from eep_platform.emulation.validation import input_shape, parsed
 
 SERVICE: Final = "resourcegroupstaggingapi"
-OPERATION: Final = "GetResources"
+OPERATIONS: Final = frozenset({"GetResources", "GetTagValues"})
+_PAGE: Final = 100
 _CREDENTIAL: Final = re.compile(r"Credential=(?P<key>[^/]+)/[^/]+/(?P<region>[^/]+)/")
 _ARN: Final = re.compile(r"arn:(?P<partition>[^:]+):[^:]+:(?P<region>[^:]*):[^:]*:.+")
 _PARTITION: Final = "aws"
@@ -58,32 +60,48 @@ class TagIndex:
     def answer(self, request: Request, ctx: RequestContext) -> web.Response:
         """The answer to a call; blocks for a lookup of each resource."""
         try:
-            found = self._get_resources(request)
+            shape = input_shape(SERVICE, str(ctx.operation))
+            asked = parsed(shape, json.loads(request.body or b"{}"), _invalid)
+            signed = _CREDENTIAL.search(request.headers.get("Authorization", ""))
+            key, region = signed.groups() if signed else (ministack.ACCOUNT, ministack.REGION)
+            answer = self._get_resources if ctx.operation == "GetResources" else self._get_tag_values
+            found = answer(asked, self._lookups(key), region)
         except ServiceError as error:
             return error_response(ctx, error.code, error.message, error.status)
         return web.Response(body=json.dumps(found), content_type="application/x-amz-json-1.1")
 
-    def _get_resources(self, request: Request) -> dict[str, Any]:
-        asked = parsed(input_shape(SERVICE, OPERATION), json.loads(request.body or b"{}"), _invalid)
-        arns: Sequence[str] = asked.pop("ResourceARNList", ())
-        if not arns:
-            raise _invalid("The embedded AWS serves GetResources with a ResourceARNList only.")
-        if asked:
+    def _get_resources(self, asked: dict[str, Any], lookups: Lookups, region: str) -> dict[str, Any]:
+        wanted: Sequence[str] = asked.pop("ResourceARNList", ())
+        if wanted and asked:
             raise _invalid(f"ResourceARNList cannot be combined with {', '.join(sorted(asked))}.")
-        signed = _CREDENTIAL.search(request.headers.get("Authorization", ""))
-        key, region = signed.groups() if signed else (ministack.ACCOUNT, ministack.REGION)
-        lookups = self._lookups(key)
-        there = [arn for arn in dict.fromkeys(arns) if _region(arn) == region]
-        with ThreadPoolExecutor(_LOOKUPS_AT_ONCE) as pool:
-            shown = dict(zip(there, pool.map(partial(self._tags, lookups), there), strict=True))
-        return {
-            "PaginationToken": "",
-            "ResourceTagMappingList": [
-                {"ResourceARN": arn, "Tags": [{"Key": key, "Value": value} for key, value in tags.items()]}
-                for arn, tags in shown.items()
-                if tags is not None
-            ],
+        if wanted:
+            there = [arn for arn in dict.fromkeys(wanted) if _region(arn) == region]
+            return _resources(self._shown_of(lookups, there), "")
+        types, filters = asked.get("ResourceTypeFilters", ()), asked.get("TagFilters", ())
+        size = asked.get("ResourcesPerPage", _PAGE)
+        if not 1 <= size <= _PAGE:
+            raise _invalid(f"ResourcesPerPage must be between 1 and {_PAGE}.")
+        found = {
+            arn: tags
+            for arn, tags in self._search(lookups).items()
+            if (not types or any(tagged.is_of_type(arn, each) for each in types)) and _matches(tags, filters)
         }
+        page, token = _page(sorted(found), asked.get("PaginationToken", ""), size)
+        return _resources({arn: found[arn] for arn in page}, token)
+
+    def _get_tag_values(self, asked: dict[str, Any], lookups: Lookups, _: str) -> dict[str, Any]:
+        found = {tags[asked["Key"]] for tags in self._search(lookups).values() if asked["Key"] in tags}
+        page, token = _page(sorted(found), asked.get("PaginationToken", ""), _PAGE)
+        return {"PaginationToken": token, "TagValues": page}
+
+    def _search(self, lookups: Lookups) -> dict[str, Tags]:
+        """All that the index knows."""
+        return self._shown_of(lookups, list(self._shown) if self._is_held else list(tagged.arns(lookups)))
+
+    def _shown_of(self, lookups: Lookups, arns: Sequence[str]) -> dict[str, Tags]:
+        with ThreadPoolExecutor(_LOOKUPS_AT_ONCE) as pool:
+            shown = dict(zip(arns, pool.map(partial(self._tags, lookups), arns), strict=True))
+        return {arn: tags for arn, tags in shown.items() if tags is not None}
 
     def _tags(self, lookups: Lookups, arn: str) -> Tags | None:
         if self._is_held:
@@ -93,6 +111,30 @@ class TagIndex:
             if found or arn in self._shown:
                 self._shown[arn] = found
             return self._shown.get(arn)
+
+
+def _resources(shown: Mapping[str, Tags], token: str) -> dict[str, Any]:
+    return {
+        "PaginationToken": token,
+        "ResourceTagMappingList": [
+            {"ResourceARN": arn, "Tags": [{"Key": key, "Value": value} for key, value in tags.items()]}
+            for arn, tags in shown.items()
+        ],
+    }
+
+
+def _matches(tags: Tags, filters: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether there is each of the tags, with one of its values if any are given."""
+    return all(
+        each["Key"] in tags and (not each.get("Values") or tags[each["Key"]] in each["Values"]) for each in filters
+    )
+
+
+def _page(names: Sequence[str], token: str, size: int) -> tuple[list[str], str]:
+    """The names after that of the token, and the token of what follows; empty if nothing does."""
+    left = [name for name in names if name > token]
+    page = left[:size]
+    return page, page[-1] if len(left) > size else ""
 
 
 def _region(arn: str) -> str:

@@ -16,7 +16,7 @@ from eep_platform.bench.front import ports_of
 from eep_platform.bench.results import BuildTimes, Imaged
 from eep_platform.bench.watching import EndpointWatch
 from eep_platform.bootstrap import BUILD_PROJECT
-from eep_platform.demo import REPOSITORY, changed_files
+from eep_platform.demo.pull_request import REPOSITORY, changed_files
 from eep_platform.errors import PlatformError
 from eep_platform.git import files_of
 from eep_platform.paths import cache_dir
@@ -75,7 +75,7 @@ def _phases(scene: "_Scene", model: Path, log: Say) -> dict[str, Imaged]:
 
     push = scene.bench.platform.git.push
     apply("cold", push(REPOSITORY, _BRANCH, files_of(model, below="model"), message="Tell wines apart"))
-    second = push(REPOSITORY, _BRANCH, changed_files(model), message="Regularize less")
+    second = push(REPOSITORY, _BRANCH, changed_files(model, 0.05), message="Regularize more")
     apply("warm", second)
     apply("present", second)
     return found
@@ -125,7 +125,8 @@ class _Scene:
         return self._codebuild().list_builds_for_project(projectName=BUILD_PROJECT)["ids"]
 
     def _codebuild(self) -> "CodeBuildClient":
-        return self.bench.session.client("codebuild", endpoint_url=self.bench.platform.aws_endpoint)
+        client: CodeBuildClient = self.bench.aws("codebuild")
+        return client
 
 
 def spec(revision: str) -> dict[str, Any]:

@@ -22,7 +22,7 @@ CREATION: Final[Mapping[Operation, float]] = {
     ("sagemaker", "CreateEndpoint"): 1,
     ("lambda", "CreateFunction"): 1,
     ("apigatewayv2", "CreateIntegration"): 1,
-    ("apigatewayv2", "CreateRoute"): 1,
+    ("apigatewayv2", "CreateRoute"): 2,
 }
 """The mutating calls that the creation of one object needs at least."""
 

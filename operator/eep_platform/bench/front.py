@@ -8,26 +8,36 @@ instead of the operator. So this front answers requests through HTTP APIs itself
 
 import argparse
 import asyncio
+import hashlib
 import json
 import signal
 import sys
+from contextlib import suppress
 
 from aiohttp import web
 
 from eep_platform.aws import ministack, services
 from eep_platform.aws.front import Front, serve
 from eep_platform.aws.meter import Meter
+from eep_platform.bootstrap import EXAMPLE_REPOSITORY
+from eep_platform.containers.image import EMPTY_MANIFEST
 from eep_platform.platform import Platform
 from eep_platform.processes import find, spawn, stop, wait_until
+from eep_platform.workbench import Workbench
 
 _READY_SECONDS = 120
 
 
-class StandIn(Front):
-    """Answers for all endpoints, as the forwarder does when the model answers."""
+_LABELS = ("negative", "neutral", "positive")
 
-    async def _to_http_api(self, _: web.Request) -> web.StreamResponse:
-        return web.json_response({"status": "Ready"})
+
+class StandIn(Front):
+    """Answers for all endpoints, as the forwarder does when the model answers; each model answers something else."""
+
+    async def _to_http_api(self, request: web.Request) -> web.StreamResponse:
+        drawn = hashlib.sha256(request.path.encode() + await request.read()).digest()
+        scores = [each / sum(drawn[:3]) for each in drawn[:3]]
+        return web.json_response({"label": _LABELS[drawn[3] % 3], "scores": dict(zip(_LABELS, scores, strict=True))})
 
 
 def install(platform: Platform) -> None:
@@ -39,6 +49,14 @@ def install(platform: Platform) -> None:
     process = spawn(services.FRONT, argv, state=platform.state, env=services.module_environment())
     health = f"{platform.aws_endpoint}/_meter/health"
     wait_until(lambda: ministack.answers(health), seconds=_READY_SECONDS, what="the front", process=process)
+
+
+def put_image(bench: Workbench, tag: str) -> None:
+    """Have an image in the example's repository that is none of any other tag, as each pull request has its own."""
+    own = {**EMPTY_MANIFEST, "annotations": {"org.opencontainers.image.ref.name": tag}}
+    ecr = bench.session.client("ecr", endpoint_url=bench.platform.aws_endpoint)
+    with suppress(ecr.exceptions.ImageAlreadyExistsException):
+        ecr.put_image(repositoryName=EXAMPLE_REPOSITORY, imageManifest=json.dumps(own), imageTag=tag)
 
 
 def ports_of(platform: Platform) -> services.Ports:

@@ -17,3 +17,10 @@ def grid(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 def amount(number: float) -> str:
     """A whole number with commas between thousands."""
     return f"{number:,.0f}"
+
+
+def target(what: str, most: float, unit: str, value: float, *, digits: int = 1) -> Sequence[str]:
+    """A row with a value, and whether it is as small as it should be."""
+    shown = f"{value:.{digits}f}".removesuffix(f".{'0' * digits}")
+    sign = "≤ " if most else ""
+    return [f"{what}: {sign}{most:g} {unit}".strip(), shown if value <= most else f"**{shown}** (missed)"]

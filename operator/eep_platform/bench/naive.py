@@ -21,7 +21,7 @@ INTERVAL_SECONDS: Final = 30.0
 
 def measure(bench: Workbench, objects: list[Object], *, rounds: int = 2, interval: float = INTERVAL_SECONDS) -> Naive:
     """Reconcile the objects for so many rounds in place of the operator, which must not run. Blocks."""
-    client: SageMakerClient = bench.session.client("sagemaker", endpoint_url=bench.platform.aws_endpoint)
+    client: SageMakerClient = bench.aws("sagemaker")
     before, began, over = cost(bench), time.monotonic(), threading.Event()
     for number in range(rounds):
         for each in objects:

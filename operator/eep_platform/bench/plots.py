@@ -1,6 +1,7 @@
 """Plots of the results, as small SVG files."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
@@ -24,21 +25,30 @@ def require() -> None:
 
 def draw(results: Results, folder: Path) -> None:
     """Write the plots into a folder. Raises PlatformError if matplotlib is missing."""
+    sizes = [results.sizes[size] for size in sorted(results.sizes)]
+    for name, plot in _PLOTS.items():
+        save(partial(_by_objects, plot, sizes, results), folder / f"{name}.svg")
+
+
+def save(plot: Callable[[Any], None], file: Path) -> None:
+    """Write what ``plot`` draws on axes as SVG. Raises PlatformError if matplotlib is missing."""
     require()
     import matplotlib as mpl  # noqa: PLC0415 - of an extra that the rest does not need
     from matplotlib.figure import Figure  # noqa: PLC0415 - likewise
 
     new_figure: Any = Figure  # matplotlib's annotations are not complete
-    sizes = [results.sizes[size] for size in sorted(results.sizes)]
     with mpl.rc_context({"svg.hashsalt": "bench", "svg.fonttype": "none"}):
-        for name, plot in _PLOTS.items():
-            figure = new_figure(figsize=_INCHES, layout="constrained")
-            axes = figure.add_subplot()
-            plot(axes, sizes, results)
-            axes.set_xlabel("objects")
-            axes.grid(visible=True, alpha=0.3)
-            axes.legend(frameon=False)
-            figure.savefig(folder / f"{name}.svg", metadata={"Date": None})
+        figure = new_figure(figsize=_INCHES, layout="constrained")
+        axes = figure.add_subplot()
+        plot(axes)
+        axes.grid(visible=True, alpha=0.3)
+        axes.legend(frameon=False)
+        figure.savefig(file, metadata={"Date": None})
+
+
+def _by_objects(plot: Draw, sizes: Sequence[Measured], results: Results, axes: Any) -> None:  # noqa: ANN401 - likewise
+    plot(axes, sizes, results)
+    axes.set_xlabel("objects")
 
 
 def _latency(axes: Any, sizes: Sequence[Measured], _: Results) -> None:  # noqa: ANN401 - matplotlib's, imported lazily

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from eep_platform.bench import building_page, targets
+from eep_platform.bench import building_page, forwarder_page, pull_requests_page, targets, training_page
 from eep_platform.bench.figures import Spread
 from eep_platform.bench.markdown import amount, grid, section
 from eep_platform.bench.results import Counts, Machine, Measured, Results
@@ -54,7 +54,7 @@ limits the missed targets:
   it; BatchGetImage does not, and ECR has no call for several images. Most others are ListEndpoints, one a second while
   endpoints are being created.
 - **Memory.** Python and the libraries take 82 MB, botocore's models of the services 21 MB, threads and connections in
-  use about 10 MB. An object takes about 40 KB: 19 KB in its parsed form, and its ten resources in AWS with the
+  use about 10 MB. An object takes about 32 KB: 8 KB in its parsed form, and its ten resources in AWS with the
   operator's memory of them. The remainder is free memory between used memory: Python does not return what a list or a
   burst needed for a moment.
 """
@@ -104,6 +104,9 @@ def render(results: Results, folder: str) -> str:
             _plot(folder, "memory", "Resident memory against the number of objects"),
         ),
         building_page.render(results.builds) if results.builds else "",
+        training_page.render(results.trainings) if results.trainings else "",
+        pull_requests_page.render(results.reviews) if results.reviews else "",
+        forwarder_page.render(results.forwarder) if results.forwarder else "",
         section("Measured on", _machines(results, sizes)),
     ]
     return "\n".join(filter(None, parts))
@@ -240,6 +243,12 @@ def _machines(results: Results, sizes: Sequence[Measured]) -> str:
     machines = [(amount(each.objects), each.machine) for each in sizes]
     if results.builds:
         machines.append(("builds", results.builds.machine))
+    if results.trainings:
+        machines.append(("trainings", results.trainings.machine))
+    if results.reviews:
+        machines.append(("pull requests", results.reviews.machine))
+    if results.forwarder:
+        machines.append(("forwarder", results.forwarder.machine))
     rows = [[what, each.date, f"`{each.commit}`", _hardware(each)] for what, each in machines]
     versions = ", ".join(f"{name} {version}" for name, version in sizes[-1].machine.versions.items())
     return f"{grid(['objects', 'date', 'commit', 'machine'], rows)}\n\n{versions}."

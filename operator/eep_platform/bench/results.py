@@ -181,11 +181,148 @@ class Builds:
 
 
 @dataclass(frozen=True, slots=True)
+class ReviewsAtRest:
+    """The requests to GitHub of objects that are published, by operation, of which ``writes`` change something."""
+
+    objects: int
+    repositories: int
+    seconds: float
+    requests: Counts
+    writes: int
+
+    @property
+    def requests_per_minute(self) -> float:
+        """Requests a minute."""
+        return sum(self.requests.values()) * 60 / self.seconds
+
+
+@dataclass(frozen=True, slots=True)
+class OffAndOn:
+    """Resident memory of the operator after a restart, without and with reviews, checks and comparisons."""
+
+    objects: int
+    off: int
+    on: int
+
+    @property
+    def growth(self) -> int:
+        """By how much it is larger with them."""
+        return self.on - self.off
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewMemory:
+    """What reviews, checks and comparisons take, with few objects and with many.
+
+    ``after_runs`` is that of the process that carried out the checks of many objects, before the restart.
+    """
+
+    few: OffAndOn
+    many: OffAndOn
+    after_runs: int
+
+    @property
+    def per_object(self) -> float:
+        """The bytes that each further object takes for them."""
+        return (self.many.growth - self.few.growth) / (self.many.objects - self.few.objects)
+
+    def growth(self, objects: int) -> float:
+        """The bytes for so many objects, on the line through both measurements."""
+        return self.few.growth + self.per_object * (objects - self.few.objects)
+
+
+@dataclass(frozen=True, slots=True)
+class Reviews:
+    """Objects of pull requests. Times are from the merge until the object is gone, and with it all that it had."""
+
+    machine: Machine
+    grace: float
+    """The class's ``closeGrace``, in seconds."""
+
+    notified: list[float]
+    """With a webhook."""
+
+    polled: list[float]
+    """Without one."""
+
+    left_behind: int
+    first_revision: Counts
+    """Requests that change something, by operation, of one object with checks and a comparison."""
+
+    next_revision: Counts
+    at_rest: ReviewsAtRest
+    memory: ReviewMemory
+
+
+@dataclass(frozen=True, slots=True)
+class Forwarder:
+    """Warm requests through the forwarder and to the model alone. Times are in milliseconds."""
+
+    machine: Machine
+    answered: Spread
+    """Through the forwarder."""
+
+    overhead: Spread
+    """The same without its wait for the model."""
+
+    bare: Spread
+    """InvokeEndpoint alone."""
+
+    validated: Spread
+    """The validation of a request and its answer."""
+
+    imported: Spread
+    """The import of the function in a new process."""
+
+    request_bytes: int
+    bundle_bytes: int
+    page_bytes: int
+    """The page, compressed by gzip."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """One object that trains, from its application until Ready. Counts are totals."""
+
+    started_seconds: float
+    """From the application, or from the end of the build if there was one, to StartPipelineExecution."""
+
+    modelled_seconds: float
+    """From the registration of the package to CreateModel."""
+
+    ready_seconds: float
+    calls: Counts
+    """The operator's calls about pipelines, packages and figures, by operation."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trainings:
+    """Trainings of the example model: one entry per round, each on a new platform."""
+
+    machine: Machine
+    first: list[Trained]
+    """A first commit, whose image is built and whose pipeline is made."""
+
+    changed: list[Trained]
+    """Another hyperparameter, of which only the first step is in SageMaker's cache."""
+
+    cached: list[Trained]
+    """Another object that trains the same."""
+
+    rest_seconds: float
+    rest_calls: Counts
+    """The operator's calls of that kind in so many seconds of rest, of all rounds together."""
+
+
+@dataclass(frozen=True, slots=True)
 class Results:
-    """All measured sizes by number of objects, and the builds if measured."""
+    """All measured sizes by number of objects, and the other sections if measured."""
 
     sizes: dict[int, Measured] = field(default_factory=dict)
     builds: Builds | None = None
+    reviews: Reviews | None = None
+    forwarder: Forwarder | None = None
+    trainings: Trainings | None = None
 
 
 ADAPTER: TypeAdapter[Results] = TypeAdapter(Results)

@@ -1,6 +1,5 @@
 """Runs the benchmark: a new platform and operator for each size; keeps the results and writes the page."""
 
-import json
 import os
 import platform as python_platform
 import subprocess
@@ -16,16 +15,28 @@ import psutil
 from kubernetes import client
 
 from eep_platform import operator, platform
-from eep_platform.bench import building, front, naive, plots, report
+from eep_platform.bench import building, forwarder, front, month_page, naive, plots, pull_requests, report, training
 from eep_platform.bench.counting import CallTimes
-from eep_platform.bench.results import ADAPTER, Builds, Machine, Measured, Memory, Results
+from eep_platform.bench.month import story
+from eep_platform.bench.month.agenda import HOUR
+from eep_platform.bench.month.simulation import Simulation
+from eep_platform.bench.results import (
+    ADAPTER,
+    Builds,
+    Forwarder,
+    Machine,
+    Measured,
+    Memory,
+    Results,
+    Reviews,
+    Trainings,
+)
 from eep_platform.bench.scenario import CLUSTER_ID, Scenario, Windows
 from eep_platform.bench.watching import EndpointWatch
-from eep_platform.bootstrap import EXAMPLE_REPOSITORY
-from eep_platform.containers.image import EMPTY_MANIFEST
 from eep_platform.workbench import Workbench
 
 NAIVE_OBJECTS: Final = 30
+_IDLE: Final = 2 * HOUR
 _NAMESPACE: Final = "bench"
 _SETTINGS: Final = {"EEP_CLUSTER_ID": CLUSTER_ID, "EEP_LOG_LEVEL": "WARNING"}
 _PACKAGES: Final = ("ephemeral-endpoints", "kopf", "kubernetes", "boto3", "aiohttp", "pydantic", "ministack")
@@ -35,7 +46,7 @@ _PACKAGES: Final = ("ephemeral-endpoints", "kopf", "kubernetes", "boto3", "aioht
 class Plan:
     """The parameters: SageMaker's times in seconds, and the number of objects that are created one by one.
 
-    `model` is the folder of the model for the builds, `rounds` the number of their rounds.
+    `model` is the folder of the model for builds and trainings, `rounds` the number of their rounds.
     """
 
     create_seconds: float = 5.0
@@ -48,6 +59,9 @@ class Plan:
 
     model: Path = Path("model")
     rounds: int = 3
+    pull_requests: int = 1000
+    reviewed: int = 300
+    """Objects at rest on so many pull requests, and those whose memory is measured."""
 
 
 def run(state: Path, sizes: Sequence[int], *, plan: Plan, page: Path, say: Callable[[str], None]) -> None:
@@ -66,6 +80,47 @@ def run_builds(state: Path, *, plan: Plan, page: Path, say: Callable[[str], None
     cases = building.measure(state, plan.model, provider=plan.provider, rounds=plan.rounds, say=say)
     kept = _kept(state)
     _publish(replace(load(kept), builds=Builds(machine(), **cases)), kept, page, say)
+
+
+def run_trainings(state: Path, *, plan: Plan, page: Path, say: Callable[[str], None]) -> None:
+    """Measure trainings of the plan's model, and write the page. Raises PlatformError, also without matplotlib."""
+    plots.require()
+    found = training.measure(state, plan.model, provider=plan.provider, rounds=plan.rounds, say=say)
+    kept = _kept(state)
+    _publish(replace(load(kept), trainings=Trainings(machine(), **found)), kept, page, say)
+
+
+def run_pull_requests(state: Path, *, plan: Plan, page: Path, say: Callable[[str], None]) -> None:
+    """Measure pull requests, and write the page. Raises PlatformError, also if matplotlib is missing."""
+    plots.require()
+    found = pull_requests.measure(state, plan.pull_requests, plan.reviewed, provider=plan.provider, say=say)
+    kept = _kept(state)
+    _publish(replace(load(kept), reviews=Reviews(machine(), **found)), kept, page, say)
+
+
+def run_forwarder(state: Path, *, plan: Plan, page: Path, say: Callable[[str], None]) -> None:
+    """Measure the forwarder, and write the page. Raises PlatformError, also if matplotlib is missing."""
+    plots.require()
+    found = forwarder.measure(state, plan.model, provider=plan.provider, say=say)
+    kept = _kept(state)
+    _publish(replace(load(kept), forwarder=Forwarder(machine(), **found)), kept, page, say)
+
+
+def run_month(page: Path, *, seeds: Sequence[int] = (1,), say: Callable[[str], None]) -> None:
+    """Simulate a month with each seed, and write its page. Raises PlatformError if matplotlib is missing."""
+    plots.require()
+    began = time.process_time()
+    months = []
+    for seed in seeds:
+        months.append(Simulation(story.month(story.Inputs(), seed)).run())
+        say(f"[seed {seed}, {time.process_time() - began:5.0f} s] simulated")
+    resting = Simulation(story.month(story.Inputs(idle=_IDLE), seeds[0])).run()
+    say(f"[seed {seeds[0]}, {time.process_time() - began:5.0f} s] simulated with sleep")
+    folder = page.with_suffix("")
+    folder.mkdir(parents=True, exist_ok=True)
+    month_page.draw(months[0], resting, folder)
+    page.write_text(month_page.render(months, resting, time.process_time() - began, folder.name))
+    say(f"wrote {page}")
 
 
 def _kept(state: Path) -> Path:
@@ -160,11 +215,8 @@ def _phases(scenario: Scenario, names: list[str], plan: Plan, log: Callable[[str
 def _prepare(bench: Workbench, size: int, plan: Plan) -> None:
     """Create a namespace and an image for every object, and set SageMaker's times and AWS's documented limits."""
     bench.core.create_namespace(client.V1Namespace(metadata=client.V1ObjectMeta(name=_NAMESPACE)))
-    ecr = bench.session.client("ecr", endpoint_url=bench.platform.aws_endpoint)
     for name in [*_names("burst", size), *_names("trickle", plan.trickle)]:
-        # Each object has its own image, as pull requests have, and not another tag of the same image.
-        own = {**EMPTY_MANIFEST, "annotations": {"org.opencontainers.image.ref.name": name}}
-        ecr.put_image(repositoryName=EXAMPLE_REPOSITORY, imageManifest=json.dumps(own), imageTag=name)
+        front.put_image(bench, name)
     bench.control.patch_sagemaker_settings(
         {
             "containers": "off",

@@ -258,6 +258,15 @@ def _settled(url: str, objects: int) -> float:
         time.sleep(_SCRAPE_SECONDS)
 
 
+def wait_reconciled(url: str, objects: int, *, seconds: float) -> None:
+    """Block until the operator has reconciled so many times. Raises PlatformError if the time runs out."""
+    deadline = time.monotonic() + seconds
+    while (count := _reconciliations(url)) < objects:
+        if time.monotonic() > deadline:
+            raise PlatformError(f"only {count} reconciliations after {seconds:g} s")
+        time.sleep(_SCRAPE_SECONDS)
+
+
 def _reconciliations(url: str) -> int:
     text = requests.get(f"{url}/metrics", timeout=30).text
     samples = (sample for family in text_string_to_metric_families(text) for sample in family.samples)

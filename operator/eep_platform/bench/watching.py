@@ -1,24 +1,20 @@
 """The times at which a watch saw objects become Ready or disappear. Times are Unix seconds of arrival."""
 
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any, Self
 
-from kubernetes import client, watch
-from kubernetes.client.exceptions import ApiException
-from urllib3.exceptions import HTTPError
+from kubernetes import client
 
 from eep_platform.controlplane.access import client_of
 from eep_platform.errors import PlatformError
 from eep_platform.platform import Platform
+from eep_platform.watching import Stream, watching
 from eep_platform.workbench import condition, is_ready
 from ephemeral_endpoints.api import GROUP, VERSION
 from ephemeral_endpoints.api.kinds import ENDPOINT
-
-_RECONNECT_SECONDS = 3600
 
 
 @dataclass
@@ -33,15 +29,16 @@ class EndpointWatch:
     """By name and generation: when that generation was first seen with ImageReady."""
     gone_at: dict[str, float] = field(default_factory=dict)
     uids: dict[str, str] = field(default_factory=dict)
+    _version: str = "0"
+    _open: ExitStack = field(default_factory=ExitStack)
 
     def __enter__(self) -> Self:
-        self._objects = client.CustomObjectsApi(client_of(self.platform.kubeconfig))
-        self._stopped = False
-        threading.Thread(target=self._run, daemon=True, name="endpoint-watch").start()
+        self._objects = client.CustomObjectsApi(self._open.enter_context(client_of(self.platform.kubeconfig)))
+        self._open.enter_context(watching(self._follow))
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._stopped = True
+        self._open.close()
 
     def wait_ready(self, names: list[str], generation: int, *, seconds: float) -> dict[str, float]:
         """Block until that generation of all objects was seen Ready; returns the times. Raises PlatformError."""
@@ -61,19 +58,10 @@ class EndpointWatch:
                 raise PlatformError(f"{left} objects are {what} after {seconds:g} s")
             time.sleep(0.1)
 
-    def _run(self) -> None:
-        version = "0"
-        # The client ships its watch without annotations.
-        stream: Callable[..., Iterator[Any]] = watch.Watch().stream  # type: ignore[no-untyped-call]
-        while not self._stopped:
-            with suppress(ApiException, HTTPError):
-                for event in stream(
-                    self._objects.list_namespaced_custom_object,
-                    *(GROUP, VERSION, self.namespace, ENDPOINT.plural),
-                    resource_version=version,
-                    timeout_seconds=_RECONNECT_SECONDS,
-                ):
-                    version = self._see(event, time.time())
+    def _follow(self, stream: Stream) -> None:
+        listing = self._objects.list_namespaced_custom_object
+        for event in stream(listing, GROUP, VERSION, self.namespace, ENDPOINT.plural, resource_version=self._version):
+            self._version = self._see(event, time.time())
 
     def _see(self, event: Any, now: float) -> str:  # noqa: ANN401 - as the watch gives it
         seen = event["object"]

@@ -78,6 +78,7 @@ class Lane:
             region=ministack.REGION,
             account=ministack.ACCOUNT,
             git_url=ports.git_url,
+            github_url=ports.github_url,
             environment=variables,
         )
         return cls(Workbench(platform, namespace=name), ports.endpoint)
@@ -188,7 +189,7 @@ class Lane:
 
     def contents(self) -> Contents:
         """The contents of the account."""
-        return contents(self.bench.session, self.direct_endpoint)
+        return contents(self.aws)
 
     def aws(self, service: str) -> Any:  # noqa: ANN401 - one type per service name
         """A client that bypasses the meter, as another user of the account does."""
@@ -204,6 +205,8 @@ class Lane:
             "className": self.name,
             "source": {"repository": "acme/chaos", "pullRequest": 7, "revision": f"{revision:07x}"},
             "model": {"image": self.bench.image_uri(_TAG), "environment": {"REVISION": str(revision)}},
+            # Whether a revision moves the end, and with it the tags, would depend on the second in which it comes.
+            "lifecycle": {"ttlFrom": "Created"},
             "serving": {"instances": {"type": _INSTANCE_TYPES[revision], "autoscaling": scaling}},
         }
 

@@ -156,7 +156,8 @@ class Lifecycle:
     def _expire(self) -> None:
         found = self.lane.bench.get(self.name) or {}
         age = datetime.now(UTC) - datetime.fromisoformat(found["metadata"]["creationTimestamp"])
-        self._apply(1, lifecycle={"ttl": f"{int(age.total_seconds()) + _EXPIRES_IN_SECONDS}s"})
+        ttl = f"{int(age.total_seconds()) + _EXPIRES_IN_SECONDS}s"
+        self._apply(1, lifecycle={"ttl": ttl, "ttlFrom": "Created"})
 
     def _change_by_hand(self) -> None:
         """Change or delete a resource of every kind that can be changed without breaking those that refer to it."""

@@ -2,10 +2,10 @@
 
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
-from itertools import zip_longest
+from dataclasses import dataclass, field, replace
+from itertools import cycle, zip_longest
 from typing import Final
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -53,22 +53,33 @@ class Scenario:
     tries: int = _TRIES
 
 
-def record(lane: Lane) -> Recording:
-    """Run each lifecycle once without faults; a phase of both is recorded as in the last, which has few snapshots."""
-    observations: dict[Phase, Observation] = {}
-    states: dict[Phase, str] = {}
-    for number, (phases, settings) in enumerate(LIFECYCLES.items()):
-        lifecycle = Lifecycle(lane, f"record-{number}", settings)
-        with ConditionRecorder(lane.bench, lane.name) as recorder:
-            for phase in phases:
-                observations[phase] = run(lifecycle, phase, recorder, until_stable=True)
-                states[phase] = lifecycle.normal(lifecycle.state())
-    return Recording(observations, states)
+def record(lanes: Sequence[Lane]) -> Recording:
+    """Run each lifecycle once without faults, on lanes of their own if there are enough.
+
+    A phase of both is recorded as in the last, which has few snapshots.
+    """
+    with ThreadPoolExecutor(len(LIFECYCLES) if len(lanes) >= len(LIFECYCLES) else 1) as pool:
+        recorded = list(pool.map(_recorded, cycle(lanes), LIFECYCLES))
+    return Recording(
+        {phase: seen for each in recorded for phase, (seen, _) in each.items()},
+        {phase: state for each in recorded for phase, (_, state) in each.items()},
+    )
 
 
-def full(chosen: Iterable[Point]) -> list[Case]:
-    """Every call with every kind of fault."""
-    return [Case(point, kind) for point in chosen for kind in FaultKind]
+def _recorded(lane: Lane, phases: Phases) -> dict[Phase, tuple[Observation, str]]:
+    """What each phase of a lifecycle shows without faults, and its final state."""
+    lifecycle = Lifecycle(lane, "recorded", LIFECYCLES[phases])
+    found: dict[Phase, tuple[Observation, str]] = {}
+    with ConditionRecorder(lane.bench, lane.name) as recorder:
+        for phase in phases:
+            seen = run(lifecycle, phase, recorder, until_stable=True)
+            found[phase] = (seen, lifecycle.normal(lifecycle.state()))
+    return found
+
+
+def full(chosen: Iterable[Point], kinds: Collection[FaultKind] = tuple(FaultKind)) -> list[Case]:
+    """Every call with every one of these kinds of fault."""
+    return [Case(point, kind) for point in chosen for kind in kinds]
 
 
 def covering(chosen: Sequence[Point]) -> list[Case]:
@@ -90,6 +101,16 @@ def scenarios(cases: Iterable[Case]) -> list[Scenario]:
         for number, row in enumerate(zip_longest(*own)):
             found.append(Scenario(phases, {each.point.phase: each for each in row if each}, expires=number % 2 == 1))
     return found
+
+
+def enqueue(queue: deque[Scenario], scenario: Scenario) -> None:
+    """Add a scenario, to the lifecycle of another one that is as often tried, if that has room for its cases."""
+    for number, other in enumerate(queue):
+        is_alike = (other.phases, other.tries) == (scenario.phases, scenario.tries)
+        if is_alike and other.cases.keys().isdisjoint(scenario.cases):
+            queue[number] = replace(other, cases={**other.cases, **scenario.cases})
+            return
+    queue.append(scenario)
 
 
 @dataclass
@@ -159,7 +180,7 @@ class Matrix:
 
     def _requeue(self, cases: Mapping[Phase, Case], scenario: Scenario, tries: int) -> None:
         with self._lock:
-            self._queue.append(Scenario(scenario.phases, cases, scenario.expires, tries))
+            enqueue(self._queue, Scenario(scenario.phases, cases, scenario.expires, tries))
 
     def _record(self, result: Result) -> None:
         with self._lock:

@@ -37,7 +37,8 @@ _HEAD: Final = """\
 # Reliability
 
 Whichever call to AWS fails, and however, the operator converges: the object is ready with exactly the resources that
-it needs, or it is gone and the account is empty. This page is the proof. The calls of the whole lifecycle of an object
+it needs, or it is gone and the account is empty; and whichever request to the [forge](#the-forge) fails, the pull
+request shows what it should in the end, once. This page is the proof. The calls of the whole lifecycle of an object
 were recorded, and each of them was made to fail in {ways}, one at a time, on real processes (operator, Kubernetes API
 server, embedded AWS). Only the model is missing: a stand-in answers requests through the URL.
 
@@ -101,8 +102,14 @@ _OTHERS: Final = (
     ),
     (
         "an account accepts connections and answers nothing",
-        "its objects wait for one attempt and report it; those of other accounts are not delayed",
-        "`tests/controllers/test_hanging_account.py`, `tests/aws/test_accounts.py`",
+        (
+            "its objects wait for one attempt and report it; those of other accounts are not delayed, and neither is "
+            "the sweep of these: each account is swept by itself"
+        ),
+        (
+            "`tests/controllers/test_hanging_account.py`, `tests/aws/test_accounts.py`, "
+            "`tests/controllers/orphans/test_sweep.py`"
+        ),
     ),
     (
         "the leader is stopped (SIGSTOP) for longer than its Lease",
@@ -141,12 +148,20 @@ _OTHERS: Final = (
         ),
         "`tests/chart/test_rendering.py`, `tests/eep_platform/test_paths.py`, `tests/eep_platform/cli/test_local.py`",
     ),
+    (
+        "the disk is full where an image is built or copied",
+        (
+            "the build or the copy fails with `No space left on device`, pushes nothing, and succeeds once there is "
+            "space; the embedded registry keeps images in memory"
+        ),
+        "`tests/eep_platform/codebuild/test_docker.py`, `tests/eep_platform/containers/test_store.py`",
+    ),
 )
 """What is no single failed call: what happens, how it ends, and the tests that show it."""
 
 
-def render(machine: Machine, recording: Recording, results: Sequence[Result]) -> str:
-    """The page in Markdown."""
+def render(machine: Machine, recording: Recording, results: Sequence[Result], about_forge: str) -> str:
+    """The page in Markdown; ``about_forge`` is the part of it about the forge."""
     capitals = _capitals(results)
     head = _HEAD.format(ways=_ways(results))
     parts = [head, _summary(machine, results), _legend(capitals)]
@@ -156,7 +171,7 @@ def render(machine: Machine, recording: Recording, results: Sequence[Result]) ->
         parts.append(
             "## Failed cases\n\n" + "".join(f"- {each.case}: {'; '.join(each.violations)}\n" for each in wrong)
         )
-    return "\n".join([*parts, _others()])
+    return "\n".join([*parts, about_forge, _others()])
 
 
 def _others() -> str:
@@ -167,9 +182,8 @@ def _others() -> str:
 
 def _ways(results: Sequence[Result]) -> str:
     is_all = len(results) == len({result.case.point for result in results}) * len(FaultKind)
-    return (
-        f"each of {len(FaultKind)} ways" if is_all else f"one of {len(FaultKind)} ways (`make chaos` tries all of them)"
-    )
+    ways = f"{len(FaultKind)} ways"
+    return f"each of {ways}" if is_all else f"at least one of {ways} (`make chaos` tries all of them)"
 
 
 def _summary(machine: Machine, results: Sequence[Result]) -> str:

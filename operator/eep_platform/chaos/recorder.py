@@ -1,21 +1,16 @@
 """Records every condition that an object and its class report during a trial."""
 
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import suppress
+from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any, Self
 
-from kubernetes import watch
-from kubernetes.client.exceptions import ApiException
-from urllib3.exceptions import HTTPError
-
 from eep_platform.processes import wait_until
+from eep_platform.watching import Stream, watching
 from eep_platform.workbench import Workbench
 from ephemeral_endpoints.api import GROUP, VERSION
 from ephemeral_endpoints.api.kinds import ENDPOINT, ENDPOINT_CLASS
 
-_RECONNECT_SECONDS = 3600
 _LAG_SECONDS = 60
 
 
@@ -39,7 +34,7 @@ class ConditionRecorder:
     _reported: list[ReportedCondition] = field(default_factory=list)
     _versions: set[tuple[str, str]] = field(default_factory=set)
     _gone: set[str] = field(default_factory=set)
-    _stopped: bool = False
+    _open: ExitStack = field(default_factory=ExitStack)
 
     def __enter__(self) -> Self:
         objects, namespace = self.bench.objects, self.bench.namespace
@@ -48,7 +43,7 @@ class ConditionRecorder:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._stopped = True
+        self._open.close()
 
     def forget(self) -> None:
         """Discard what was recorded so far."""
@@ -67,15 +62,11 @@ class ConditionRecorder:
         )
 
     def _follow(self, kind: str, listing: Callable[..., Any], *arguments: str) -> None:
-        threading.Thread(target=self._run, args=(kind, listing, arguments), daemon=True, name="recorder").start()
+        def follow(stream: Stream) -> None:
+            for event in stream(listing, *arguments):
+                self._see(kind, event)
 
-    def _run(self, kind: str, listing: Callable[..., Any], arguments: tuple[str, ...]) -> None:
-        # The client ships its watch without annotations.
-        stream: Callable[..., Iterator[Any]] = watch.Watch().stream  # type: ignore[no-untyped-call]
-        while not self._stopped:
-            with suppress(ApiException, HTTPError):
-                for event in stream(listing, *arguments, timeout_seconds=_RECONNECT_SECONDS):
-                    self._see(kind, event)
+        self._open.enter_context(watching(follow))
 
     def _see(self, kind: str, event: Any) -> None:  # noqa: ANN401 - as the watch gives it
         seen = event["object"]

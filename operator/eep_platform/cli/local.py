@@ -8,7 +8,7 @@ import click
 from eep_platform.errors import PlatformError
 from ephemeral_endpoints.cli.lazy import LazyCommand
 
-_ACTIONS: Final = ("up", "down", "status", "push", "demo", "bench")
+_ACTIONS: Final = ("up", "down", "status", "push", "pr", "demo", "bench")
 
 
 _FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})

@@ -7,8 +7,10 @@ from typing import Final
 
 import click
 
-from eep_platform.demo import NAME
+from eep_platform import operator
+from eep_platform.demo.pull_request import NAME
 from eep_platform.platform import Platform, Status
+from ephemeral_endpoints.cli.installation import URL_VARIABLE
 from ephemeral_endpoints.kube.client import secret_name
 
 NOT_RUNNING: Final = 3
@@ -37,6 +39,8 @@ def usage(platform: Platform, state: Path) -> str:
     """Lines for a shell: they can be read as they are, and evaluated."""
     programs = quoted(Path(sys.executable).parent)
     exports = [f"export {name}={shlex.quote(value)}" for name, value in sorted(platform.environment.items())]
+    if url := operator.url(platform):
+        exports.append(f"export {URL_VARIABLE}={url}  # for eep doctor, explain and version")
     exports.append(f'export PATH={programs}:"$PATH"  # eep and kubectl')
     exports.append(f"export EEP_LOCAL_STATE={quoted(state.resolve())}  # for eep local, in any folder")
     hints = [
@@ -51,6 +55,7 @@ def usage(platform: Platform, state: Path) -> str:
         '#     -d @model/samples/valid/named.json "$url"',
         f"#   curl -s {platform.aws_endpoint}/_meter/calls        # AWS calls so far",
         f"#   git push {platform.git_url}/<owner>/<name>.git HEAD:pr-1  # Git repository, made by the push",
+        f"#   eep local pr open 42  # pull requests, shown at {platform.github_url}",
         f"#   docker push {platform.registry}/<repository>:<tag>  # image registry",
         f"# end it: eep local down --state {quoted(state)}",
     ]

@@ -8,7 +8,7 @@ import asyncio
 import os
 import shlex
 import signal
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,6 +64,12 @@ class BuildFolder:
         """Set variables for the following commands."""
         with self.variables.open("a", encoding="utf-8") as file:
             file.writelines(f"export {name}={shlex.quote(value)}\n" for name, value in variables.items())
+
+    def exported(self, names: Collection[str]) -> dict[str, str]:
+        """Those of these variables that the last command exported, with their values."""
+        words = shlex.split(self.variables.read_text(encoding="utf-8"))
+        found = dict(word.split("=", 1) for word in words if "=" in word)
+        return {name: found[name] for name in names if name in found}
 
     def script(self, command: str, succeeding: bool) -> Path:  # noqa: FBT001 (the value of CODEBUILD_BUILD_SUCCEEDING)
         """Write a script that runs a command as part of the build."""

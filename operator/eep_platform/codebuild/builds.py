@@ -88,6 +88,7 @@ class Build:
     phases: list[Phase] = field(default_factory=list)
     resolved_version: str | None = None
     ended: datetime | None = None
+    exported: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def id(self) -> str:
@@ -169,6 +170,7 @@ class Build:
             "buildComplete": self.is_over,
             "phases": [phase.shown() for phase in self.phases],
             "resolvedSourceVersion": self.resolved_version,
+            "exportedEnvironmentVariables": [{"name": name, "value": value} for name, value in self.exported.items()],
             "artifacts": {"location": ""},
             "logs": self._logs(),
             "timeoutInMinutes": self.order["timeoutInMinutes"],

@@ -31,11 +31,12 @@ class _Part(BaseModel):
 
 
 class Variables(_Part):
-    """The section `env`: plain values, and references to Secrets Manager and the Parameter Store."""
+    """The section `env`: plain values, references to Secrets Manager and the Parameter Store, and what is exported."""
 
     variables: dict[str, Text] = Field(default_factory=dict)
     secrets_manager: dict[str, str] = Field(default_factory=dict, alias="secrets-manager")
     parameter_store: dict[str, str] = Field(default_factory=dict, alias="parameter-store")
+    exported_variables: tuple[str, ...] = Field(default=(), alias="exported-variables")
 
 
 class PhaseSpec(_Part):

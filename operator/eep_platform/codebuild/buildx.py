@@ -3,15 +3,15 @@
 import json
 import os
 import sys
-from argparse import ArgumentParser, Namespace
+from argparse import Namespace
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import NoReturn
 
 from eep_platform.codebuild import images
 from eep_platform.codebuild.images import Registries
+from eep_platform.codebuild.options import CACHE, Options, UsageError
 from eep_platform.containers import engineless, engines, registry
 from eep_platform.containers.engineless import EnginelessBuild
 from eep_platform.containers.engines import EngineBuild
@@ -30,29 +30,14 @@ _HARMLESS_OUTPUT = frozenset(
 )
 
 
-class UsageError(Exception):
-    """The command line is not supported; the message is complete."""
-
-
-class Options(ArgumentParser):
-    """The options of a command of `docker`; abbreviations are not allowed."""
-
-    def __init__(self, command: str) -> None:
-        super().__init__(prog=command, allow_abbrev=False, add_help=False)
-
-    def error(self, message: str) -> NoReturn:
-        """Reject the arguments."""
-        raise UsageError(f"ERROR: {self.prog}: {message}: the embedded CodeBuild does not support this")
-
-
-def build(arguments: Sequence[str], registries: Registries, cache: Path) -> None:
-    """Build an image, and push it if the output says so.
+def build(arguments: Sequence[str], registries: Registries) -> None:
+    """`docker buildx build`: build an image, and push it if the output says so.
 
     Raises:
         UsageError: An option is not supported.
         PlatformError: The image cannot be built or pushed.
     """
-    given = _options().parse_args(arguments)
+    given, cache = _options().parse_args(arguments), Path(os.environ[CACHE])
     output = _output(given)
     _refuse_attestations(given)
     _import(given.cache_from, registries)

@@ -4,15 +4,14 @@ The environment variable EEP_CODEBUILD_REGISTRY names its registry and EEP_CODEB
 """
 
 import os
+import pkgutil
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Final
 
-from eep_platform.codebuild import buildx, images, skopeo
-from eep_platform.codebuild.buildx import Options, UsageError
+from eep_platform.codebuild import images
 from eep_platform.codebuild.images import Registries
-from eep_platform.codebuild.toolchain import CACHE, REGISTRY
+from eep_platform.codebuild.options import REGISTRY, Options, UsageError
 from eep_platform.errors import PlatformError
 
 Command = Callable[[Sequence[str], Registries], None]
@@ -51,37 +50,35 @@ def create_builder(arguments: Sequence[str], _: Registries) -> None:
     sys.stdout.write(f"{options.parse_args(arguments).name}\n")
 
 
-def build(arguments: Sequence[str], registries: Registries) -> None:
-    """`docker buildx build`."""
-    buildx.build(arguments, registries, Path(os.environ[CACHE]))
+_HERE: Final = "eep_platform.codebuild"
 
-
-COMMANDS: Final[Mapping[tuple[str, ...], Command]] = {
-    ("login",): login,
-    ("logout",): logout,
-    ("buildx", "create"): create_builder,
-    ("buildx", "build"): build,
-    ("run",): skopeo.run,
+COMMANDS: Final[Mapping[tuple[str, ...], str]] = {
+    ("login",): f"{_HERE}.docker:login",
+    ("logout",): f"{_HERE}.docker:logout",
+    ("buildx", "create"): f"{_HERE}.docker:create_builder",
+    ("buildx", "build"): f"{_HERE}.buildx:build",
+    ("run",): f"{_HERE}.skopeo:run",
 }
+"""A build runs a dozen of them, each in a process of its own, and most need none of what an image takes."""
 
 
 def main(arguments: Sequence[str]) -> int:
     """Run as a program; returns its exit status."""
     for words, command in COMMANDS.items():
         if tuple(arguments[: len(words)]) == words:
-            return _executed(command, arguments[len(words) :])
+            return _executed(pkgutil.resolve_name(command), arguments[len(words) :], words)
     known = ", ".join(f"docker {' '.join(words)}" for words in COMMANDS)
     sys.stderr.write(f"docker {' '.join(arguments[:3])}: the embedded CodeBuild supports only {known}\n")
     return 1
 
 
-def _executed(command: Command, arguments: Sequence[str]) -> int:
+def _executed(command: Command, arguments: Sequence[str], words: tuple[str, ...]) -> int:
     try:
         command(arguments, Registries(os.environ[REGISTRY]))
     except UsageError as error:
         sys.stderr.write(f"{error}\n")
-    except PlatformError as error:
-        what = "failed to solve: " if command is build else ""
+    except (PlatformError, OSError) as error:
+        what = "failed to solve: " if words == ("buildx", "build") else ""
         sys.stderr.write(f"ERROR: {what}{error}\n")
     else:
         return 0

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from eep_platform.containers.errors import InvalidImage, RegistryError
-from eep_platform.containers.registry import EMBEDDED, Credentials, Reference
+from eep_platform.containers.references import EMBEDDED, Credentials, Reference
 from eep_platform.paths import write_atomically
 
 _ECR = re.compile(r"[0-9]{12}\.dkr\.ecr\.[a-z0-9-]+\.amazonaws\.(com(\.cn)?|eu)")

@@ -67,6 +67,7 @@ class BuildExecution:
             if failed is not None and (part.on_failure == "ABORT" or not (goes_on or part.on_failure)):
                 raise Failure(failed)
             self.end_phase(BuildStatus.FAILED if failed else BuildStatus.SUCCEEDED, failed or NO_REASON)
+        self._build.exported = self._folder.exported(spec.env.exported_variables)
         self._enter(PhaseType.UPLOAD_ARTIFACTS)
         self.end_phase(BuildStatus.SUCCEEDED)
 

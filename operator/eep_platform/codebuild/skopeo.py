@@ -8,9 +8,8 @@ from tempfile import TemporaryDirectory
 from typing import Final
 
 from eep_platform.codebuild import images
-from eep_platform.codebuild.buildx import Options, UsageError
 from eep_platform.codebuild.images import Registries
-from eep_platform.codebuild.toolchain import CACHE
+from eep_platform.codebuild.options import CACHE, Options, UsageError
 from eep_platform.containers import registry
 from eep_platform.containers.blobs import BlobStore
 from eep_platform.containers.image import BuiltImage, architecture, with_docker_types
@@ -57,6 +56,7 @@ class _Skopeo:
         options.add_argument("--authfile", required=True)
         options.add_argument("--format", choices=["v2s2"])
         options.add_argument("--preserve-digests", action="store_true")
+        options.add_argument("--digestfile")
         options.add_argument("source", type=_known)
         options.add_argument("target", type=_known)
         given = options.parse_args(arguments)
@@ -65,7 +65,10 @@ class _Skopeo:
                 f"skopeo --authfile {given.authfile}: the embedded CodeBuild knows only its file of logins"
             )
         image = self._read(given.source, f"linux/{given.override_arch}")
-        self._write(with_docker_types(image) if given.format else image, given.target)
+        image = with_docker_types(image) if given.format else image
+        self._write(image, given.target)
+        if given.digestfile:
+            self._path(given.digestfile).write_text(image.digest, encoding="utf-8")
         sys.stderr.write(f"Writing manifest to image destination\n{image.digest}\n")
 
     def _read(self, name: str, platform: str) -> BuiltImage:

@@ -9,10 +9,8 @@ from pathlib import Path
 
 import eep_platform
 from eep_platform.aws.ministack import without_aws
+from eep_platform.codebuild.options import CACHE, REGISTRY
 from eep_platform.paths import cache_dir, private_dir
-
-REGISTRY = "EEP_CODEBUILD_REGISTRY"
-CACHE = "EEP_CODEBUILD_CACHE"
 
 _PROGRAMS = ("aws", "docker")
 _PACKAGE = f"{eep_platform.__name__}.codebuild"

@@ -11,15 +11,16 @@ import ssl
 import subprocess
 import sys
 import sysconfig
+from collections.abc import Sequence
 from hashlib import sha256
 from pathlib import Path
 
-from eep_platform.containers import lent_pip
+from eep_platform.containers import lent_pip, rootfs
 from eep_platform.containers.errors import BuildError
 
 _FORMAT = 3  # increase it when the same interpreter must give another base
 
-ENVIRONMENT = {"PATH": "/usr/local/bin:/usr/bin:/bin", "LANG": "C.UTF-8"}
+ENVIRONMENT = {"PATH": "/usr/local/bin:/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8"}
 
 _VERSION = f"python{sys.version_info.major}.{sys.version_info.minor}"
 _LEFT_OUT = (
@@ -67,11 +68,34 @@ def key() -> str:
     return sha256(json.dumps(facts).encode()).hexdigest()
 
 
+def description() -> str:
+    """What it is, for people."""
+    return f"Python {platform.python_version()} and small programs of this machine"
+
+
 def build(root: Path) -> None:
     """Create the root file system of the base image in the new folder `root`. Takes some seconds.
 
     Raises:
         BuildError: the interpreter has an unusual layout, or is not linked against the GNU C library.
+    """
+    programs = _copy_programs(root / "usr" / "bin")
+    (root / "bin").symlink_to("usr/bin")
+    (root / "sbin").symlink_to("usr/bin")
+    add_python(root, programs)
+    (root / "root").mkdir(mode=0o700)
+    (root / "etc").mkdir(exist_ok=True)
+    (root / "etc" / "passwd").write_text(_USERS)
+    (root / "etc" / "group").write_text(_GROUPS)
+    (root / "tmp").mkdir()
+    (root / "tmp").chmod(0o1777)
+
+
+def add_python(root: Path, programs: Sequence[Path] = ()) -> None:
+    """Copy this machine's Python to /usr/local of `root`, with the libraries that it and other `programs` lack there.
+
+    Raises:
+        BuildError: as `build`.
     """
     stdlib = Path(sysconfig.get_path("stdlib"))
     if not _interpreter().exists() or not stdlib.is_relative_to(sys.base_prefix):
@@ -81,25 +105,16 @@ def build(root: Path) -> None:
     prefix = root / "usr" / "local"
     target = prefix / stdlib.relative_to(sys.base_prefix)
     shutil.copytree(stdlib, target, ignore=shutil.ignore_patterns(*_LEFT_OUT))
-    (prefix / "bin").mkdir()
+    (prefix / "bin").mkdir(exist_ok=True)
     shutil.copy(_interpreter(), prefix / "bin" / _VERSION)
     for alias in ("python3", "python"):
         (prefix / "bin" / alias).symlink_to(_VERSION)
     # The Python of Debian installs packages below local/ of its prefix.
     (prefix / "local").symlink_to(".")
     lent_pip.put(target, prefix / "bin", f"/usr/local/bin/{_VERSION}")
-    programs = _copy_programs(root / "usr" / "bin")
-    (root / "bin").symlink_to("usr/bin")
-    (root / "sbin").symlink_to("usr/bin")
     _libraries(root, [prefix / "bin" / _VERSION, *target.rglob("*.so"), *programs])
     compile_deterministically(target, root)
     _certificates(root)
-    (root / "root").mkdir(mode=0o700)
-    (root / "etc").mkdir(exist_ok=True)
-    (root / "etc" / "passwd").write_text(_USERS)
-    (root / "etc" / "group").write_text(_GROUPS)
-    (root / "tmp").mkdir()
-    (root / "tmp").chmod(0o1777)
 
 
 def _copy_programs(folder: Path) -> list[Path]:
@@ -115,7 +130,7 @@ def _certificates(root: Path) -> None:
     places = ssl.get_default_verify_paths()
     for place in (places.cafile, places.openssl_cafile, f"/{_CERTIFICATES}"):
         if place and Path(place).is_file():
-            (root / _CERTIFICATES).parent.mkdir(parents=True)
+            (root / _CERTIFICATES).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(place, root / _CERTIFICATES)
             return
 
@@ -138,8 +153,8 @@ def compile_deterministically(folder: Path, root: Path) -> None:
         raise BuildError(f"{_interpreter()} cannot be run: {error}") from error
 
 
-def _libraries(root: Path, programs: list[Path]) -> None:
-    """Copy the shared libraries that `programs` need, and the loader, to the loader's default paths."""
+def _libraries(root: Path, programs: Sequence[Path]) -> None:
+    """Copy the shared libraries that `programs` need and `root` lacks, and the loader, to its default paths."""
     loader, found = _linked(programs)
     home = found["libc.so.6"].parent
     for name in _WHEELS_EXPECT:
@@ -147,16 +162,14 @@ def _libraries(root: Path, programs: list[Path]) -> None:
             if path.exists():
                 found.setdefault(name, path)
     found |= _linked([*found.values()])[1]
-    folder = root / home.relative_to("/")
-    folder.mkdir(parents=True)
-    for name, path in found.items():
-        shutil.copy(path, folder / name)
-    place = root / loader.relative_to("/")
-    place.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copy(loader, place)
+    for name, path in [*found.items(), (loader.name, loader)]:
+        place = rootfs.resolve(root, str((loader.parent if path == loader else home) / name))
+        place.parent.mkdir(parents=True, exist_ok=True)
+        if not place.exists():
+            shutil.copy(path, place)
 
 
-def _linked(programs: list[Path]) -> tuple[Path, dict[str, Path]]:
+def _linked(programs: Sequence[Path]) -> tuple[Path, dict[str, Path]]:
     """The ELF loader, and the libraries that it maps for `programs`, by soname."""
     listing = subprocess.run(  # noqa: S603 (files of the running interpreter)
         ["ldd", *programs],  # noqa: S607 (ldd is wherever the system has it)

@@ -57,6 +57,16 @@ class BlobStore:
         """Return a whole blob; for small ones, such as manifests and configs."""
         return self.path(digest).read_bytes()
 
+    def check(self, digest: str) -> None:
+        """Compare a blob with its digest.
+
+        Raises:
+            InvalidImage: the blob is another one.
+            OSError: there is no such blob, or it cannot be read.
+        """
+        with self.path(digest).open("rb") as file:
+            _refuse_other(f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}", digest)
+
     def add(self, content: bytes, expected: str | None = None) -> str:
         """Store `content` and return its digest.
 
@@ -82,9 +92,13 @@ class BlobStore:
             with os.fdopen(descriptor, "wb") as file:
                 writer = HashingWriter(file)
                 yield writer
-            if expected not in {None, writer.digest}:
-                raise InvalidImage(f"expected {expected}, got {writer.digest}: the content is corrupt")
+            _refuse_other(writer.digest, expected)
             temporary.chmod(0o644)
             temporary.replace(self.path(writer.digest))
         finally:
             temporary.unlink(missing_ok=True)
+
+
+def _refuse_other(digest: str, expected: str | None) -> None:
+    if expected not in {None, digest}:
+        raise InvalidImage(f"expected {expected}, got {digest}: the content is corrupt")

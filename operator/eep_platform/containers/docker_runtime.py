@@ -2,7 +2,8 @@
 
 import subprocess
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import NamedTemporaryFile
@@ -52,12 +53,38 @@ class DockerRuntime:
             options += [f"--mount=type=bind,source={folder},target=/opt/ml/model,readonly"]
         if additional_data is not None:
             options += [f"--mount=type=bind,source={additional_data.resolve()},target={ADDITIONAL_DIR},readonly"]
-        with NamedTemporaryFile("w", encoding="utf-8") as file:  # values may be secret: not on the command line
-            file.writelines(f"{key}={value}\n" for key, value in environment.items())
-            file.flush()
-            identity = _checked(["run", *options, f"--env-file={file.name}", image.reference, *image.config.command])
+        with _variables(environment) as file:
+            identity = _checked(["run", *options, f"--env-file={file}", image.reference, *image.config.command])
         port = _checked(["port", identity, "8080/tcp"]).splitlines()[0].rpartition(":")[2]
         return DockerContainer(f"http://127.0.0.1:{port}", identity, _Logs(identity, on_log))
+
+    def run_job(
+        self,
+        image: LocalImage,
+        *,
+        name: str,  # noqa: ARG002 - containers have an identity of their own
+        environment: Mapping[str, str],
+        volume: Path,
+        on_log: Callable[[str], None],
+    ) -> "DockerJob":
+        """See `ContainerRuntime`."""
+        # Root needs the capabilities that it has by default: the folder may belong to another user of this machine.
+        options = ["--detach", "--network=none", f"--label={_OWNER_LABEL}={self.state}"]
+        options += ["--security-opt=no-new-privileges"]
+        command = list(image.config.command)
+        if image.config.entrypoint:
+            options.append(f"--entrypoint={image.config.entrypoint[0]}")
+            command = [*image.config.entrypoint[1:], *command]
+        identity = _checked(["create", "--entrypoint=/", image.reference])
+        try:
+            # The image need not have the folder.
+            _docker(["cp", f"{identity}:/opt/ml/.", str(volume)])
+        finally:
+            _docker(["rm", identity])
+        options += [f"--mount=type=bind,source={volume.resolve()},target=/opt/ml"]
+        with _variables(environment) as file:
+            identity = _checked(["run", *options, f"--env-file={file}", image.reference, *command])
+        return DockerJob(identity, _Logs(identity, on_log))
 
     def stop_all(self) -> None:
         """Remove all containers of this platform, whoever started them. Blocks."""
@@ -76,15 +103,33 @@ class DockerContainer:
 
     def exit_code(self) -> int | None:
         """See `Container`."""
-        done = _docker(["inspect", "--format", "{{.State.Running}} {{.State.ExitCode}}", self.identity])
-        if done.returncode != 0:
-            return 137  # somebody removed it
-        running, code = done.stdout.split()
-        return None if running == "true" else int(code)
+        return _exit_code(self.identity)
 
     def stop(self) -> None:
         """See `Container`."""
         _docker(["stop", f"--time={_STOP_SECONDS}", self.identity])
+        self.logs.finish()
+        _docker(["rm", "--force", self.identity])
+
+
+@dataclass(frozen=True, slots=True)
+class DockerJob:
+    """A job's container of `DockerRuntime`."""
+
+    identity: str
+    logs: "_Logs"
+
+    def exit_code(self) -> int | None:
+        """See `JobContainer`."""
+        return _exit_code(self.identity)
+
+    def terminate(self) -> None:
+        """See `JobContainer`."""
+        _docker(["kill", "--signal=TERM", self.identity])
+
+    def stop(self) -> None:
+        """See `JobContainer`."""
+        _docker(["kill", self.identity])
         self.logs.finish()
         _docker(["rm", "--force", self.identity])
 
@@ -113,6 +158,23 @@ class _Logs:
         with self._process as process:
             for line in process.stdout or ():
                 self._on_line(line.rstrip("\n"))
+
+
+def _exit_code(identity: str) -> int | None:
+    done = _docker(["inspect", "--format", "{{.State.Running}} {{.State.ExitCode}}", identity])
+    if done.returncode != 0:
+        return 137  # somebody removed it
+    running, code = done.stdout.split()
+    return None if running == "true" else int(code)
+
+
+@contextmanager
+def _variables(environment: Mapping[str, str]) -> Iterator[str]:
+    """The path of a file with the variables: values may be secret and do not belong on the command line."""
+    with NamedTemporaryFile("w", encoding="utf-8") as file:
+        file.writelines(f"{key}={value}\n" for key, value in environment.items())
+        file.flush()
+        yield file.name
 
 
 def _docker(arguments: Sequence[str]) -> "subprocess.CompletedProcess[str]":

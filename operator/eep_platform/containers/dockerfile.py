@@ -22,8 +22,7 @@ _FURNISHED = ("/dev", "/proc", "/tmp")  # noqa: S108 (of the container)
 _SHELL = ("/bin/sh", "-c")
 _ENGINE = "build it with an engine (Docker, Podman, buildah, BuildKit)"
 _ARCHIVE = re.compile(r"\.(tar|tgz|tbz2?|txz|tar\.\w+)$")
-# At the beginning of a command of the shell. The base image has no package manager of a distribution.
-_PACKAGES = re.compile(r"(?:^|&&|\|\||[;|(\n])\s*(?:sudo\s+)?(apt-get|apt|aptitude|apk|dnf|yum|microdnf|conda|mamba)\s")
+_OF_DEBIAN = frozenset({"apt-get", "apt"})
 # They change nothing that SageMaker does: https://docs.docker.com/reference/dockerfile/.
 _WITHOUT_EFFECT = frozenset({"HEALTHCHECK", "MAINTAINER", "STOPSIGNAL", "VOLUME"})
 
@@ -234,14 +233,12 @@ def _run(stage: Stage, value: str, line: int) -> Run:
         value = rest.lstrip()
     if value.startswith("<<"):
         raise BuildError(f"a here-document: {_ENGINE}, or join the commands with &&")
-    if found := _PACKAGES.search(value):
-        raise BuildError(
-            f"{found[1]} is not in the base that takes the place of the official Python image here: install a wheel "
-            f"from PyPI instead, or {_ENGINE}"
-        )
     environment = {**stage.arguments, **stage.config.environment}
     argv = _command(stage, value)
-    return Run(argv, value, environment, working_dir, stage.config.user, tuple(secrets), tuple(caches), line)
+    run = Run(argv, value, environment, working_dir, stage.config.user, tuple(secrets), tuple(caches), line)
+    if run.package_manager not in {None, *_OF_DEBIAN}:
+        raise BuildError(f"{run.package_manager} is not in the official Python images: use apt-get, or {_ENGINE}")
+    return run
 
 
 def _secret_mount(text: str, working_dir: str) -> SecretMount:

@@ -5,7 +5,6 @@ root file systems, `layers/<key>.json` names a blob. So another revision of the 
 """
 
 import json
-import platform as platform_module
 import re
 import subprocess
 import sys
@@ -15,7 +14,7 @@ from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from eep_platform.containers import base, commands, copying, ignoring, isolation, layers, rootfs, serving_rules
+from eep_platform.containers import base, commands, copying, debian, ignoring, isolation, layers, rootfs, serving_rules
 from eep_platform.containers.blobs import BlobStore
 from eep_platform.containers.dockerfile import Stage, parse
 from eep_platform.containers.errors import BuildError
@@ -97,7 +96,10 @@ def _up_to(stages: Sequence[Stage], target: str | None) -> Sequence[Stage]:
 
 @dataclass(frozen=True, slots=True)
 class EnginelessBuild:
-    """A build of a Dockerfile, up to its target stage. Both methods block, for minutes at most the first time."""
+    """A build of a Dockerfile, up to its target stage. Both methods block, for minutes at most the first time.
+
+    Its base is the small one, unless a command installs packages of Debian.
+    """
 
     context: Path
     cache: Path
@@ -121,6 +123,8 @@ class EnginelessBuild:
             for step in stage.steps:
                 if isinstance(step, Copy) and (problem := self._copy_problem(step, self.stages[:number])):
                     yield Fault(step.line, problem)
+                if isinstance(step, Run) and step.package_manager and (problem := debian.problem()):
+                    yield Fault(step.line, _packages_problem(step, problem))
 
     def _copy_problem(self, step: Copy, earlier: Sequence[Stage]) -> str | None:
         if step.stage is not None:
@@ -135,9 +139,9 @@ class EnginelessBuild:
 
     def warn(self) -> None:
         """Report what the image has in place of its base, and what makes it differ from one build to the next."""
-        local = f"Python {platform_module.python_version()} and small programs of this machine"
+        local = debian.description() if self._installing else base.description()
         for image in dict.fromkeys(stage.base for stage in self.stages if self._below(stage) is None):
-            self.report(f"FROM {image}: nothing can be pulled here, so {local} take its place")
+            self.report(f"FROM {image}: nothing can be pulled here, in its place there is {local}")
         for step in (step for stage in self.stages for step in stage.steps):
             if isinstance(step, Run) and _UNHASHED.search(step.text):
                 self.report(
@@ -152,7 +156,7 @@ class EnginelessBuild:
             BuildError: a command failed.
         """
         steps = self._steps(self.stages[-1])
-        packed = [self._layer([base.key()], "the interpreter", lambda: layers.pack(self._interpreter(), self.blobs))]
+        packed = [self._layer([self._base_key], "the base", lambda: layers.pack(self._base(), self.blobs))]
         for number, step in enumerate(steps, start=1):
             chain = steps[:number]
             packed.append(self._run_layer(chain) if isinstance(step, Run) else self._step_layer(chain))
@@ -219,7 +223,7 @@ class EnginelessBuild:
 
     def _key(self, chain: Sequence[Step]) -> str:
         """A key of the files after steps on the base image."""
-        return _key([base.key(), *map(self._facts, chain)])
+        return _key([self._base_key, *map(self._facts, chain)])
 
     def _path(self, chain: Sequence[Step]) -> Path:
         return self.cache / "stages" / self._key(chain)
@@ -240,7 +244,7 @@ class EnginelessBuild:
     def _after(self, chain: Sequence[Step]) -> Path:
         """The root file system after steps on the base image."""
         if not chain:
-            return self._interpreter()
+            return self._base()
         final = self._path(chain)
         if isinstance(chain[-1], Run):
             if not final.exists():
@@ -271,12 +275,33 @@ class EnginelessBuild:
             case Run():
                 commands.run(step, root, self.secrets)
 
-    def _interpreter(self) -> Path:
-        final = self.cache / "stages" / base.key()
+    @property
+    def _installing(self) -> Run | None:
+        """The first command that installs packages of Debian."""
+        steps = (step for stage in self.stages for step in stage.steps)
+        return next((step for step in steps if isinstance(step, Run) and step.package_manager), None)
+
+    @property
+    def _base_key(self) -> str:
+        return debian.key() if self._installing else base.key()
+
+    def _base(self) -> Path:
+        """The root file system of the base image."""
+        final = self.cache / "stages" / self._base_key
         if not final.exists():
             with building(final) as root:
-                base.build(root)
+                if not self._installing:
+                    base.build(root)
+                else:
+                    self._build_debian(self._installing, root)
         return final
+
+    def _build_debian(self, installing: Run, root: Path) -> None:
+        self.report(f"making a base of Debian's packages, which line {installing.line} needs: a minute or two, once")
+        try:
+            debian.build(root)
+        except BuildError as error:
+            raise BuildError(str(Fault(installing.line, _packages_problem(installing, str(error))))) from error
 
     def _below(self, stage: Stage) -> Stage | None:
         """The earlier stage that a stage is based on, if any; a stage can have the name of its own base image."""
@@ -299,6 +324,13 @@ def _base_problem(image: str) -> str | None:
     return (
         f"FROM {image}: nothing can be pulled here, and without an engine only the official image of Python {_VERSION} "
         f"has a stand-in: write FROM python:{_VERSION}-slim, or install an engine (Docker, Podman, buildah, BuildKit)"
+    )
+
+
+def _packages_problem(step: Run, problem: str) -> str:
+    return (
+        f"RUN {step.text}: {step.package_manager} needs a base of Debian's packages, which cannot be made here. Change "
+        f"that, install a wheel from PyPI, or build with an engine (Docker, Podman, buildah, BuildKit): {problem}"
     )
 
 

@@ -43,6 +43,7 @@ class Spec:
         scratch: (mount point of a tmpfs below rootfs as a path on this machine, octal mode).
         exit_file: the file for the exit code.
         port: the command gets a network of its own, whose port 8080 is this port of 127.0.0.1; None: this machine's.
+        offline: without a port, the command gets a network of its own that nothing reaches.
         capabilities: those that root keeps, by number.
     """
 
@@ -59,6 +60,7 @@ class Spec:
     exit_file: str
     port: int | None = None
     capabilities: tuple[int, ...] = ()
+    offline: bool = False
 
     def write(self, path: Path) -> list[str]:
         """Write the spec, readable by the owner only because it may hold secrets; returns the argv that executes it."""
@@ -96,12 +98,15 @@ def prepare(  # noqa: PLR0913 (each is one decision of the caller, all by keywor
     user: tuple[int, int],
     exit_file: Path,
     binds: Sequence[tuple[Path, str]] = (),
+    volumes: Sequence[tuple[Path, str]] = (),
     scratch: Sequence[tuple[str, str]] = (),
     read_only: bool = True,
     port: int | None = None,
     capabilities: tuple[int, ...] = (),
 ) -> Spec:
-    """Return the spec of a command in `root`, whose mount points must exist. `binds` are (here, path in the image).
+    """Return the spec of a command in `root`, whose mount points must exist.
+
+    `binds` are (here, path in the image), and read-only; `volumes` are the same, and writable.
 
     Raises:
         InvalidImage: the program is not in the image (checked in loader mode only).
@@ -122,7 +127,7 @@ def prepare(  # noqa: PLR0913 (each is one decision of the caller, all by keywor
         gid=user[1],
         read_only=read_only,
         binds=[(str(here), str(rootfs.resolve(root, there)), False) for here, there in binds]
-        + [(str(here), str(rootfs.resolve(root, there)), True) for here, there in devices],
+        + [(str(here), str(rootfs.resolve(root, there)), True) for here, there in (*devices, *volumes)],
         scratch=[
             (str(rootfs.resolve(root, there)), access)
             for there, access in [*(_SCRATCH if read_only else _SCRATCH_OF_BUILDS), *scratch]

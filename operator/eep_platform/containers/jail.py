@@ -46,25 +46,27 @@ def _check(result: int, what: str) -> None:
         raise OSError(number, f"{what}: {os.strerror(number)}")
 
 
-def unshare(*, as_root: bool = False, listener: socket.socket | None = None) -> None:
+def unshare(*, as_root: bool = False, listener: socket.socket | None = None, offline: bool = False) -> None:
     """Give this process new mount and (for its children) PID namespaces; a user namespace as well unless it is root.
 
     In a user namespace it keeps its ids, or appears `as_root`. With a `listener` it gets a network namespace in which
-    there is nothing but the container's address, to which connections of the listener are passed on.
+    there is nothing but the container's address, to which connections of the listener are passed on; `offline` gives it
+    the same without connections.
 
     Raises:
         OSError: the kernel or a security policy denies it.
     """
     uid, gid = os.geteuid(), os.getegid()
-    flags = _CLONE_NEWNS | (_CLONE_NEWUSER if uid else 0) | (_CLONE_NEWNET if listener else 0)
+    flags = _CLONE_NEWNS | (_CLONE_NEWUSER if uid else 0) | (_CLONE_NEWNET if listener or offline else 0)
     _check(_libc.unshare(flags), "unshare")
     if uid:
         Path("/proc/self/setgroups").write_text("deny")
         Path("/proc/self/uid_map").write_text(f"{0 if as_root else uid} {uid} 1")
         Path("/proc/self/gid_map").write_text(f"{0 if as_root else gid} {gid} 1")
     _mount(None, "/", None, _MS_REC | _MS_PRIVATE)
-    if listener:
+    if listener or offline:
         _make_network()
+    if listener:
         _begin_relay(listener)
     _check(_libc.unshare(_CLONE_NEWPID), "unshare")
 
@@ -196,7 +198,7 @@ def _supervise(spec: dict[str, Any]) -> int:
         # It stays in the network in which it is made.
         listener = None if spec["port"] is None else socket.create_server(("127.0.0.1", spec["port"]))
         if spec["mode"] == "namespaces":
-            unshare(as_root=spec["uid"] == 0, listener=listener)
+            unshare(as_root=spec["uid"] == 0, listener=listener, offline=spec["offline"])
         parent = os.getpid()
         child = os.fork()
     except OSError as error:

@@ -1,8 +1,10 @@
 """OCI image layouts: folders and archives of one image (https://github.com/opencontainers/image-spec)."""
 
 import json
+import os
 import shutil
 import tarfile
+from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
@@ -16,11 +18,16 @@ _NAME: Final = "org.opencontainers.image.ref.name"
 
 def write_layout(image: BuiltImage, folder: Path, name: str | None = None) -> None:
     """Write an image to a folder, which then holds it alone, under the name if one is given."""
+    _lay_out(image, folder, name, shutil.copyfile)
+
+
+def _lay_out(image: BuiltImage, folder: Path, name: str | None, place: Callable[[Path, Path], object]) -> None:
     target = BlobStore(folder)
-    for blob in (*image.manifest.layers, image.manifest.config, image.descriptor):
-        path = target.path(blob.digest)
+    blobs = (*image.manifest.layers, image.manifest.config, image.descriptor)
+    for digest in dict.fromkeys(blob.digest for blob in blobs):
+        path = target.path(digest)
         path.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(image.blobs.path(blob.digest), path)
+        place(image.blobs.path(digest).absolute(), path)
     entry = {**image.descriptor.document(), **({"annotations": {_NAME: name}} if name else {})}
     index = {"schemaVersion": 2, "mediaType": INDEX, "manifests": [entry]}
     (folder / "index.json").write_text(json.dumps(index), encoding="utf-8")
@@ -30,8 +37,8 @@ def write_layout(image: BuiltImage, folder: Path, name: str | None = None) -> No
 def write_archive(image: BuiltImage, archive: Path) -> None:
     """Write an image without a name to a tar archive."""
     with TemporaryDirectory() as folder:
-        write_layout(image, Path(folder))
-        with tarfile.open(archive, "w") as tar:
+        _lay_out(image, Path(folder), None, os.symlink)
+        with tarfile.open(archive, "w", dereference=True) as tar:
             tar.add(folder, ".")
 
 
@@ -48,7 +55,7 @@ def read_layout(folder: Path, name: str | None = None) -> BuiltImage:
         [descriptor] = map(Descriptor.parse, named)
         image = BuiltImage(blobs, descriptor)
         for blob in (descriptor, image.manifest.config, *image.manifest.layers):
-            blobs.add(blobs.read(blob.digest), blob.digest)
+            blobs.check(blob.digest)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InvalidImage(f"{folder}: no image {name or ''}: {error}") from error
     return image

@@ -5,6 +5,9 @@ from pathlib import Path
 
 from eep_platform.containers.errors import InvalidImage
 
+ML_DIR = "/opt/ml"
+"""Where SageMaker exchanges files with a container."""
+
 ADDITIONAL_DIR = "/opt/ml/additional-model-data-sources"
 """Where a container finds each source of additional model data, by its channel's name."""
 

@@ -1,5 +1,6 @@
 """Containers as processes of this machine, isolated as far as it allows."""
 
+import os
 import shutil
 import threading
 from collections.abc import Callable, Mapping
@@ -8,10 +9,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from eep_platform import processes
-from eep_platform.containers import isolation, registry
+from eep_platform.containers import isolation, references, registry, rootfs
 from eep_platform.containers.errors import InvalidImage
 from eep_platform.containers.image import BIND_TO_PORT_LABEL, LocalImage
-from eep_platform.containers.model_data import ADDITIONAL_DIR, model_folder
+from eep_platform.containers.model_data import ADDITIONAL_DIR, ML_DIR, model_folder
 from eep_platform.errors import PlatformError
 from eep_platform.paths import log_file, private_dir
 
@@ -39,7 +40,7 @@ class ProcessRuntime:
 
     def pull(self, reference: str) -> LocalImage:
         """See `ContainerRuntime`."""
-        where = registry.Reference.parse(reference)
+        where = references.Reference.parse(reference)
         return registry.pull(where.registry, where.repository, where.version, self.store)
 
     def run(  # noqa: PLR0913 - what a container is made of
@@ -73,6 +74,44 @@ class ProcessRuntime:
         spec = replace(spec, port=port if is_isolated else None)
         process = processes.spawn(name, spec.write(folder / "spec.json"), state=self.state, env={}, cwd=folder)
         return ProcessContainer(f"http://127.0.0.1:{port}", process, folder, _Tail(log, offset, on_log))
+
+    def run_job(
+        self,
+        image: LocalImage,
+        *,
+        name: str,
+        environment: Mapping[str, str],
+        volume: Path,
+        on_log: Callable[[str], None],
+    ) -> "ProcessJob":
+        """See `ContainerRuntime`."""
+        root = image.rootfs
+        if root is None or not image.config.argv:
+            raise InvalidImage(f"{image.reference} has neither ENTRYPOINT nor CMD")
+        mode = self.mode or isolation.best_mode()
+        if mode != "namespaces":
+            raise PlatformError("this machine allows no mounts, which jobs need: allow user namespaces, or add Docker")
+        shutil.copytree(rootfs.resolve(root, ML_DIR), volume, symlinks=True, dirs_exist_ok=True)
+        user = isolation.user_of(image.config, root, mode)
+        folder = self._workspace(name)
+        # Root's folders are not writable for others. Without root's rights here, nobody else could own them.
+        is_own = user[0] == 0 or os.geteuid() == 0
+        mount = (volume.resolve(), ML_DIR)
+        spec = isolation.prepare(
+            root,
+            image.config.argv,
+            mode=mode,
+            environment={**image.config.environment, **environment},
+            working_dir=image.config.working_dir,
+            user=user,
+            exit_file=folder / "exit",
+            volumes=[mount] if is_own else [],
+            binds=[] if is_own else [mount],
+        )
+        spec = replace(spec, offline=isolation.has_networks())
+        log = log_file(self.state, name)
+        process = processes.spawn(name, spec.write(folder / "spec.json"), state=self.state, env={}, cwd=folder)
+        return ProcessJob(process, folder, _Tail(log, 0, on_log))
 
     def _workspace(self, name: str) -> Path:
         folder = self.state.resolve() / "containers" / name
@@ -129,16 +168,43 @@ class ProcessContainer:
 
     def exit_code(self) -> int | None:
         """See `Container`."""
-        alive = processes.is_alive(self.process)
-        with suppress(FileNotFoundError):
-            return int((self.folder / "exit").read_text())
-        return None if alive else _KILLED  # it was killed before it could write its exit code
+        return _exit_code(self.process, self.folder)
 
     def stop(self) -> None:
         """See `Container`."""
         processes.stop(self.process, grace_seconds=_STOP_SECONDS)
         self.tail.finish()
         (self.folder / "spec.json").unlink(missing_ok=True)
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessJob:
+    """A job's container of `ProcessRuntime`."""
+
+    process: processes.ManagedProcess
+    folder: Path
+    tail: "_Tail"
+
+    def exit_code(self) -> int | None:
+        """See `JobContainer`."""
+        return _exit_code(self.process, self.folder)
+
+    def terminate(self) -> None:
+        """See `JobContainer`."""
+        processes.terminate(self.process)
+
+    def stop(self) -> None:
+        """See `JobContainer`."""
+        processes.stop(self.process, grace_seconds=0)
+        self.tail.finish()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _exit_code(process: processes.ManagedProcess, folder: Path) -> int | None:
+    alive = processes.is_alive(process)
+    with suppress(FileNotFoundError):
+        return int((folder / "exit").read_text())
+    return None if alive else _KILLED  # it was killed before it could write its exit code
 
 
 class _Tail:

@@ -5,12 +5,11 @@ It uses plain HTTP, because the registry of the embedded platform is on 127.0.0.
 
 import hashlib
 import json
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 from urllib.parse import urljoin
 
 import requests
@@ -32,41 +31,13 @@ from eep_platform.containers.image import (
     Manifest,
     architecture,
 )
+from eep_platform.containers.references import EMBEDDED, Credentials, Reference
 from eep_platform.containers.store import ImageStore
-
-# ECR's user is AWS with a token; the embedded registry accepts any credentials.
-Credentials = tuple[str, str]
-EMBEDDED: Final[Credentials] = ("AWS", "embedded")
 
 _ACCEPT = f"{MANIFEST}, {DOCKER_MANIFEST}, {INDEX}, {DOCKER_INDEX}"
 _CHUNK_BYTES = 1 << 20
 _MOST_MANIFEST_BYTES = 4 << 20  # the size that the specification obliges a registry to accept
 _TIMEOUT_SECONDS = 60
-_REFERENCE = re.compile(
-    r"(?P<registry>[a-z0-9.-]+(:[0-9]+)?)/(?P<repository>[a-z0-9]+(?:[._/-]+[a-z0-9]+)*)"
-    r"(:(?P<tag>[A-Za-z0-9_][A-Za-z0-9._-]{0,127}))?(@(?P<digest>sha256:[0-9a-f]{64}))?"
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Reference:
-    """The location of an image: its registry (host:port), its repository and its digest or tag."""
-
-    registry: str
-    repository: str
-    version: str
-
-    @classmethod
-    def parse(cls, text: str) -> "Reference":
-        """Parse `host:port/repository[:tag][@sha256:…]`; the digest takes precedence over the tag.
-
-        Raises:
-            InvalidImage: the reference is malformed.
-        """
-        match = _REFERENCE.fullmatch(text)
-        if not match or not (match["digest"] or match["tag"]):
-            raise InvalidImage(f"{text!r} is not an image reference: write host:port/repository@sha256:… or :tag")
-        return cls(match["registry"], match["repository"], match["digest"] or match["tag"])
 
 
 def push(image: BuiltImage, *, registry: str, repository: str, tag: str, credentials: Credentials = EMBEDDED) -> str:

@@ -24,6 +24,19 @@ class Container(Protocol):
         """Stop it with SIGTERM, then SIGKILL. Blocks until it is gone and its last line was logged; idempotent."""
 
 
+class JobContainer(Protocol):
+    """A container that works on its own and ends by itself."""
+
+    def exit_code(self) -> int | None:
+        """As that of `Container`."""
+
+    def terminate(self) -> None:
+        """Send SIGTERM to its first process, and return at once; it may ignore it."""
+
+    def stop(self) -> None:
+        """Kill what still runs. Blocks until it is gone and its last line was logged; idempotent."""
+
+
 class ContainerRuntime(Protocol):
     """Pulls images and runs containers."""
 
@@ -55,6 +68,28 @@ class ContainerRuntime(Protocol):
             model_data: a folder, or a .tar.gz of one, for /opt/ml/model, read-only.
             on_log: called with each line of output, in order, from another thread.
             additional_data: a folder for /opt/ml/additional-model-data-sources, read-only.
+
+        Raises:
+            PlatformError: the container cannot be started; the message says why.
+        """
+
+    def run_job(
+        self,
+        image: LocalImage,
+        *,
+        name: str,
+        environment: Mapping[str, str],
+        volume: Path,
+        on_log: Callable[[str], None],
+    ) -> JobContainer:
+        """Start a container that works and ends, and return at once; `on_log` as in `run`.
+
+        Args:
+            image: the image from `pull`.
+            name: a DNS label, unique on the platform.
+            environment: variables in addition to the image's own; the container has no others.
+            volume: a folder for /opt/ml, which belongs to root there; what the image has in /opt/ml is added to it.
+            on_log: called with each line of output, in order, from another thread.
 
         Raises:
             PlatformError: the container cannot be started; the message says why.

@@ -1,9 +1,16 @@
 """The steps of a Dockerfile that make files, and what is wrong with one."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 from eep_platform.containers.errors import BuildError
+
+# At the beginning of a command of the shell.
+_PACKAGES: Final = re.compile(
+    r"(?:^|&&|\|\||[;|(\n])\s*(?:sudo\s+)?(apt-get|apt|aptitude|apk|dnf|yum|microdnf|conda|mamba)\s"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +72,12 @@ class Run:
     secrets: tuple[SecretMount, ...] = ()
     caches: tuple[str, ...] = ()
     line: int = field(default=0, compare=False)
+
+    @property
+    def package_manager(self) -> str | None:
+        """The program that the command installs packages with, other than those of Python."""
+        found = _PACKAGES.search(self.text)
+        return found[1] if found else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,7 +43,9 @@ class Access:
         """Whether `/readyz` answers 200 within five seconds."""
         try:
             request = self._client.param_serialize("GET", "/readyz", auth_settings=["BearerToken"])
-            return bool(self._client.call_api(*request, _request_timeout=_TIMEOUT_SECONDS).status == HTTPStatus.OK)
+            answer = self._client.call_api(*request, _request_timeout=_TIMEOUT_SECONDS)
+            answer.read()  # type: ignore[no-untyped-call]  # else its connection is lost to the next request, and left open
+            return bool(answer.status == HTTPStatus.OK)
         except (HTTPError, ApiException):
             return False
 

@@ -33,6 +33,8 @@ from eep_platform.processes import (
 )
 
 _START_SECONDS = 120.0
+_ENVIRONMENT = {"GOGC": "400"}
+"""They collect garbage later than by default (https://go.dev/doc/gc-guide#GOGC): a quarter less work, 200 MB more."""
 _APISERVER_GRACE_SECONDS = 10.0
 
 
@@ -261,4 +263,4 @@ def _ensure_controller_manager(state: Path, settings: _Settings) -> None:
 def _ensure(program: str, arguments: Sequence[str], state: Path, settings: _Settings) -> ManagedProcess:
     """Start a program without the caller's environment, which it does not need and which may hold credentials."""
     argv = [str(Path(settings.binaries) / program), *arguments]
-    return find(program, state) or spawn(program, argv, state=state, env={}, cwd=_Folder(state).path)
+    return find(program, state) or spawn(program, argv, state=state, env=_ENVIRONMENT, cwd=_Folder(state).path)

@@ -48,6 +48,11 @@ class Outbox(Generic[Item]):
         async with self._delivery:
             await self._flush()
 
+    async def discard(self) -> None:
+        """Forget the items added so far, once a delivery that is under way has ended."""
+        async with self._delivery:
+            self._items.clear()
+
     async def _flush(self) -> None:
         batch: list[Item] = []
         while self._items:

@@ -1,7 +1,7 @@
 r"""Translates the regular expressions of AWS service models from Java's syntax to Python's.
 
 Python's `re` has no Unicode categories (`\p{L}`), so they become ranges. It takes the two halves of a surrogate pair
-for two characters, so they become the one character that they mean.
+for two characters, so they become the one character that they mean. It repeats no anchor (`${1,128}`), so one stays.
 """
 
 import re
@@ -14,6 +14,7 @@ from itertools import groupby
 _TOKEN = re.compile(
     r"\\p\{(?P<property>\w+)\}"
     r"|\\u(?P<high>[Dd][89ABab]\w\w)\\u(?P<low>[Dd][C-Fc-f]\w\w)"
+    r"|(?P<end>\$)\{\d+,\d+\}"
     r"|(?P<escape>\\.)|(?P<open>\[\^?)|(?P<close>\])|(?P<other>.)",
     re.DOTALL,
 )
@@ -39,7 +40,7 @@ def _translated(pattern: str) -> Iterator[str]:
         elif token["high"]:
             pair = bytes.fromhex(token["high"] + token["low"])
             yield f"\\U{ord(pair.decode('utf-16-be')):08x}"
-        elif token["escape"] == r"\z":
+        elif token["end"] or token["escape"] == r"\z":
             yield r"\Z"
         else:
             in_class = (in_class or bool(token["open"])) and not token["close"]
@@ -50,6 +51,17 @@ def _translated(pattern: str) -> Iterator[str]:
 def _ranges(name: str) -> str:
     if name in _NAMED:
         return _NAMED[name]
-    matching = (code for code in range(sys.maxunicode + 1) if unicodedata.category(chr(code)).startswith(name))
-    runs = ([code for _, code in run] for _, run in groupby(enumerate(matching), key=lambda pair: pair[1] - pair[0]))
-    return "".join(f"\\U{run[0]:08x}-\\U{run[-1]:08x}" for run in runs)
+    runs = groupby(_categories(), key=lambda run: run[0].startswith(name))
+    joined = (list(run) for is_in, run in runs if is_in)
+    return "".join(f"\\U{run[0][1]:08x}-\\U{run[-1][2]:08x}" for run in joined)
+
+
+@cache
+def _categories() -> tuple[tuple[str, int, int], ...]:
+    """The runs of characters of one category, in their order. To look at all characters takes long."""
+    found, first = [], 0
+    for category, run in groupby(map(unicodedata.category, map(chr, range(sys.maxunicode + 1)))):
+        after = first + sum(1 for _ in run)
+        found.append((category, first, after - 1))
+        first = after
+    return tuple(found)

@@ -178,6 +178,8 @@ def _json(shape: Shape, value: Any) -> Any:  # noqa: ANN401 - as many types as s
         return {name: _json(shape.members[name], member) for name, member in present.items()}
     if isinstance(shape, ListShape):
         return [_json(shape.member, member) for member in value]
+    if isinstance(shape, MapShape):
+        return {key: _json(shape.value, member) for key, member in value.items()}
     return round(value.timestamp(), 3) if isinstance(value, datetime) else value
 
 

@@ -2,7 +2,8 @@
 
 From the manifest to the process everything is as in a cluster: the controllers of Deployments and Jobs create the Pods,
 the API server issues the token of the Pod's service account, bound to the Pod, and probes decide about readiness. What
-needs Linux's namespaces is missing: images, volumes, resources, an IP address for each Pod.
+needs Linux's namespaces is missing: images, resources, an IP address for each Pod, and volumes, except that a variable
+leads to the files of a Secret or ConfigMap.
 """
 
 from eep_platform.kubelet.kubelet import Kubelet

@@ -3,6 +3,9 @@
 All Pods share the ports of the machine, so a free port replaces each port of a container. A program learns it from the
 variable that sets its port: if a variable's name ends in ``PORT`` and its value is a container's port, the value
 becomes the replacement. If a name ends in ``HOST`` and the value means all addresses, it becomes the loopback address.
+
+They share its files too. A program finds a file of a Secret or ConfigMap that is mounted, and the one for its
+termination message, where a variable whose value is the path in the container says.
 """
 
 import re
@@ -10,6 +13,7 @@ import sys
 from base64 import b64decode
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, Final
 
 Raw = Mapping[str, Any]
@@ -18,6 +22,8 @@ Lookup = Callable[[str, str], Raw | None]
 
 LOOPBACK: Final = "127.0.0.1"
 NODE: Final = "local"
+TERMINATION_LOG: Final = "/dev/termination-log"
+"""Where a container's message is written unless it says otherwise."""
 
 _PYTHON: Final = re.compile(r"python(3(\.\d+)?)?")
 _REFERENCE: Final = re.compile(r"\$\$|\$\(([-._a-zA-Z0-9]+)\)")
@@ -59,10 +65,42 @@ def command_line(container: Raw, image: Image, environment: Mapping[str, str]) -
     return [sys.executable if _PYTHON.fullmatch(first) else first, *others]
 
 
-def environment(pod: Raw, container: Raw, ports: Mapping[int, int], lookup: Lookup) -> dict[str, str]:
+def mounted(pod: Raw, container: Raw, lookup: Lookup) -> dict[str, bytes]:
+    """The files of Secrets and ConfigMaps that a container mounts, by their paths in it.
+
+    Raises Unstartable if one of them, or a key, is missing.
+    """
+    volumes = {each["name"]: each for each in pod["spec"].get("volumes", [])}
+    files: dict[str, bytes] = {}
+    for each in container.get("volumeMounts", []):
+        for name, content in _files(volumes[each["name"]], lookup).items():
+            files[f"{each['mountPath']}/{name}"] = content.encode()
+    return files
+
+
+def _files(volume: Raw, lookup: Lookup) -> dict[str, str]:
+    for member, kind, named in (("secret", "Secret", "secretName"), ("configMap", "ConfigMap", "name")):
+        if member in volume:
+            source = volume[member]
+            data = _data(kind, {"name": source[named], "optional": source.get("optional", False)}, lookup)
+            items = source.get("items") or [{"key": key, "path": key} for key in data]
+            if missing := [each["key"] for each in items if each["key"] not in data]:
+                raise Unstartable(f"{kind} {source[named]} has no key {missing[0]}")
+            return {each["path"]: data[each["key"]] for each in items}
+    return {}
+
+
+def environment(
+    pod: Raw,
+    container: Raw,
+    ports: Mapping[int, int],
+    lookup: Lookup,
+    paths: Mapping[str, str] = MappingProxyType({}),
+) -> dict[str, str]:
     """The variables in a container's manifest, in Kubernetes' order of precedence.
 
-    Raises Unstartable if a ConfigMap, Secret or key is missing, or a field is not supported.
+    ``paths`` has the machine's path for each of a container that differs. Raises Unstartable if a ConfigMap, Secret or
+    key is missing, or a field is not supported.
     """
     made: dict[str, str] = {}
     for source in container.get("envFrom", []):
@@ -70,7 +108,7 @@ def environment(pod: Raw, container: Raw, ports: Mapping[int, int], lookup: Look
     for variable in container.get("env", []):
         value = _value(variable, pod, made, lookup)
         if value is not None:
-            made[variable["name"]] = _on_this_machine(variable["name"], value, ports)
+            made[variable["name"]] = paths.get(value) or _on_this_machine(variable["name"], value, ports)
     return made
 
 

@@ -21,15 +21,20 @@ Signals go to the whole session; the shell only has to survive them.
 
 _LINES: Final = 80
 _BYTES: Final = 2048
-"""The limit of a termination message: https://kubernetes.io/docs/tasks/debug/debug-application/determine-reason-pod-failure/"""
+"""The limit of a log as a termination message:
+https://kubernetes.io/docs/tasks/debug/debug-application/determine-reason-pod-failure/"""
+
+_WRITTEN_BYTES: Final = 4096
+"""The limit of a termination message that the program itself has written."""
 
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """A container's process, and the file for its exit code."""
+    """A container's process, and the files for its exit code and its termination message."""
 
     process: ManagedProcess
     code_file: Path
+    message_file: Path
 
     def exit_code(self) -> int | None:
         """The exit code; None while it runs."""
@@ -44,6 +49,14 @@ class Started:
         stop(self.process, grace_seconds=grace_seconds)
         code = self.exit_code()
         return KILLED if code is None else code
+
+    def written(self) -> str:
+        """The termination message that it has written; empty if there is none."""
+        try:
+            with self.message_file.open("rb") as file:
+                return file.read(_WRITTEN_BYTES).decode(errors="replace")
+        except OSError:
+            return ""
 
     def last_lines(self) -> str:
         """The last lines of its log."""
@@ -60,9 +73,16 @@ def process_name(uid: str, container: str) -> str:
     return re.sub(r"[^a-z0-9]+$", "", f"pod-{uid[:13]}-{container}"[:63])
 
 
+def message_file(folder: Path, name: str) -> Path:
+    """The file for the termination message of a process."""
+    return folder / f"{name}.message"
+
+
 def launch(name: str, argv: Sequence[str], environment: Mapping[str, str], *, state: Path, folder: Path) -> Started:
     """Start a container's process in the folder `folder`. Raises PlatformError if that fails."""
     code_file = folder / f"{name}.exit"
-    code_file.unlink(missing_ok=True)
+    message = message_file(folder, name)
+    for each in (code_file, message):
+        each.unlink(missing_ok=True)
     supervised = ["/bin/sh", "-c", _SUPERVISOR, str(code_file), *argv]
-    return Started(spawn(name, supervised, state=state, env=environment, cwd=folder), code_file)
+    return Started(spawn(name, supervised, state=state, env=environment, cwd=folder), code_file, message)

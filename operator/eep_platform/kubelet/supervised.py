@@ -111,5 +111,10 @@ class Supervised:
         self._state = Waiting("CrashLoopBackOff", f"it ended with {code}")
 
     def _terminated(self, code: int, since: str, stamp: str) -> Terminated:
-        has_message = code and self._spec.get("terminationMessagePolicy") == "FallbackToLogsOnError"
-        return Terminated(code, since, stamp, self._process.last_lines() if has_message and self._process else "")
+        return Terminated(code, since, stamp, self._message(code))
+
+    def _message(self, code: int) -> str:
+        if self._process is None:
+            return ""
+        falls_back = code and self._spec.get("terminationMessagePolicy") == "FallbackToLogsOnError"
+        return self._process.written() or (self._process.last_lines() if falls_back else "")

@@ -18,7 +18,7 @@ from eep_platform.controlplane.access import kubeconfig
 from eep_platform.kubelet import pods
 from eep_platform.kubelet.api import MERGE_PATCH, Api
 from eep_platform.kubelet.pods import NODE, Image, Raw
-from eep_platform.kubelet.runner import Started, launch, process_name
+from eep_platform.kubelet.runner import Started, launch, message_file, process_name
 from eep_platform.kubelet.status import pod_status
 from eep_platform.kubelet.supervised import Supervised
 from eep_platform.paths import private_dir, write_atomically
@@ -155,7 +155,8 @@ class Worker:
     def _launch(self, spec: Raw) -> Started:
         node, metadata = self._node, self._pod["metadata"]
         folder = private_dir(node.state / "pods" / metadata["uid"])
-        wanted = pods.environment(self._pod, spec, self.ports, self._look_up)
+        name = process_name(metadata["uid"], spec["name"])
+        wanted = pods.environment(self._pod, spec, self.ports, self._look_up, self._paths(spec, name, folder))
         environment = {
             "PATH": _SYSTEM_PATH,
             "HOME": str(folder),
@@ -165,8 +166,16 @@ class Worker:
             **self._credentials(folder),
         }
         argv = pods.command_line(spec, node.image, environment)
-        name = process_name(metadata["uid"], spec["name"])
         return launch(name, argv, environment, state=node.state, folder=folder)
+
+    def _paths(self, spec: Raw, name: str, folder: Path) -> Mapping[str, str]:
+        """Write the files that a container mounts; returns the machine's path for each of the container's."""
+        paths = {spec.get("terminationMessagePath", pods.TERMINATION_LOG): str(message_file(folder, name))}
+        for index, (path, content) in enumerate(pods.mounted(self._pod, spec, self._look_up).items()):
+            file = folder / f"{name}.file-{index}"
+            write_atomically(file, content)
+            paths[path] = str(file)
+        return paths
 
     def _look_up(self, kind: str, name: str) -> Raw | None:
         namespace = self._pod["metadata"]["namespace"]

@@ -2,7 +2,7 @@
 
 import tarfile
 import zlib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -12,7 +12,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from eep_platform.emulation.aws import Aws
 from eep_platform.emulation.errors import validation_exception
 from eep_platform.sagemaker.errors import model_data_misnamed, model_data_missing, model_data_unreadable
-from eep_platform.sagemaker.s3 import location, refuse_elsewhere
+from eep_platform.sagemaker.s3 import download, keys_below, location, refuse_elsewhere
 
 _NAME_BYTES = 255
 
@@ -49,7 +49,7 @@ async def refuse_absent(source: Source | None, aws: Aws) -> None:
     """Raise CreateModel's error if there is nothing at the source; None means no model data."""
     if source is None:
         return
-    if source.is_prefix and not [key async for key, _ in _below(source.uri, aws)]:
+    if source.is_prefix and not await _below(source.uri, aws):
         raise validation_exception(f"Could not find model data at {source.uri}.")
     if not source.is_prefix:
         await refuse_missing(source.uri, aws)
@@ -79,7 +79,7 @@ async def fetched(source: Source, folder: Path, aws: Aws) -> None:
         return
     await aws.thread(lambda: _make(folder))
     bucket, prefix = location(source.uri)
-    found = [key async for key, _ in _below(source.uri, aws)] if source.is_prefix else [prefix]
+    found = await _below(source.uri, aws) if source.is_prefix else [prefix]
     if not found:
         raise model_data_missing(source.uri)
     for key in found:
@@ -87,21 +87,13 @@ async def fetched(source: Source, folder: Path, aws: Aws) -> None:
         await _placed(aws, {"Bucket": bucket, "Key": key}, folder, name)
 
 
-async def _below(uri: str, aws: Aws) -> AsyncIterator[tuple[str, int]]:
-    """The keys below a prefix, with their sizes; folders that the console has made are empty objects of that name."""
-    bucket, prefix = location(uri)
-    more: dict[str, str] = {}
-    while True:
-        try:
-            page = await aws.call("s3", "list_objects_v2", Bucket=bucket, Prefix=prefix, **more)
-        except (ClientError, BotoCoreError) as error:
-            raise model_data_missing(uri) from error
-        for each in page.get("Contents", []):
-            if each["Key"] != prefix:
-                yield each["Key"], each["Size"]
-        if not page.get("IsTruncated"):
-            return
-        more = {"ContinuationToken": page["NextContinuationToken"]}
+async def _below(uri: str, aws: Aws) -> list[str]:
+    """The keys below a prefix; a folder that the console has made is an empty object of that name."""
+    _, prefix = location(uri)
+    try:
+        return [key async for key in keys_below(aws, uri) if key != prefix]
+    except (ClientError, BotoCoreError) as error:
+        raise model_data_missing(uri) from error
 
 
 async def _placed(aws: Aws, where: Mapping[str, str], folder: Path, name: str) -> None:
@@ -110,20 +102,12 @@ async def _placed(aws: Aws, where: Mapping[str, str], folder: Path, name: str) -
     if any(not part.strip() or part in {".", ".."} or len(part.encode()) > _NAME_BYTES for part in parts):
         raise model_data_misnamed(uri)
     try:
-        answer = await aws.call("s3", "get_object", **where)
-        await aws.thread(lambda: _write(answer["Body"], folder.joinpath(*parts)))
+        await download(aws, where["Bucket"], where["Key"], folder.joinpath(*parts))
     except (ClientError, BotoCoreError) as error:
         raise model_data_missing(uri) from error
     except OSError as error:
         # A file and a folder of one name.
         raise model_data_misnamed(uri) from error
-
-
-def _write(body: Any, path: Path) -> None:  # noqa: ANN401 - botocore's stream has no public type
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with body, path.open("xb") as file:
-        for chunk in body.iter_chunks():
-            file.write(chunk)
 
 
 async def _unpacked(url: str, folder: Path, aws: Aws) -> None:
@@ -142,9 +126,10 @@ def _make(folder: Path) -> None:
 
 
 def _unpack(body: Any, folder: Path) -> None:  # noqa: ANN401 - botocore's stream has no public type
-    _make(folder)
-    with body, tarfile.open(fileobj=body, mode="r|gz") as archive:
-        archive.extractall(folder, filter="data")
+    with body:
+        _make(folder)
+        with tarfile.open(fileobj=body, mode="r|gz") as archive:
+            archive.extractall(folder, filter="data")
 
 
 def _object(url: str) -> dict[str, str]:

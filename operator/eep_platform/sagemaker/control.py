@@ -10,12 +10,13 @@ from aiohttp import web
 from eep_platform.emulation.control import Control
 from eep_platform.emulation.outbox import Outbox
 from eep_platform.sagemaker.describing import described
+from eep_platform.sagemaker.jobs.describing import processing_job, training_job
 from eep_platform.sagemaker.lifecycle import Lifecycle
 from eep_platform.sagemaker.servers import Host
 from eep_platform.sagemaker.settings import Settings
 from eep_platform.sagemaker.store import Record, Store
 
-_PREFIX = "/_sagemaker"
+PREFIX = "/_sagemaker"
 
 
 class HostingControl(Control[Settings]):
@@ -29,7 +30,7 @@ class HostingControl(Control[Settings]):
         outboxes: list[Outbox[Any]],
         end_all: Callable[[], Awaitable[None]],
     ) -> None:
-        super().__init__(_PREFIX, store.settings, end_all)
+        super().__init__(PREFIX, store.settings, end_all)
         self._store = store
         self._lifecycle = lifecycle
         self._host = host
@@ -39,11 +40,11 @@ class HostingControl(Control[Settings]):
         """The routes to serve."""
         return [
             *super().routes(),
-            web.get(f"{_PREFIX}/state", self.state),
-            web.delete(f"{_PREFIX}/violations", self.forget_violations),
-            web.post(f"{_PREFIX}/flush", self.flush),
-            web.post(f"{_PREFIX}/endpoints/{{name}}/system-update", self.system_update),
-            web.post(f"{_PREFIX}/endpoints/{{name}}/out-of-service", self.out_of_service),
+            web.get(f"{PREFIX}/state", self.state),
+            web.delete(f"{PREFIX}/violations", self.forget_violations),
+            web.post(f"{PREFIX}/flush", self.flush),
+            web.post(f"{PREFIX}/endpoints/{{name}}/system-update", self.system_update),
+            web.post(f"{PREFIX}/endpoints/{{name}}/out-of-service", self.out_of_service),
         ]
 
     async def state(self, _: web.Request) -> web.Response:
@@ -53,7 +54,16 @@ class HostingControl(Control[Settings]):
             {
                 "models": [_resource(record) | {"body": record.value} for record in store.models],
                 "endpointConfigs": [_resource(record) | {"body": record.value} for record in store.configs],
+                "modelPackageGroups": [_resource(record) for record in store.groups],
+                "modelPackages": [_resource(record) | {"body": record.value} for record in store.packages],
+                "pipelines": [_resource(record) for record in store.pipelines],
                 "endpoints": [_resource(record) | {"body": described(record.value)} for record in store.endpoints],
+                "trainingJobs": [
+                    _resource(record) | {"body": training_job(record.value)} for record in store.training_jobs
+                ],
+                "processingJobs": [
+                    _resource(record) | {"body": processing_job(record.value)} for record in store.processing_jobs
+                ],
                 "containers": [
                     {"name": name, "baseUrl": container.base_url} for name, container in self._host.containers.items()
                 ],

@@ -22,6 +22,21 @@ def already_exists(noun: str, arn: str) -> ServiceError:
     return validation_exception(f'Cannot create already existing {noun} "{arn}".')
 
 
+def registered_missing(noun: str, arn: str) -> ServiceError:
+    """The registry has no such group or model package; `noun` is "ModelPackageGroup" or "ModelPackage"."""
+    return validation_exception(f"{noun} {arn} does not exist.")
+
+
+def group_exists(arn: str) -> ServiceError:
+    """The name of a group of model packages is taken."""
+    return validation_exception(f"Model Package Group already exists: {arn}")
+
+
+def conflict(message: str) -> ServiceError:
+    """The present state of the resource does not allow the request."""
+    return ServiceError("ConflictException", message)
+
+
 def in_progress(arn: str) -> ServiceError:
     """The endpoint is being created, updated or deleted; the service says "update" for deletions as well."""
     return validation_exception(f'Cannot update in-progress endpoint "{arn}".')

@@ -1,7 +1,7 @@
-"""The EventBridge events of endpoints: `SageMaker Endpoint State Change`.
+"""The EventBridge events of endpoints and jobs: `SageMaker Endpoint State Change`, and so on.
 
 Source: "Events that Amazon SageMaker AI sends to Amazon EventBridge" in the SageMaker developer guide. The detail has
-times in milliseconds since the epoch and the status in upper case.
+times in milliseconds since the epoch, and of endpoints the status in upper case.
 """
 
 import json
@@ -40,6 +40,19 @@ def state_change(endpoint: Endpoint, tags: Mapping[str, str]) -> dict[str, Any]:
         "Detail": json.dumps(detail),
         "Resources": [endpoint.arn],
         "Time": endpoint.modified,
+    }
+
+
+def job_state_change(detail_type: str, described: Mapping[str, Any], tags: Mapping[str, str]) -> dict[str, Any]:
+    """The entry for PutEvents that announces a job's present state; `described` is Describe's answer."""
+    arn = next(value for name, value in described.items() if name.endswith("JobArn"))
+    detail = {name: value for name, value in described.items() if value is not None} | {"Tags": dict(tags)}
+    return {
+        "Source": SOURCE,
+        "DetailType": detail_type,
+        "Detail": json.dumps(detail, default=_milliseconds),
+        "Resources": [arn],
+        "Time": described["LastModifiedTime"],
     }
 
 

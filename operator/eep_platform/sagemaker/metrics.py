@@ -6,7 +6,7 @@ guide. Latencies are in microseconds.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice, product
 from typing import Any, Protocol, TypeVar
@@ -110,10 +110,10 @@ class Processed:
         yield "TimeInBacklog", "Milliseconds", round(self.backlog_seconds * 1000)
 
 
-async def deliver_metrics(aws: Aws, measurements: list[Measurement]) -> None:
+async def deliver_metrics(aws: Aws, namespace: str, measurements: Sequence[Measurement]) -> None:
     """Send the metrics of measurements to CloudWatch; raises botocore's errors."""
     for data in _batches(metric_data(measurements), _MOST_DATA):
-        await aws.call("cloudwatch", "put_metric_data", Namespace=NAMESPACE, MetricData=list(data))
+        await aws.call("cloudwatch", "put_metric_data", Namespace=namespace, MetricData=list(data))
 
 
 def metric_data(measurements: Iterable[Measurement]) -> Iterator[dict[str, Any]]:

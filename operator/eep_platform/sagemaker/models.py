@@ -10,7 +10,8 @@ from eep_platform.sagemaker.endpoints import Deployment, Endpoint, EndpointStatu
 from eep_platform.sagemaker.errors import manifest_refused
 from eep_platform.sagemaker.images import image_name, resolved_image
 from eep_platform.sagemaker.listing import RESOURCE_FIELDS, listed
-from eep_platform.sagemaker.store import Body, Record, Store
+from eep_platform.sagemaker.registry.package import deployable
+from eep_platform.sagemaker.store import Body, Collection, Record, Store
 from eep_platform.sagemaker.tags import tags_of
 
 
@@ -21,6 +22,32 @@ def primary_container(model: Mapping[str, Any]) -> Mapping[str, Any]:
         ServiceError: `ValidationException` for a model with no container, with two definitions of it, or with what this
             service does not support: inference pipelines, multi-model containers and images from private registries.
     """
+    container = _only_container(model)
+    if not container.get("Image"):
+        raise validation_exception("Image or ModelPackageName is needed.")
+    for member, served in (("Mode", "SingleModel"), ("ImageConfig", {"RepositoryAccessMode": "Platform"})):
+        if container.get(member, served) != served:
+            raise validation_exception(f"Only {member} {served} is served here.")
+    return container
+
+
+def unpacked(request: Mapping[str, Any], packages: Collection[Body]) -> dict[str, Any]:
+    """A CreateModel request with what its model package says of the container, if it names one.
+
+    Raises:
+        ServiceError: `ValidationException` for no such package, one that may not be deployed, and a container that
+            says itself what is its package's to say.
+    """
+    given = _only_container(request)
+    if not given.get("ModelPackageName"):
+        return dict(request)
+    container = deployable(packages.named(given["ModelPackageName"]), given)
+    if request.get("Containers"):
+        return {**request, "Containers": [container]}
+    return {**request, "PrimaryContainer": container}
+
+
+def _only_container(model: Mapping[str, Any]) -> Mapping[str, Any]:
     listed_containers = model.get("Containers", [])
     primary = model.get("PrimaryContainer")
     if primary and listed_containers:
@@ -29,11 +56,6 @@ def primary_container(model: Mapping[str, Any]) -> Mapping[str, Any]:
     if len(containers) != 1:
         raise validation_exception("Exactly one container is needed: pipelines of containers are not served here.")
     container: Mapping[str, Any] = containers[0]
-    if not container.get("Image"):
-        raise validation_exception("Image is needed: models from model packages are not served here.")
-    for member, served in (("Mode", "SingleModel"), ("ImageConfig", {"RepositoryAccessMode": "Platform"})):
-        if container.get(member, served) != served:
-            raise validation_exception(f"Only {member} {served} is served here.")
     return container
 
 
@@ -69,7 +91,8 @@ class ModelOperations:
 
     async def create_model(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """CreateModel."""
-        container = primary_container(request)
+        model = unpacked(request, self._store.packages)
+        container = primary_container(model)
         if not request.get("ExecutionRoleArn"):
             raise validation_exception("ExecutionRoleArn is needed to create a model.")
         image = image_name(container["Image"], self._store.account.region)
@@ -84,7 +107,7 @@ class ModelOperations:
                 raise validation_exception(f"Requested image {image.uri} not found.")
             for source in (data, *additional.values()):
                 await refuse_absent(source, self._aws)
-        record = self._store.models.add(request["ModelName"], dict(request), tags)
+        record = self._store.models.add(request["ModelName"], model, tags)
         return {"ModelArn": record.arn}
 
     async def describe_model(self, request: Mapping[str, Any]) -> dict[str, Any]:

@@ -69,7 +69,17 @@ def _together(before: Counter[str], after: Deployment | None) -> Counter[str]:
 
 
 def _instances(variant: Variant) -> str:
-    return f"{variant.instance_type} for endpoint usage"
+    return endpoint_usage(variant.instance_type)
+
+
+def endpoint_usage(instance_type: str | None) -> str:
+    """The name of the quota of an instance type."""
+    return f"{instance_type} for endpoint usage"
+
+
+def instances_allowed(quotas: Quotas, instance_type: str) -> Limit:
+    """How many instances of a type there may be."""
+    return quotas.instances.get(instance_type, quotas.instances_of_any_other_type)
 
 
 def _allowed(quotas: Quotas, limit: str) -> Limit:
@@ -80,7 +90,7 @@ def _allowed(quotas: Quotas, limit: str) -> Limit:
     }
     if limit in fixed:
         return fixed[limit]
-    return quotas.instances.get(limit.partition(" ")[0], quotas.instances_of_any_other_type)
+    return instances_allowed(quotas, limit.partition(" ")[0])
 
 
 def _unit(limit: str) -> str:

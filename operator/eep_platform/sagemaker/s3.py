@@ -1,6 +1,9 @@
-"""S3 URIs, and writing objects."""
+"""S3 URIs, and reading and writing objects."""
 
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
 
 from eep_platform.emulation.aws import Aws
 from eep_platform.emulation.errors import validation_exception
@@ -24,7 +27,7 @@ def refuse_elsewhere(member: str, uri: str | None) -> None:
 class Content:
     """The content of an object; `kms_key` encrypts it at rest."""
 
-    body: bytes
+    body: bytes | IO[bytes]
     content_type: str
     kms_key: str | None = None
 
@@ -36,3 +39,29 @@ async def put(aws: Aws, uri: str, content: Content) -> None:
     await aws.call(
         "s3", "put_object", Bucket=bucket, Key=key, Body=content.body, ContentType=content.content_type, **encryption
     )
+
+
+async def keys_below(aws: Aws, uri: str) -> AsyncIterator[str]:
+    """The keys that begin with a prefix, in their order; raises botocore's errors."""
+    bucket, prefix = location(uri)
+    more: dict[str, str] = {}
+    while True:
+        page = await aws.call("s3", "list_objects_v2", Bucket=bucket, Prefix=prefix, **more)
+        for each in page.get("Contents", []):
+            yield each["Key"]
+        if not page.get("IsTruncated"):
+            return
+        more = {"ContinuationToken": page["NextContinuationToken"]}
+
+
+async def download(aws: Aws, bucket: str, key: str, path: Path) -> None:
+    """Write an object into a new file; raises botocore's errors, and OSError where there can be no such file."""
+    answer = await aws.call("s3", "get_object", Bucket=bucket, Key=key)
+    await aws.thread(lambda: _write(answer["Body"], path))
+
+
+def _write(body: Any, path: Path) -> None:  # noqa: ANN401 - botocore's stream has no public type
+    with body:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("xb") as file:
+            file.writelines(body.iter_chunks())

@@ -75,6 +75,8 @@ class ServerSpec:
     """Seconds until the server must answer /ping; None: the settings say."""
     download_timeout: int | None = None
     """Seconds until the model data must be there; None: no limit."""
+    log_group: str = ""
+    """Where its output goes; empty: to the log group of the endpoint."""
 
     @property
     def always_up(self) -> bool:
@@ -214,7 +216,7 @@ class VariantServer:
 
         def on_log(line: str) -> None:
             milliseconds = int(host.clock().timestamp() * 1000)
-            host.logs.put(LogLine(log_group(spec.endpoint_name), stream, milliseconds, line))
+            host.logs.put(LogLine(spec.log_group or log_group(spec.endpoint_name), stream, milliseconds, line))
 
         image = await self._attempt(lambda: host.runtime.pull(spec.reference), image_missing(spec.variant_name), on_log)
 

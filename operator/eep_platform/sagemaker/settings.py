@@ -42,6 +42,12 @@ class Quotas(FrozenModel):
     serverless_memory_mb: Limit = 6144
     instances: dict[str, Limit] = Field(default_factory=dict)
     instances_of_any_other_type: Limit = 4
+    pipelines: Limit = 500
+    pipeline_executions: Limit = 20
+    job_instances: dict[str, Limit] = Field(default_factory=dict)
+    """By the name of the quota, such as `ml.m5.large for training job usage`."""
+    job_instances_of_any_other_type: Limit = 4
+    training_seconds: Limit = 432_000
 
 
 class Settings(FrozenModel):
@@ -75,9 +81,15 @@ class Settings(FrozenModel):
     """How long the server of an idle serverless endpoint keeps running; None: forever."""
     side_channel_seconds: PositiveFloat = 1.0
     """The interval between deliveries of logs, metrics, events and captured data."""
+    held_jobs: frozenset[str] = frozenset()
+    """Jobs whose names match one of these shell patterns stay in Starting until the setting changes."""
+    job_seconds_per_second: PositiveFloat = 1.0
+    """How many seconds of the time limits of jobs, and of their time to end after SIGTERM, pass in one second."""
     server_starts_at_once: PositiveInt = 4
     guardrail_seconds_per_second: PositiveFloat = 1.0
     """How many seconds of the guardrails' waits and limits pass in one second."""
+    pipeline_seconds_per_second: PositiveFloat = 1.0
+    """How many seconds of the intervals and limits of retry policies pass in one second."""
     autoscaling_seconds_per_second: PositiveFloat = 1.0
     """How many seconds of automatic scaling's periods and cooldowns pass in one second."""
 
@@ -96,6 +108,10 @@ class HostingSettings(LiveSettings[Settings]):
 
     def __init__(self) -> None:
         super().__init__(Settings())
+
+    def holds(self, job_name: str) -> bool:
+        """Whether a job is not to start now."""
+        return any(fnmatchcase(job_name, pattern) for pattern in self.now.held_jobs)
 
     def behaviour(self, endpoint_name: str) -> Behaviour:
         """The behaviour of one endpoint now."""

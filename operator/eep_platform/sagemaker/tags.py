@@ -1,13 +1,13 @@
 """Tags: AddTags, ListTags, DeleteTags, and the tags in requests that create resources."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from eep_platform.emulation.errors import validation_exception
 from eep_platform.emulation.paging import page
 from eep_platform.emulation.tags import MOST_TAGS, refuse_reserved
 from eep_platform.sagemaker.errors import could_not_find, invalid_token
-from eep_platform.sagemaker.store import Collection, Record, Store
+from eep_platform.sagemaker.store import Record, Store
 
 
 def tags_of(request: Mapping[str, Any]) -> dict[str, str]:
@@ -50,8 +50,7 @@ class TagOperations:
 
     def _record(self, arn: str) -> Record[Any]:
         kind, _, name = arn.rpartition(":")[2].partition("/")
-        collections: Iterable[Collection[Any]] = (self._store.models, self._store.configs, self._store.endpoints)
-        for collection in collections:
+        for collection in self._store.collections:
             if collection.kind == kind and collection.arn(name) == arn.lower():
                 return collection.get(name)
         raise could_not_find(kind or "resource", arn)

@@ -1,4 +1,4 @@
-"""Programs for the tests, each built once per machine from Go modules pinned in this package.
+"""Programs for the page and for the tests, each built once per machine from Go modules pinned in this package.
 
 Each has its own go.mod, because they need different versions of the same modules.
 """
@@ -9,7 +9,7 @@ from pathlib import Path
 
 from eep_platform.gobuild import Module, find_go, required_version
 
-__all__ = ["actionlint", "gitops", "helm", "promtool"]
+__all__ = ["actionlint", "esbuild", "gitops", "helm", "promtool"]
 
 _SOURCES = Path(__file__).parent
 
@@ -21,6 +21,16 @@ def actionlint(report: Callable[[str], None], environ: Mapping[str, str] = os.en
         PlatformError: the build failed; the message says what to do.
     """
     tool = _tool("actionlint", module="github.com/rhysd/actionlint", version_variable=None)
+    return _built(tool, environ, report)
+
+
+def esbuild(report: Callable[[str], None], environ: Mapping[str, str] = os.environ) -> Path:
+    """Return the path of `esbuild`; the first call on a machine builds it (half a minute on two cores).
+
+    Raises:
+        PlatformError: the build failed; the message says what to do.
+    """
+    tool = _tool("esbuild", module="github.com/evanw/esbuild", version_variable=None)
     return _built(tool, environ, report)
 
 
@@ -81,7 +91,7 @@ def _tool(name: str, *, module: str, version_variable: str | None, tags: tuple[s
         packages={name: f"{module}/cmd/{name}"},
         stamps={version_variable: version} if version_variable else {},
         needed_bytes=2 * 1024**3,
-        effort="expect two to four minutes on two cores and 2 GB of disk meanwhile",
+        effort="expect up to four minutes on two cores and 2 GB of disk meanwhile",
         tags=tags,
     )
 

@@ -3,10 +3,13 @@
 import ast
 import inspect
 import textwrap
+from collections.abc import Mapping
+from functools import cache
 from itertools import pairwise
 
 
-def field_docstrings(model: type) -> dict[str, str]:
+@cache
+def field_docstrings(model: type) -> Mapping[str, str]:
     """The docstrings below the fields that a class declares itself, by the fields' names. Reads its source."""
     declared = ast.parse(textwrap.dedent(inspect.getsource(model))).body[0]
     if not isinstance(declared, ast.ClassDef):

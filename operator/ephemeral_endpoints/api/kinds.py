@@ -12,6 +12,8 @@ from ephemeral_endpoints.api import GROUP, VERSION
 from ephemeral_endpoints.api.v1alpha1.base import ApiModel
 from ephemeral_endpoints.api.v1alpha1.endpoint import EphemeralEndpoint
 from ephemeral_endpoints.api.v1alpha1.endpoint_class import EphemeralEndpointClass
+from ephemeral_endpoints.api.v1alpha1.model_promotion import ModelPromotion
+from ephemeral_endpoints.api.v1alpha1.model_stage import ModelStage
 
 
 class Scope(StrEnum):
@@ -66,8 +68,11 @@ _AGE: Final = Column("Age", ".metadata.creationTimestamp", "Time since the objec
 
 
 def _ready_column(name: str, field: str) -> Column:
-    path = f'.status.conditions[?(@.type=="Ready")].{field}'
-    return Column(name, path, f"The {field} of the condition Ready")
+    return _condition_column(name, "Ready", field)
+
+
+def _condition_column(name: str, type_: str, field: str) -> Column:
+    return Column(name, f'.status.conditions[?(@.type=="{type_}")].{field}', f"The {field} of the condition {type_}")
 
 
 ENDPOINT: Final = ObjectKind(
@@ -83,8 +88,14 @@ ENDPOINT: Final = ObjectKind(
         # As `date` it would be shown as an age, and an age to come as <invalid>.
         Column("Expires", ".status.expiresAt", "When the endpoint goes away"),
         Column("Revision", ".status.revision", "Git commit that is served", wide=True),
+        Column(
+            "Checks",
+            '.status.conditions[?(@.type=="ChecksPassed")].status',
+            "Whether the model passes its checks",
+            wide=True,
+        ),
         Column("Serving", ".status.serving", "What the model runs on", wide=True),
-        Column("Cost/h", ".status.cost.hourlyUSD", "USD an hour that its instances cost", wide=True),
+        Column("Cost/h", ".status.cost.hourlyUSD", "USD an hour that its capacity costs", wide=True),
         _AGE,
     ),
 )
@@ -103,11 +114,45 @@ ENDPOINT_CLASS: Final = ObjectKind(
             r".metadata.annotations.ephemeral-endpoints\.io/is-default-class",
             "Whether the class serves objects that name none",
         ),
+        Column("Limits", ".status.limitsSummary", "Use of the fullest of its limits"),
         _AGE,
     ),
 )
 
-KINDS: Final = (ENDPOINT, ENDPOINT_CLASS)
+STAGE: Final = ObjectKind(
+    ModelStage,
+    plural="modelstages",
+    short_name="mstage",
+    scope=Scope.NAMESPACED,
+    columns=(
+        _ready_column("Ready", "status"),
+        Column("Version", ".status.current.version", "Version that is promoted"),
+        Column("Candidate", ".status.candidate", "Newest version that is not promoted yet"),
+        _condition_column("State", "Promoted", "reason"),
+        Column("URL", ".status.url", "Public URL of the endpoint"),
+        Column("Pinned", ".status.pinnedTo", "Version that the stage went back to", wide=True),
+        Column("Promotion", ".status.promotion", "ModelPromotion that runs", wide=True),
+        _AGE,
+    ),
+)
+
+PROMOTION: Final = ObjectKind(
+    ModelPromotion,
+    plural="modelpromotions",
+    short_name="mpromo",
+    scope=Scope.NAMESPACED,
+    columns=(
+        Column("Stage", ".spec.stage", "Stage that the version is promoted to"),
+        Column("Version", ".status.version", "Version that is promoted"),
+        Column("Kind", ".spec.kind", "Promotion or Rollback"),
+        Column("Outcome", ".status.outcome", "How it ended"),
+        _condition_column("Reason", "Complete", "reason"),
+        Column("By", ".spec.requestedBy", "Who asked for it", wide=True),
+        _AGE,
+    ),
+)
+
+KINDS: Final = (STAGE, PROMOTION, ENDPOINT, ENDPOINT_CLASS)
 """All kinds, each before those that it depends on: they are deleted in this order, and listed in the opposite one."""
 
 BY_NAME: Final[Mapping[str, ObjectKind]] = {kind.name: kind for kind in KINDS}

@@ -22,6 +22,9 @@ A key without an answer in a call for several is requested alone, as are all key
 Invalid: one of them may have failed it for the others. Any other ``AwsError`` applies to all keys.
 """
 
+_Batch = dict[K, list[asyncio.Future[V]]]
+"""The keys of a call, each with those who wait for its answer."""
+
 
 class Batches(Generic[K, V]):
     """Calls of one operation with up to ``most`` keys each.
@@ -45,18 +48,19 @@ class Batches(Generic[K, V]):
 
     async def _flush(self, calls: Calls) -> None:
         while self._waiting:
-            batch: dict[K, asyncio.Future[V]] = {}
+            batch: _Batch[K, V] = {}
             try:
                 answers: Mapping[K, V | Exception] = await self._answered(calls, batch)
             except Exception as error:  # noqa: BLE001 - a bug of ours must not block the waiting callers
                 self._fill(batch)
                 answers = dict.fromkeys(batch, error)
-            for key, done in batch.items():
-                _settle(done, answers[key])
+            for key, waiting in batch.items():
+                for done in waiting:
+                    _settle(done, answers[key])
             if self._pause_seconds:
                 await calls.sleep(self._pause_seconds)
 
-    async def _answered(self, calls: Calls, batch: dict[K, asyncio.Future[V]]) -> dict[K, V | Exception]:
+    async def _answered(self, calls: Calls, batch: _Batch[K, V]) -> dict[K, V | Exception]:
         together = await self._answers(calls, partial(self._fill, batch), batch)
         rest = batch.keys() - together.keys()
         alone = await asyncio.gather(*(self._answers(calls, partial(tuple, [key]), [key]) for key in rest))
@@ -70,9 +74,10 @@ class Batches(Generic[K, V]):
             is_for_all = len(batch) == 1 or not isinstance(error, NotFound | Invalid)
             return dict.fromkeys(batch, error) if is_for_all else {}
 
-    def _fill(self, batch: dict[K, asyncio.Future[V]]) -> Collection[K]:
+    def _fill(self, batch: _Batch[K, V]) -> Collection[K]:
         for key in list(self._waiting)[: self._most - len(batch)]:
-            batch[key] = self._waiting.pop(key)
+            # A key may be requested again between two attempts of its call.
+            batch.setdefault(key, []).append(self._waiting.pop(key))
         return batch.keys()
 
 

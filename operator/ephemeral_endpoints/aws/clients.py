@@ -3,7 +3,8 @@
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING, Final, Self
+from functools import cache
+from typing import TYPE_CHECKING, Any, Final, Self
 
 import boto3
 import botocore.session
@@ -15,6 +16,7 @@ from botocore.credentials import (
     CredentialResolver,
     DeferredRefreshableCredentials,
 )
+from botocore.loaders import Loader
 from typing_extensions import override
 
 from ephemeral_endpoints import __version__
@@ -28,12 +30,16 @@ if TYPE_CHECKING:
     from types_boto3_application_autoscaling import ApplicationAutoScalingClient
     from types_boto3_cloudwatch import CloudWatchClient
     from types_boto3_codebuild import CodeBuildClient
+    from types_boto3_dynamodb import DynamoDBClient
     from types_boto3_ecr import ECRClient
+    from types_boto3_events import EventBridgeClient
     from types_boto3_iam import IAMClient
     from types_boto3_lambda import LambdaClient
     from types_boto3_logs import CloudWatchLogsClient
     from types_boto3_resourcegroupstaggingapi import ResourceGroupsTaggingAPIClient
+    from types_boto3_s3 import S3Client
     from types_boto3_sagemaker import SageMakerClient
+    from types_boto3_sns import SNSClient
     from types_boto3_sqs import SQSClient
     from types_boto3_sts import STSClient
 
@@ -80,7 +86,12 @@ class Access:
 
 @dataclass(frozen=True, slots=True)
 class Clients:
-    """One client per service. Clients are thread-safe, sessions are not."""
+    """One client per service. Clients are thread-safe, sessions are not.
+
+    Those of S3, DynamoDB, EventBridge, Firehose, Service Quotas and SSM, which take megabytes and few classes need, are
+    made by the first call of ``s3``, ``dynamodb``, ``events``, ``firehose``, ``service_quotas`` and ``ssm``, which may
+    block.
+    """
 
     region: str
     role: Role | None
@@ -92,9 +103,16 @@ class Clients:
     cloudwatch: "CloudWatchClient"
     codebuild: "CodeBuildClient"
     logs: "CloudWatchLogsClient"
+    dynamodb: Callable[[], "DynamoDBClient"]
     ecr: "ECRClient"
+    events: Callable[[], "EventBridgeClient"]
+    firehose: Callable[[], Any]
+    s3: Callable[[], "S3Client"]
     iam: "IAMClient"
+    service_quotas: Callable[[], Any]
+    sns: "SNSClient"
     sqs: "SQSClient"
+    ssm: Callable[[], Any]
     sts: "STSClient"
     tagging: "ResourceGroupsTaggingAPIClient"
 
@@ -117,8 +135,6 @@ class Sessions:
         self._note_date = note_date
         self._lock = threading.RLock()
         self._sessions: dict[Role | None, boto3.Session] = {}
-        self._loader = botocore.session.Session().get_component("data_loader")
-        self._loader.file_loader = ServiceModels()
         # A retry of a call with an unknown outcome could create a duplicate: the reconciler looks instead.
         self._config = Config(
             connect_timeout=CONNECT_TIMEOUT_SECONDS,
@@ -149,15 +165,21 @@ class Sessions:
                 codebuild=session.client("codebuild", region_name=region, config=config),
                 logs=session.client("logs", region_name=region, config=config),
                 ecr=session.client("ecr", region_name=region, config=config),
+                dynamodb=self._later(session, "dynamodb", region),
+                events=self._later(session, "events", region),
+                firehose=self._later(session, "firehose", region),
+                s3=self._later(session, "s3", region),
                 iam=session.client("iam", region_name=region, config=config),
+                service_quotas=self._later(session, "service-quotas", region),
+                sns=session.client("sns", region_name=region, config=config),
                 sqs=session.client("sqs", region_name=region, config=config),
+                ssm=self._later(session, "ssm", region),
                 sts=session.client("sts", region_name=region, config=config),
                 tagging=session.client("resourcegroupstaggingapi", region_name=region, config=config),
             )
         for each in fields(clients):
             if isinstance(client := getattr(clients, each.name), BaseClient):
-                fence(client, self._check)
-                watch_dates(client, self._note_date)
+                self._guard(client)
         return clients
 
     def forget(self, clients: Clients) -> None:
@@ -168,12 +190,30 @@ class Sessions:
                 self._sessions.pop(clients.role)
                 self._sessions.pop(None, None)
 
+    def _later(self, session: boto3.Session, service: str, region: str) -> Callable[[], Any]:
+        """A client that is made once it is asked for."""
+        made: list[BaseClient] = []
+
+        def make() -> BaseClient:
+            with self._lock:
+                if not made:
+                    create: Callable[..., BaseClient] = session.client
+                    made.append(create(service, region_name=region, config=self._config))
+                    self._guard(made[0])
+            return made[0]
+
+        return make
+
+    def _guard(self, client: BaseClient) -> None:
+        fence(client, self._check)
+        watch_dates(client, self._note_date)
+
     def _session(self, role: Role | None, region: str) -> boto3.Session:
         if role not in self._sessions:
             core = botocore.session.Session()
             # Else botocore's own requests for credentials, such as AssumeRoleWithWebIdentity, may take five minutes.
             core.set_default_client_config(self._config)
-            core.register_component("data_loader", self._loader)
+            core.register_component("data_loader", _service_models())
             if role:
                 provider = _RoleProvider(role, self._session(None, region), self._source_client(region))
                 core.register_component("credential_provider", CredentialResolver([provider]))
@@ -189,6 +229,14 @@ class Sessions:
             return client
 
         return make
+
+
+@cache
+def _service_models() -> Loader:
+    """What all clients of the process share: reading it takes longer than everything else about them."""
+    loader: Loader = botocore.session.Session().get_component("data_loader")
+    loader.file_loader = ServiceModels()
+    return loader
 
 
 class _RoleProvider(CredentialProvider):

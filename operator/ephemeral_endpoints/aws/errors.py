@@ -31,6 +31,7 @@ _BY_CODE: Final[dict[type[errors.AwsError], frozenset[str]]] = {
             "Throttling",
             "ThrottlingException",
             "TooManyRequestsException",
+            "TooManyUpdates",
         }
     ),
     errors.Transient: frozenset({"RequestTimeout", "RequestTimeoutException"}),
@@ -55,7 +56,9 @@ _BY_CODE: Final[dict[type[errors.AwsError], frozenset[str]]] = {
             "LifecyclePolicyNotFoundException",
             "NoSuchEntity",
             "NotFoundException",
+            "InvalidResourceId",
             "ObjectNotFoundException",
+            "ParameterNotFound",
             "RepositoryNotFoundException",
             "ResourceNotFound",
             "ResourceNotFoundException",
@@ -63,10 +66,21 @@ _BY_CODE: Final[dict[type[errors.AwsError], frozenset[str]]] = {
         }
     ),
     errors.AlreadyExists: frozenset(
-        {"ConflictException", "RepositoryAlreadyExistsException", "ResourceAlreadyExistsException"}
+        {
+            "ConflictException",
+            "ParameterAlreadyExists",
+            "RepositoryAlreadyExistsException",
+            "ResourceAlreadyExistsException",
+        }
     ),
     errors.InProgress: frozenset(
-        {"ConcurrentUpdateException", "OperationAbortedException", "ResourceConflictException", "ResourceInUse"}
+        {
+            "ConcurrentUpdateException",
+            "OperationAbortedException",
+            "ResourceConflictException",
+            "ResourceInUse",
+            "ResourceInUseException",
+        }
     ),
     errors.QuotaExceeded: frozenset(
         {
@@ -75,6 +89,7 @@ _BY_CODE: Final[dict[type[errors.AwsError], frozenset[str]]] = {
             "LimitExceeded",
             "LimitExceededException",
             "LimitExceededFault",
+            "ParameterLimitExceeded",
             "ResourceLimitExceeded",
             "ServiceQuotaExceededException",
         }
@@ -87,7 +102,7 @@ _BY_CODE: Final[dict[type[errors.AwsError], frozenset[str]]] = {
 _BY_MESSAGE: Final[tuple[tuple[re.Pattern[str], type[errors.AwsError]], ...]] = (
     (
         re.compile(
-            r"cannot be assumed|could not assume role|does not grant |does not have \S+ permission"
+            r"cannot be assumed|(could not|unable to) assume role|does not grant |does not have \S+ permission"
             r"|not authorized to perform|access (is )?denied|^Could not access model data",
             re.IGNORECASE,
         ),

@@ -73,7 +73,8 @@ class _Rounds:
     def poll(self, account: Account, *, is_complete: bool) -> None:
         """Start a round over what changes by itself, if not ``is_complete`` of its changes; returns at once."""
         if is_complete:
-            self.refresh(account, [kind for kind in account.kinds if kind.changes_by_itself])
+            known = {key.kind for key in account.inventory.all}
+            self.refresh(account, [kind for kind in account.kinds if kind.changes_by_itself and kind in known])
         else:
             self._start(account, account.poll(since=self._clock()))
 

@@ -53,12 +53,17 @@ _LAMBDA = Limit("lambda-control", 15, 15)
 
 OWN_PACE: Final[Mapping[tuple[str, str], Limit]] = {
     ("sagemaker", "ListTags"): Limit("list-sagemaker-tags", 25, 50),
+    ("sagemaker", "StartPipelineExecution"): Limit("start-pipeline-execution", 1, 2),
+    ("ssm", "DeleteParameter"): Limit("delete-parameter", 5, 5),
+    ("ssm", "ListTagsForResource"): Limit("list-parameter-tags", 5, 5),
+    ("ssm", "AddTagsToResource"): Limit("tag-parameter", 5, 5),
 }
 """Operations without a documented limit that we slow down ourselves.
 
 After a restart, tags are read of all resources that are to be deleted and that the index of tags does not prove. For a
 thousand objects at once this would use up the CPU and delay the first deletions, while the last ones have to wait for
-their limits anyway.
+their limits anyway. A pipeline creates training jobs, of which SageMaker takes one a second. SSM throttles changes of
+parameters at a few per second, and what is throttled waits longest.
 """
 
 LIMITS: Final[Mapping[tuple[str, str], Limit]] = {
@@ -68,6 +73,13 @@ LIMITS: Final[Mapping[tuple[str, str], Limit]] = {
     ("cloudwatch", "DescribeAlarms"): Limit("describe-alarms", 9, 9),
     ("cloudwatch", "ListTagsForResource"): Limit("list-alarm-tags", 10, 10),
     ("cloudwatch", "TagResource"): Limit("tag-alarm", 20, 20),
+    ("firehose", "CreateDeliveryStream"): Limit("create-delivery-stream", 5, 5),
+    ("firehose", "DeleteDeliveryStream"): Limit("delete-delivery-stream", 5, 5),
+    ("firehose", "DescribeDeliveryStream"): Limit("describe-delivery-stream", 5, 5),
+    ("firehose", "ListDeliveryStreams"): Limit("list-delivery-streams", 5, 5),
+    ("firehose", "ListTagsForDeliveryStream"): Limit("list-delivery-stream-tags", 5, 5),
+    ("firehose", "TagDeliveryStream"): Limit("tag-delivery-stream", 5, 5),
+    ("firehose", "UpdateDestination"): Limit("update-destination", 5, 5),
     ("logs", "CreateLogGroup"): Limit("create-log-group", 10, 10),
     ("logs", "DeleteLogGroup"): Limit("delete-log-group", 10, 10),
     ("logs", "DescribeLogGroups"): Limit("describe-log-groups", 10, 10),
@@ -77,14 +89,16 @@ LIMITS: Final[Mapping[tuple[str, str], Limit]] = {
     ("logs", "PutRetentionPolicy"): Limit("put-retention-policy", 5, 5),
     ("logs", "TagResource"): Limit("tag-log-group", 5, 5),
     ("lambda", "*"): _LAMBDA,
+    ("lambda", "GetPolicy"): Limit("get-policy", 15, 15),
+    ("ssm", "PutParameter"): Limit("put-parameter", 3, 3),
     ("resourcegroupstaggingapi", "GetResources"): Limit("get-tagged-resources", 15, 15),
     **OWN_PACE,
 }
 """Limits by (service, operation); ``*`` means every operation of the service.
 
-Sources: the "endpoints and quotas" pages of API Gateway, CloudWatch, CloudWatch Logs and Lambda in the AWS General
-Reference, and "Service quotas" in the Tag Editor User Guide. If a limit depends on the region, as that of GetLogEvents
-does, it is the lowest one.
+Sources: the "endpoints and quotas" pages of API Gateway, CloudWatch, CloudWatch Logs, Lambda and Systems Manager in
+the AWS General Reference, the quotas in the developer guide of Firehose, and "Service quotas" in the Tag Editor User
+Guide. If a limit depends on the region, as that of GetLogEvents does, it is the lowest one.
 """
 
 _UNDOCUMENTED: Final = "AWS documents no request rate"
@@ -93,6 +107,7 @@ _UNDOCUMENTED_IN_ECR: Final = "ECR documents request rates of pushes and pulls o
 UNLIMITED: Final[Mapping[tuple[str, str], str]] = {
     ("application-autoscaling", "*"): _UNDOCUMENTED,
     ("codebuild", "*"): _UNDOCUMENTED,
+    ("dynamodb", "*"): "2,500 reads of tables per second, more than the operator can make",
     ("ecr", "BatchDeleteImage"): _UNDOCUMENTED_IN_ECR,
     ("ecr", "BatchGetImage"): "2,000 per second, more than the operator can make",
     ("ecr", "CreateRepository"): _UNDOCUMENTED_IN_ECR,
@@ -107,8 +122,12 @@ UNLIMITED: Final[Mapping[tuple[str, str], str]] = {
     ("ecr", "PutImageTagMutability"): _UNDOCUMENTED_IN_ECR,
     ("ecr", "PutLifecyclePolicy"): _UNDOCUMENTED_IN_ECR,
     ("ecr", "TagResource"): _UNDOCUMENTED_IN_ECR,
+    ("events", "*"): "50 per second, more than the operator makes: a rule for each class, which is seldom changed",
     ("iam", "GetRole"): "AWS documents no request rate, and the operator reads a class's roles once an hour",
+    ("s3", "*"): "3,500 writes and 5,500 reads per second and prefix, more than the operator can make",
     ("sagemaker", "*"): _UNDOCUMENTED,
+    ("sns", "Publish"): "at least 300 per second, and the operator sends one a second to each target of a class",
+    ("ssm", "DescribeParameters"): _UNDOCUMENTED,
     ("sqs", "*"): "a standard queue has a nearly unlimited rate",
     ("sts", "*"): "600 per second, and the operator calls it once for each role",
 }

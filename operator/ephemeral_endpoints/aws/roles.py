@@ -25,7 +25,7 @@ STATEMENTS: Final = (
     Statement(
         "ReadClassRoles",
         ("iam:GetRole",),
-        (role("ExecutionRole"), role("ForwarderRole"), role("InvokeRole")),
+        tuple(map(role, ("DeliveryRole", "ExecutionRole", "ForwarderRole", "InvokeRole"))),
         "The condition of a class says which of its roles does not exist or trusts the wrong service. Without it the "
         "operator says that it does not know.",
     ),
@@ -82,6 +82,11 @@ def roles_of(spec: EphemeralEndpointClassSpec) -> tuple[ServiceRole, ...]:
         ServiceRole("forwarderRoleArn", spec.forwarder_role_arn, "lambda.amazonaws.com"),
         ServiceRole("invokeRoleArn", spec.invoke_role_arn, "apigateway.amazonaws.com"),
         *chosen,
+        *(
+            (ServiceRole("capture.deliveryRoleArn", spec.capture.delivery_role_arn, "firehose.amazonaws.com"),)
+            if spec.capture and spec.capture.delivery_role_arn
+            else ()
+        ),
     )
 
 

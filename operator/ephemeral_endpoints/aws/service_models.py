@@ -18,7 +18,7 @@ class ServiceModels(JSONFileLoader):
         for path, read in ((Path(f"{file_path}.json"), open), (Path(f"{file_path}.json.gz"), gzip.open)):
             if path.is_file():
                 with read(path, "rb") as file:
-                    return json.loads(file.read(), object_hook=_without_documentation)
+                    return _readable(json.loads(file.read(), object_hook=_without_documentation))
         return None
 
 
@@ -27,3 +27,11 @@ def _without_documentation(part: dict[str, Any]) -> dict[str, Any]:
     if isinstance(part.get("documentation"), str):
         del part["documentation"]
     return part
+
+
+def _readable(model: Any) -> Any:
+    """The model with what botocore reads of its documentation: that of the parameters of a client, which S3 has."""
+    parameters = model.get("clientContextParams", {}) if isinstance(model, dict) else {}
+    for each in parameters.values():
+        each["documentation"] = ""
+    return model

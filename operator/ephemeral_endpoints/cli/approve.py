@@ -13,6 +13,7 @@ import click
 
 from ephemeral_endpoints.api import APPROVED_ANNOTATION
 from ephemeral_endpoints.api.kinds import ENDPOINT, ENDPOINT_CLASS
+from ephemeral_endpoints.api.v1alpha1.image_build import ImageBuild
 from ephemeral_endpoints.cli.connection import Cluster, Target, on_cluster, run
 from ephemeral_endpoints.cli.help import Command
 from ephemeral_endpoints.cli.objects import annotate, name_argument
@@ -89,14 +90,15 @@ async def _read(cluster: Cluster, name: str) -> Approval:
 def approval(store: Store, key: ObjectKey) -> Approval:
     """What there is to approve. Raises ClickException where there is nothing."""
     endpoint = store.endpoint(key)
-    build = endpoint.spec.model.build if endpoint else None
-    if endpoint is None or build is None:
-        raise click.ClickException(f"{key} is not built from a commit, and so needs no approval")
+    model = endpoint.spec.model if endpoint else None
+    if endpoint is None or model is None or not (model.built or model.training):
+        raise click.ClickException(f"{key} is neither built from a commit nor trained, and so needs no approval")
     class_name = store.class_name_of(endpoint)
     endpoint_class = store.named_class(class_name) if class_name else None
-    if endpoint_class is None or endpoint_class.spec.builds is None:
+    if endpoint_class is None or (model.built and endpoint_class.spec.builds is None):
         raise click.ClickException(f"{key}: its class {class_name or '(none)'} does not exist, or builds no images")
+    build = model.built or ImageBuild()
     commit = commit_of(endpoint, build, endpoint_class.spec.builds)
-    digest = build_digest(commit, build.platform)
+    digest = build_digest(commit, build.platform, model.training)
     is_given = endpoint.metadata.annotations.get(APPROVED_ANNOTATION) == digest
-    return Approval(key, approved_parts(commit, build.platform), digest, is_given)
+    return Approval(key, approved_parts(commit, build.platform, model.training), digest, is_given)

@@ -1,5 +1,6 @@
 """What `eep doctor` checks in a cluster. A check reads, and raises KubernetesError where it cannot."""
 
+import os
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
@@ -9,9 +10,13 @@ from ephemeral_endpoints import __version__
 from ephemeral_endpoints.api import DEFAULT_CLASS_ANNOTATION, GROUP, VERSION
 from ephemeral_endpoints.api.kinds import ENDPOINT, ENDPOINT_CLASS, KINDS
 from ephemeral_endpoints.api.schema.crds import crd
+from ephemeral_endpoints.api.v1alpha1.endpoint import EphemeralEndpoint
 from ephemeral_endpoints.api.v1alpha1.endpoint_class import EphemeralEndpointClass
 from ephemeral_endpoints.cli.connection import Cluster
-from ephemeral_endpoints.cli.installation import Operator, operators
+from ephemeral_endpoints.cli.installation import URL_VARIABLE, Operator, operators, version_at
+from ephemeral_endpoints.engine.conditions import ConditionStatus, ConditionType
+from ephemeral_endpoints.features.capacity.budget_stage import WITHIN_BUDGET
+from ephemeral_endpoints.features.capacity.limits import LIMIT_REACHED, NONE_ALLOWED
 from ephemeral_endpoints.kube.client import listed
 from ephemeral_endpoints.kube.errors import Gone, KubernetesError
 from ephemeral_endpoints.kube.rest import Raw
@@ -54,6 +59,7 @@ RIGHTS: Final = (
     Right("patch", ENDPOINT.plural, GROUP, "change and retry endpoints"),
     Right("delete", ENDPOINT.plural, GROUP, "delete endpoints"),
     Right("approve", ENDPOINT.plural, GROUP, "approve builds"),
+    Right("pin", ENDPOINT.plural, GROUP, "pin endpoints"),
     Right("get", "secrets", "", "read tokens"),
     Right("list", "events", "", "see Events"),
     Right("list", ENDPOINT_CLASS.plural, GROUP, "see classes"),
@@ -96,8 +102,19 @@ def _fields(schema: Mapping[str, Any], prefix: str = "") -> set[str]:
 
 
 async def operator(cluster: Cluster) -> list[Finding]:
-    """The operator runs, and is of this version."""
+    """The operator runs, and is of this version: the one that the variable names, else that of the cluster."""
+    if url := os.environ.get(URL_VARIABLE):
+        return [answering(url, await version_at(url))]
     return running(await operators(cluster))
+
+
+def answering(url: str, version: str | None) -> Finding:
+    """What the HTTP port of an operator outside of the cluster tells; None: it does not answer. Pure."""
+    where = f"the operator at {url}"
+    if version is None:
+        remedy = f"start it, for example with `eep local up --operator`, or unset {URL_VARIABLE}"
+        return Finding(Level.FAILED, f"{where} is not running", remedy)
+    return _runs(where, version)
 
 
 def running(found: Iterable[Operator]) -> list[Finding]:
@@ -111,14 +128,17 @@ def running(found: Iterable[Operator]) -> list[Finding]:
         elif not each.desired:
             start = f"kubectl --namespace {each.namespace} scale deployment {each.name} --replicas 1"
             findings.append(Finding(Level.FAILED, f"{where} is scaled to zero", f"start it: {start}"))
-        elif each.version != __version__:
-            remedy = f"install eep of its version: pip install ephemeral-endpoints=={each.version}"
-            text = f"{where} is of version {each.version}, and eep of {__version__}"
-            findings.append(Finding(Level.WARNING, text, remedy))
         else:
-            findings.append(Finding(Level.OK, f"{where} runs, version {each.version}"))
-    missing = Finding(Level.FAILED, "the operator is not installed", "install its chart: docs/install.md")
-    return findings or [missing]
+            findings.append(_runs(where, each.version))
+    remedy = f"install its chart: docs/install.md; if it runs outside of the cluster, set {URL_VARIABLE} to its URL"
+    return findings or [Finding(Level.FAILED, "the operator is not installed", remedy)]
+
+
+def _runs(where: str, version: str) -> Finding:
+    if version == __version__:
+        return Finding(Level.OK, f"{where} runs, version {version}")
+    remedy = f"install eep of its version: pip install ephemeral-endpoints=={version}"
+    return Finding(Level.WARNING, f"{where} is of version {version}, and eep of {__version__}", remedy)
 
 
 async def classes(cluster: Cluster) -> list[Finding]:
@@ -203,12 +223,33 @@ async def quotas(cluster: Cluster) -> list[Finding]:
     return findings
 
 
+async def capacity(cluster: Cluster) -> list[Finding]:
+    """No object of the namespace waits for a limit of its class, and no budget is spent."""
+    found = [each async for each in listed(cluster.rest, ENDPOINT.folder(cluster.namespace))]
+    return limiting([EphemeralEndpoint.model_validate(each) for each in found])
+
+
+def limiting(endpoints: Iterable[EphemeralEndpoint]) -> list[Finding]:
+    """What the objects tell of limits and budgets, each of which concerns several; pure."""
+    found = [
+        (each.metadata.name, one)
+        for each in endpoints
+        for one in each.status.conditions
+        if (one.type == ConditionType.READY and one.reason in _LIMITS) or (one.type, one.status) in _SPENT
+    ]
+    return [Finding(Level.WARNING, f"{name}: {one.type} is {one.reason}", one.message) for name, one in found]
+
+
+_LIMITS: Final = frozenset({LIMIT_REACHED.name, NONE_ALLOWED.name})
+_SPENT: Final = frozenset((WITHIN_BUDGET, each.value) for each in (ConditionStatus.FALSE, ConditionStatus.UNKNOWN))
+
 CHECKS: Final[Mapping[str, Callable[[Cluster], Awaitable[list[Finding]]]]] = {
     "CRDs": kinds,
     "operator": operator,
     "classes": classes,
     "rights": rights,
     "quotas": quotas,
+    "limits and budgets": capacity,
 }
 """All checks of the cluster, in their order."""
 
@@ -231,7 +272,7 @@ async def aws_credentials(cluster: Cluster) -> list[Finding]:
         accounts = set()
     try:
         config = Config(connect_timeout=5, read_timeout=10, retries={"total_max_attempts": 1})
-        account = boto3.client("sts", region_name="us-east-1", config=config).get_caller_identity()["Account"]
+        account = boto3.Session().client("sts", region_name="us-east-1", config=config).get_caller_identity()["Account"]
     except (BotoCoreError, ClientError) as error:
         return [Finding(Level.WARNING, f"the AWS credentials of this shell do not work: {error}", f"{purpose}: log in")]
     if accounts and account not in accounts:

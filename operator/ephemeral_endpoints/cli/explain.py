@@ -1,7 +1,5 @@
 """Show what the operator does next for an object."""
 
-import base64
-import hashlib
 import json
 import time
 from collections.abc import Mapping
@@ -12,24 +10,26 @@ from typing import Any, Final
 import aiohttp
 import click
 
-from ephemeral_endpoints.api.v1alpha1.endpoint import EphemeralEndpoint
 from ephemeral_endpoints.aws.accounts import Accounts
 from ephemeral_endpoints.aws.calls import Calls
 from ephemeral_endpoints.aws.clients import Sessions
 from ephemeral_endpoints.aws.limits import LIMITS, Limiter
 from ephemeral_endpoints.cli.connection import Cluster, Target, on_cluster, run
 from ephemeral_endpoints.cli.help import Command
+from ephemeral_endpoints.cli.installation import URL_VARIABLE
 from ephemeral_endpoints.cli.objects import name_argument
 from ephemeral_endpoints.cli.output import table, utc_now
 from ephemeral_endpoints.controllers.endpoint.explain import Explainer, ExplainError, ObjectExplanation
-from ephemeral_endpoints.engine.errors import ReconcileError
+from ephemeral_endpoints.engine.errors import ReconcileError, SecretTaken
 from ephemeral_endpoints.features.registry import components
 from ephemeral_endpoints.kube.cache import Store, endpoint_key
 from ephemeral_endpoints.kube.client import KubeClient, secret_name
 from ephemeral_endpoints.kube.configmaps import ConfigMaps
 from ephemeral_endpoints.kube.errors import KubernetesError
 from ephemeral_endpoints.kube.lease import Lease, lease_name
+from ephemeral_endpoints.kube.manifests import Raw
 from ephemeral_endpoints.kube.rest import Rest
+from ephemeral_endpoints.kube.tokens import ApiToken, tokens_of
 
 _CONNECTIONS: Final = 8
 _TIMEOUT: Final = aiohttp.ClientTimeout(total=10)
@@ -60,7 +60,11 @@ class Options:
     show_default=True,
     help="Namespace of the operator, whose leader is asked for retries and holds.",
 )
-@click.option("--operator-url", help="URL of the operator's HTTP port, in place of asking the leader's Pod.")
+@click.option(
+    "--operator-url",
+    envvar=URL_VARIABLE,
+    help=f"URL of the operator's HTTP port, in place of asking the leader's Pod. Default: the variable {URL_VARIABLE}.",
+)
 @click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", show_default=True)
 def command(name: str, target: Target, output: str, **options: str | None) -> None:
     """Read the object, its class and AWS, and apply the operator's own rules. Changes nothing.
@@ -89,22 +93,21 @@ async def _explain(cluster: Cluster, asked: Options) -> tuple[ObjectExplanation,
             clock=time.monotonic,
             on_change=lambda _: None,
         )
-        endpoint = store.endpoint(key)
-        token = await _token_sha256(cluster.rest, endpoint) if endpoint else None
+        token = await _token(cluster.rest, store.raw(key)) if store.endpoint(key) else None
         configmaps = ConfigMaps(cluster.api, (), lambda _: None)
-        found = await Explainer(cluster_id, store, accounts, configmaps, utc_now).explain(key, token)
+        explainer = Explainer(cluster_id, store, accounts, configmaps, utc_now, time.monotonic)
+        found = await explainer.explain(key, token)
     return found, await _running(cluster, asked)
 
 
-async def _token_sha256(rest: Rest, endpoint: EphemeralEndpoint) -> str | None:
-    """The hash of the object's token; None where its Secret does not exist or may not be read."""
-    metadata = endpoint.metadata
-    path = f"/api/v1/namespaces/{metadata.namespace}/secrets/{secret_name(metadata.name)}"
+async def _token(rest: Rest, raw: Raw) -> ApiToken | None:
+    """The object's token; None where its Secret does not exist, may not be read, or is none that the operator takes."""
+    metadata = raw["metadata"]
+    path = f"/api/v1/namespaces/{metadata['namespace']}/secrets/{secret_name(metadata['name'])}"
     try:
-        secret = await rest("GET", path)
-    except _READ_ERRORS:
+        return tokens_of(await rest("GET", path), raw)
+    except (*_READ_ERRORS, SecretTaken):
         return None
-    return hashlib.sha256(base64.b64decode(secret.get("data", {}).get("token", ""))).hexdigest()
 
 
 async def _running(cluster: Cluster, asked: Options) -> Mapping[str, Any]:
@@ -123,7 +126,7 @@ async def _running(cluster: Cluster, asked: Options) -> Mapping[str, Any]:
         record, _ = await Lease(cluster.api, namespace, lease_name(())).read()
         if record is None or not record.holder:
             return {"unknown": f"no operator leads in namespace {namespace}: name it with --operator-namespace"}
-        pod = record.holder.rpartition("_")[0]
+        pod = record.holder.partition("_")[0]
         return await cluster.rest("GET", f"/api/v1/namespaces/{namespace}/pods/{pod}/proxy{path}")
     except _READ_ERRORS as error:
         return {"unknown": f"the operator could not be asked: {str(error) or type(error).__name__}"}
@@ -156,7 +159,7 @@ def as_text(found: ObjectExplanation, running: Mapping[str, Any]) -> str:
     lines = [
         f"EphemeralEndpoint {metadata.namespace}/{metadata.name}, generation {metadata.generation}",
         f"class {found.subject.endpoint_class.metadata.name}: account {spec.account}, region {spec.region}",
-        f"expires {found.subject.lifetime.expires_at:%Y-%m-%d %H:%M:%S} UTC",
+        f"expires {at:%Y-%m-%d %H:%M:%S} UTC" if (at := found.subject.expires_at) else "does not expire",
         "",
         *(
             f"{each.type}={each.status} {each.reason}: {each.message}"

@@ -6,11 +6,28 @@ from typing import Any, Final
 import click
 
 PROGRAM: Final = "eep"
+HELP_OPTIONS: Final = ["-h", "--help"]
 
 GROUPS: Final[Mapping[str, tuple[str, ...]]] = {
-    "Core commands": ("status", "wait", "list", "logs", "invoke", "open", "token"),
-    "Change an endpoint": ("approve", "retry"),
-    "Set up": ("init", "doctor", "iam", "local", "completion"),
+    "Core commands": (
+        "status",
+        "wait",
+        "list",
+        "logs",
+        "invoke",
+        "transform",
+        "check",
+        "compare",
+        "load",
+        "open",
+        "token",
+        "openai-token",
+        "feedback",
+        "cost",
+    ),
+    "Promote": ("model", "stage"),
+    "Change an endpoint": ("approve", "extend", "pin", "retry", "sleep", "unpin", "wake"),
+    "Set up": ("init", "doctor", "iam", "prices", "sweep", "local", "completion"),
     "More": ("explain", "version"),
 }
 """The commands in the order in which they are listed. Any other is listed last."""
@@ -21,6 +38,8 @@ class Command(click.Command):
 
     def __init__(self, *arguments: Any, examples: Sequence[str] = (), **options: Any) -> None:  # noqa: ANN401 - click's own
         super().__init__(*arguments, **options)
+        # Not only inherited from the program: click keeps the help option of a command's first use, which may be alone.
+        self.context_settings = {"help_option_names": HELP_OPTIONS, **self.context_settings}
         self.examples = tuple(examples)
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -33,12 +52,21 @@ class Command(click.Command):
         super().format_epilog(ctx, formatter)
 
 
+class Commands(Command, click.Group):
+    """A command that is followed by what it is to do."""
+
+
 class Program(click.Group):
     """The program itself, which prints its help when it is called without a command, and has then done its work."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """See `click.Command`."""
         return super().parse_args(ctx, args or ["--help"])
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """See `click.Command`. What the program can do comes before its options."""
+        self.format_commands(ctx, formatter)
+        click.Command.format_options(self, ctx, formatter)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """See `click.Group`."""

@@ -1,27 +1,32 @@
 """Send a request to the model and print its answer.
 
-The answer's body is printed on stdout, its status on stderr. Exit status: 0 answered; 1 refused, failed or not reached.
+It is sent with the token of the object's Secret. Where spec.api.auth.type is JWT, the JWT is that of --token-file or of
+the variable EEP_TOKEN; where it is IAM, the request is signed with your AWS credentials.
+
+The answer's body is printed on stdout, its status on stderr. Exit status: 0 answered; 1 refused, failed or not reached;
+2 not sent, because the arguments are not understood or others could read the token.
 """
 
 import asyncio
 import contextlib
-import ipaddress
 import json
 import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
-from urllib.parse import urlsplit
 
 import aiohttp
 import click
 
+from ephemeral_endpoints.api.v1alpha1.authentication import AuthType
 from ephemeral_endpoints.cli.connection import Cluster, Target, on_cluster, run
 from ephemeral_endpoints.cli.help import Command
 from ephemeral_endpoints.cli.objects import name_argument, read, token_for
-from ephemeral_endpoints.cli.open import public_url
+from ephemeral_endpoints.cli.open import not_there_yet, public_url
 from ephemeral_endpoints.cli.output import BAD, GOOD, printable, printable_lines, styled
+from ephemeral_endpoints.cli.signing import own_credentials, signed_headers
+from ephemeral_endpoints.cli.urls import TOKEN_VARIABLE, given_token, refuse_unencrypted, token_file_option
 
 _TIMEOUT: Final = aiohttp.ClientTimeout(total=90)
 """Longer than SageMaker takes at most: https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-inference-code.html."""
@@ -53,22 +58,34 @@ class Answer:
 @click.option("-d", "--data", required=True, help="The request: JSON, or @ and a file, where @- is the standard input.")
 @click.option("--content-type", default="application/json", show_default=True, help="Media type of the request.")
 @click.option("--accept", default="*/*", show_default=True, help="Media type of the answer.")
-def command(name: str, target: Target, data: str, content_type: str, accept: str) -> None:
+@token_file_option
+def command(  # noqa: PLR0913 - the options
+    name: str, target: Target, *, data: str, content_type: str, accept: str, token_file: Path | None
+) -> None:
     """Send one POST. It is not repeated, and follows no redirect: it has the token."""
-    body = _body(data)
+    body = body_of(data)
     headers = {"Content-Type": content_type, "Accept": accept}
 
-    async def found(cluster: Cluster) -> tuple[str | None, str | None]:
+    async def found(cluster: Cluster) -> tuple[str | None, AuthType, str | None]:
         raw, endpoint = await read(cluster, name)
-        return public_url(endpoint), await token_for(cluster, raw, endpoint)
+        type_ = endpoint.served_auth
+        token = await token_for(cluster, raw, endpoint) if type_ is AuthType.TOKEN else None
+        return public_url(endpoint), type_, token
 
-    url, token = run(target, found)
+    url, type_, token = run(target, found)
     if url is None:
-        raise click.ClickException(f"{name} has no URL yet: `eep status {name}` shows how far it is")
-    if token and not is_private(url):
-        raise click.ClickException(f"{printable(url)} is not encrypted: the token is not sent there")
+        raise not_there_yet(name, "URL")
+    if type_ is AuthType.JWT and (token := given_token(token_file)) is None:
+        raise click.UsageError(
+            f"{name} takes JWTs of its class's issuer: give one with --token-file or in the variable {TOKEN_VARIABLE}"
+        )
+    refuse_unencrypted(url, token)
+    if type_ is AuthType.IAM:
+        headers = signed_headers(url, headers, body, own_credentials())
+    elif token:
+        headers["Authorization"] = f"Bearer {token}"
     try:
-        answer = asyncio.run(_sent(url, headers | ({"Authorization": f"Bearer {token}"} if token else {}), body))
+        answer = asyncio.run(_sent(url, headers, body))
     except (aiohttp.ClientError, TimeoutError, ValueError) as error:
         raise click.ClickException(
             printable(f"{url} does not answer: {str(error) or type(error).__name__}. Try `eep status {name}`")
@@ -78,19 +95,8 @@ def command(name: str, target: Target, data: str, content_type: str, accept: str
         raise click.exceptions.Exit(1)
 
 
-def is_private(url: str) -> bool:
-    """Whether nobody can read along: the URL is encrypted, or does not leave this machine."""
-    parts = urlsplit(url)
-    host = parts.hostname or ""
-    if parts.scheme == "https" or host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
-def _body(data: str) -> bytes:
+def body_of(data: str) -> bytes:
+    """The request that an option gives: itself, or @ and a file; @- is the standard input. Raises BadParameter."""
     if data == "@-":
         return sys.stdin.buffer.read()
     if data.startswith("@"):

@@ -15,7 +15,7 @@ from ephemeral_endpoints.cli.output import printable, table
 from ephemeral_endpoints.kube.client import listed
 from ephemeral_endpoints.kube.rest import Raw
 
-_TABLE: Final = "application/json;as=Table;v=v1;g=meta.k8s.io"
+TABLE: Final = "application/json;as=Table;v=v1;g=meta.k8s.io"
 """https://kubernetes.io/docs/reference/using-api/api-concepts/#receiving-resources-as-tables"""
 
 
@@ -35,7 +35,7 @@ def command(target: Target, output: str, *, all_namespaces: bool) -> None:
     async def found(cluster: Cluster) -> tuple[Raw | list[Raw], str]:
         folder = ENDPOINT.folder(None if all_namespaces else cluster.namespace)
         if output in {"table", "wide"}:
-            return await cluster.rest("GET", folder, accept=_TABLE), cluster.namespace
+            return await cluster.rest("GET", folder, accept=TABLE), cluster.namespace
         return [each async for each in listed(cluster.rest, folder)], cluster.namespace
 
     answer, namespace = run(target, found)

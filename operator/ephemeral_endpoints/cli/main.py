@@ -10,7 +10,7 @@ import click
 from click.shell_completion import ShellComplete
 
 from ephemeral_endpoints import __version__
-from ephemeral_endpoints.cli.help import PROGRAM, Program
+from ephemeral_endpoints.cli.help import HELP_OPTIONS, PROGRAM, Program
 from ephemeral_endpoints.cli.lazy import LazyCommand
 
 GROUP: Final = "ephemeral_endpoints.commands"
@@ -55,7 +55,7 @@ def program(found: Iterable[EntryPoint]) -> click.Group:
         commands={**installed, **missing},
         help="Live model endpoints for pull requests.",
         context_settings={
-            "help_option_names": ["-h", "--help"],
+            "help_option_names": HELP_OPTIONS,
             # https://no-color.org; elsewhere click looks whether there is a terminal.
             "color": False if os.environ.get("NO_COLOR") else None,
         },

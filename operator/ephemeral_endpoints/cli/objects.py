@@ -8,13 +8,15 @@ import click
 from kubernetes.aio import config
 
 from ephemeral_endpoints.api.kinds import ENDPOINT
-from ephemeral_endpoints.api.v1alpha1.endpoint import AuthType, EphemeralEndpoint
+from ephemeral_endpoints.api.v1alpha1.authentication import AuthType
+from ephemeral_endpoints.api.v1alpha1.endpoint import EphemeralEndpoint
 from ephemeral_endpoints.cli.connection import Cluster, Target, connected
 from ephemeral_endpoints.cli.output import printable
 from ephemeral_endpoints.engine.errors import SecretTaken
-from ephemeral_endpoints.kube.client import listed, secret_name, token_of
+from ephemeral_endpoints.kube.client import listed, secret_name
 from ephemeral_endpoints.kube.errors import Denied, Gone, KubernetesError
 from ephemeral_endpoints.kube.rest import MERGE_PATCH, Raw
+from ephemeral_endpoints.kube.tokens import token_of
 
 _COMPLETION_SECONDS: Final = 3
 
@@ -32,11 +34,14 @@ async def read(cluster: Cluster, name: str) -> tuple[Raw, EphemeralEndpoint]:
 
 def name_argument(function: Callable[..., None]) -> Callable[..., None]:
     """Give a command the argument NAME, which shells complete with the names of the namespace's objects."""
-    return click.argument("name", shell_complete=_names, callback=_as_name)(function)
+    return click.argument("name", shell_complete=names, callback=as_name)(function)
 
 
-def _as_name(ctx: click.Context, param: click.Parameter, value: str) -> str:
-    """The name alone of an object that is given as kubectl prints it, such as eep/sentiment-pr-42."""
+def as_name(ctx: click.Context | None, param: click.Parameter | None, value: str) -> str:
+    """The name alone of an object that is given as kubectl prints it, such as eep/sentiment-pr-42.
+
+    Raises BadParameter for what is no name.
+    """
     kind, slash, name = value.rpartition("/")
     if slash and kind.partition(".")[0] not in {ENDPOINT.short_name, ENDPOINT.plural, ENDPOINT.name.lower()}:
         raise click.BadParameter(f"{value} is no EphemeralEndpoint", ctx, param)
@@ -45,7 +50,8 @@ def _as_name(ctx: click.Context, param: click.Parameter, value: str) -> str:
     return name
 
 
-def _names(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[str]:
+def names(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[str]:
+    """The names of the namespace's objects that begin so, for a shell."""
     target = Target(ctx.params.get("kubeconfig"), ctx.params.get("context"), ctx.params.get("namespace"))
 
     async def found() -> list[str]:
@@ -69,8 +75,8 @@ async def read_token(cluster: Cluster, name: str) -> str | None:
 
 
 async def token_for(cluster: Cluster, raw: Raw, endpoint: EphemeralEndpoint) -> str | None:
-    """The same for an object that was read."""
-    if endpoint.spec.api.auth.type is not AuthType.TOKEN:
+    """The same for an object that was read. It admits below ``callers.entrance``."""
+    if endpoint.served_auth is AuthType.NONE:
         return None
     secret = secret_name(endpoint.metadata.name)
     try:
@@ -87,7 +93,7 @@ async def token_for(cluster: Cluster, raw: Raw, endpoint: EphemeralEndpoint) -> 
         raise click.ClickException(printable(str(error))) from error
 
 
-async def annotate(cluster: Cluster, name: str, annotation: str, value: str) -> None:
-    """Set an annotation of the object. Raises KubernetesError."""
+async def annotate(cluster: Cluster, name: str, annotation: str, value: str | None) -> None:
+    """Set an annotation of the object, or take it off where there is no value. Raises KubernetesError."""
     patch = {"metadata": {"annotations": {annotation: value}}}
     await cluster.rest("PATCH", path(cluster, name), patch, content_type=MERGE_PATCH)

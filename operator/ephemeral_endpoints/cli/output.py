@@ -6,6 +6,7 @@ from typing import Final
 
 import click
 
+_BEGINS_FORMULA: Final = ("=", "+", "-", "@", "\t")
 _GAP: Final = "   "
 _MINUTE: Final = 60
 _HOUR: Final = 60 * _MINUTE
@@ -33,6 +34,11 @@ def printable(text: str) -> str:
 def printable_lines(text: str) -> str:
     """The same for text of several lines, which may have tabs."""
     return "".join(each if each.isprintable() or each in "\n\t" else "\N{REPLACEMENT CHARACTER}" for each in text)
+
+
+def no_formula(cell: str) -> str:
+    """The cell of a CSV; one that a spreadsheet would take for a formula begins with an apostrophe."""
+    return f"'{cell}" if cell.startswith(_BEGINS_FORMULA) else cell
 
 
 def span(seconds: float) -> str:

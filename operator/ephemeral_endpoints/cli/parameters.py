@@ -9,6 +9,7 @@ import click
 from ephemeral_endpoints.api.v1alpha1.duration import parse_duration
 
 _REVISION: Final = re.compile("[0-9a-f]{7,64}")
+_SHORT: Final = re.compile("([0-9]{1,6})(ms|s)")
 
 
 class _Duration(click.ParamType[timedelta]):
@@ -38,5 +39,19 @@ class _Revision(click.ParamType[str]):
         return str(value)
 
 
+class _Milliseconds(click.ParamType[int]):
+    """A short span of time, such as 300ms or 2s, in whole milliseconds."""
+
+    name = "time"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """See `click.ParamType`."""
+        found = _SHORT.fullmatch(str(value))
+        if not found:
+            self.fail(f"{value!r} is not a time such as 300ms or 2s", param, ctx)
+        return int(found[1]) * (1 if found[2] == "ms" else 1000)
+
+
 DURATION: Final = _Duration()
+MILLISECONDS: Final = _Milliseconds()
 REVISION: Final = _Revision()

@@ -1,7 +1,7 @@
 """Show how far an endpoint is, and what is in its way.
 
-A tree of its stages with their conditions, its AWS resources, its last Events and, with AWS credentials that may read
-them, the last lines of its logs.
+A tree of its stages with their conditions, the results of its checks, its AWS resources, its last Events and, with AWS
+credentials that may read them, the last lines of its logs.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -14,6 +14,8 @@ import click
 
 from ephemeral_endpoints.api.v1alpha1.base import Condition
 from ephemeral_endpoints.api.v1alpha1.endpoint import EphemeralEndpoint
+from ephemeral_endpoints.api.v1alpha1.endpoint_status import Cost
+from ephemeral_endpoints.cli.check_output import rows as check_rows
 from ephemeral_endpoints.cli.connection import Cluster, Target, on_cluster, run
 from ephemeral_endpoints.cli.help import Command
 from ephemeral_endpoints.cli.objects import name_argument, read
@@ -29,8 +31,10 @@ from ephemeral_endpoints.cli.output import (
     table,
     utc_now,
 )
-from ephemeral_endpoints.cli.progress import SUMMARIES
+from ephemeral_endpoints.cli.progress import SUMMARIES, colour_of
 from ephemeral_endpoints.engine.conditions import ConditionType
+from ephemeral_endpoints.features.capacity.accrual import accrued
+from ephemeral_endpoints.features.capacity.cost import amount
 from ephemeral_endpoints.kube.errors import KubernetesError
 from ephemeral_endpoints.kube.rest import Raw
 
@@ -75,6 +79,7 @@ def rendered(endpoint: EphemeralEndpoint, events: Sequence[Event], now: datetime
         *_head(endpoint, now),
         "",
         *_stages(endpoint, now),
+        *_section("Checks", check_rows(endpoint.status.checks)),
         *_section("AWS resources", [[each.kind, each.name, each.arn or ""] for each in endpoint.status.resources]),
         *_section("Events", [[age(each.at, now), each.type, each.reason, each.message] for each in events]),
     ]
@@ -84,20 +89,28 @@ def _head(endpoint: EphemeralEndpoint, now: datetime) -> Iterator[str]:
     metadata, spec, status = endpoint.metadata, endpoint.spec, endpoint.status
     seen = status.observed_generation == metadata.generation
     pull_request = f", pull request {spec.source.pull_request}" if spec.source.pull_request else ""
-    expires = f"{status.expires_at:%Y-%m-%d %H:%M} UTC ({_until(status.expires_at, now)})" if status.expires_at else ""
+    pinned = ", pinned" if status.pinned else ""
+    expires = status.expires_at and f"{status.expires_at:%Y-%m-%d %H:%M} UTC ({_until(status.expires_at, now)}{pinned})"
     facts = {
         "Namespace": metadata.namespace or "",
         "Class": spec.class_name or "",
         "Source": f"{spec.source.repository}{pull_request}",
-        "Revision": _revision(spec.source.revision, status.revision),
+        "Revision": _revision(endpoint.revision, status.revision),
         "Image": status.image.digest if status.image else "",
         "Serving": status.serving or "",
         "URL": status.url or "",
         "Expires": expires,
-        "Cost": f"{status.cost.hourly_usd} USD an hour" if status.cost and status.cost.hourly_usd else "",
+        "Cost": _cost(status.cost, now),
         "Note": "" if seen else "the operator has not seen the newest version of the object yet",
     }
     yield from table([[name, printable(value)] for name, value in {"Name": metadata.name, **facts}.items() if value])
+
+
+def _cost(cost: Cost | None, now: datetime) -> str:
+    if cost is None or cost.hourly_usd is None:
+        return ""
+    total = accrued(cost, now)
+    return f"{cost.hourly_usd} USD an hour" + (f", {amount(total)} USD so far" if total else "")
 
 
 def _revision(asked: str, served: str | None) -> str:
@@ -124,7 +137,7 @@ def _stages(endpoint: EphemeralEndpoint, now: datetime) -> Iterator[str]:
     stages = [each for each in conditions.values() if each.type not in SUMMARIES]
     for each in stages:
         last = each is stages[-1] and not is_stalled
-        yield _line("└─ " if last else "├─ ", each, now, colour=stage_colour(each.status, is_stalled=is_stalled))
+        yield _line("└─ " if last else "├─ ", each, now, colour=colour_of(each, is_stalled=is_stalled))
     if stalled and is_stalled:
         yield _line("└─ ", stalled, now, colour=BAD)
 

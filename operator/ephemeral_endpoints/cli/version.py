@@ -1,11 +1,14 @@
 """Print the versions of eep and of the operator."""
 
+import asyncio
+import os
+
 import click
 
 from ephemeral_endpoints import __version__
 from ephemeral_endpoints.cli.connection import Target, on_cluster, run
 from ephemeral_endpoints.cli.help import Command
-from ephemeral_endpoints.cli.installation import operators
+from ephemeral_endpoints.cli.installation import URL_VARIABLE, operators, version_at
 
 
 @click.command(help=__doc__, cls=Command, examples=["eep version", "eep version --client"])
@@ -15,6 +18,10 @@ def command(target: Target, *, client: bool) -> None:
     """Ask the cluster unless told not to. A cluster that is not reached is no failure."""
     click.echo(f"eep {__version__}")
     if client:
+        return
+    if url := os.environ.get(URL_VARIABLE):
+        version = asyncio.run(version_at(url))
+        click.echo(f"operator {version or 'unknown: it does not answer'} ({url})", err=version is None)
         return
     try:
         found = run(target, operators)

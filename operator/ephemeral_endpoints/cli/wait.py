@@ -25,9 +25,19 @@ from ephemeral_endpoints.api.v1alpha1.endpoint import EphemeralEndpoint
 from ephemeral_endpoints.cli.connection import Cluster, Target, connected, explained, on_cluster, reported
 from ephemeral_endpoints.cli.help import Command
 from ephemeral_endpoints.cli.objects import name_argument
-from ephemeral_endpoints.cli.output import printable, span, stage_colour, styled
+from ephemeral_endpoints.cli.output import printable, span, styled
 from ephemeral_endpoints.cli.parameters import DURATION, REVISION
-from ephemeral_endpoints.cli.progress import SUMMARIES, Goal, Outcome, Verdict, changes, current_conditions, judge, said
+from ephemeral_endpoints.cli.progress import (
+    SUMMARIES,
+    Goal,
+    Outcome,
+    Verdict,
+    changes,
+    colour_of,
+    current_conditions,
+    judge,
+    said,
+)
 from ephemeral_endpoints.engine.conditions import ConditionType
 from ephemeral_endpoints.kube.errors import Throttled, Unauthenticated, Unavailable
 from ephemeral_endpoints.kube.rest import WATCH_SECONDS, Raw
@@ -50,6 +60,7 @@ class Seen:
         "eep wait sentiment-pr-42",
         'eep wait sentiment-pr-42 --namespace previews --revision "$GITHUB_SHA" --timeout 30m',
         "eep wait sentiment-pr-42 --for ImageReady",
+        "eep wait sentiment-pr-42 --for ChecksPassed",
     ],
 )
 @name_argument
@@ -116,8 +127,8 @@ class Waiting:
         endpoint = EphemeralEndpoint.model_validate(seen_.raw)
         stalled = current_conditions(endpoint).get(ConditionType.STALLED)
         for each in changes(endpoint, self._conditions):
-            colour = stage_colour(each.status, is_stalled=stalled is not None and stalled.status == "True")
-            self.note(f"{styled(each.type.ljust(14), colour)} {printable(said(each))}")
+            colour = colour_of(each, is_stalled=stalled is not None and stalled.status == "True")
+            self.note(f"{styled(each.type.ljust(15), colour)} {printable(said(each))}")
         self._conditions = current_conditions(endpoint) or self._conditions
         self.url = endpoint.status.url
         return judge(endpoint, self._goal)

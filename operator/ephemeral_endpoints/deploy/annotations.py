@@ -6,12 +6,24 @@ The commands among the annotations are in a table of their own (``api.commands``
 from dataclasses import dataclass
 from typing import Final
 
-from ephemeral_endpoints.api import FINALIZER, FORMER_APPROVAL, MANAGED_BY_LABEL, MANAGER
+from ephemeral_endpoints.api import (
+    FINALIZER,
+    FORMER_APPROVAL,
+    HEAD_ANNOTATION,
+    MANAGED_BY_LABEL,
+    MANAGER,
+    OVER_BUDGET_ANNOTATION,
+    PULL_REQUEST_CLOSED_ANNOTATION,
+    PULL_REQUEST_MERGED_ANNOTATION,
+    ROTATE_TOKEN_ANNOTATION,
+)
 from ephemeral_endpoints.api.commands import COMMANDS
 from ephemeral_endpoints.api.kinds import ENDPOINT, ENDPOINT_CLASS
 from ephemeral_endpoints.engine import tags
+from ephemeral_endpoints.features.checks.load.job_specs import LOAD_LABEL, RUN_ANNOTATION
 from ephemeral_endpoints.features.expiry.policy import BY_HAND, TOOL_DOMAINS
 from ephemeral_endpoints.features.images.builds.job_specs import CLASS_LABEL, CLUSTER_LABEL, IMAGE_ANNOTATION
+from ephemeral_endpoints.kube.tokens import FORMER_UNTIL_ANNOTATION
 
 SHARD_LABEL: Final = "ephemeral-endpoints.io/shard"
 SHARDS_ANNOTATION: Final = "ephemeral-endpoints.io/shards"
@@ -43,6 +55,51 @@ _OPERATOR, _CHART, _AUTHORS = "the operator", "the chart", "authors and tools"
 MARKS: Final = (
     Mark(FINALIZER, "finalizer", _BOTH, _OPERATOR, "keeps the object until nothing of it is left in AWS"),
     Mark(
+        ROTATE_TOKEN_ANNOTATION,
+        "annotation",
+        "Secret",
+        _OPERATOR,
+        "the value of the object's annotation upon which the token was rotated last",
+    ),
+    Mark(
+        FORMER_UNTIL_ANNOTATION,
+        "annotation",
+        "Secret",
+        _OPERATOR,
+        "RFC 3339, in UTC: until when the token before the last rotation is accepted, whose hash the Secret holds",
+    ),
+    Mark(
+        PULL_REQUEST_CLOSED_ANNOTATION,
+        "annotation",
+        ENDPOINT.name,
+        _OPERATOR,
+        "RFC 3339, in UTC: since when the object ends because its pull request was closed; removed if it is reopened "
+        "while the object is a tombstone",
+    ),
+    Mark(
+        PULL_REQUEST_MERGED_ANNOTATION,
+        "annotation",
+        ENDPOINT.name,
+        _OPERATOR,
+        "likewise, because it was merged",
+    ),
+    Mark(
+        OVER_BUDGET_ANNOTATION,
+        "annotation",
+        ENDPOINT.name,
+        _OPERATOR,
+        "`<time>=<commit>/<extend-until>`: since when the object ends because a budget is spent; void as soon as it "
+        "has another commit, or its life is extended",
+    ),
+    Mark(
+        HEAD_ANNOTATION,
+        "annotation",
+        ENDPOINT.name,
+        _OPERATOR,
+        "`<spec.source.revision>=<head>`: the newest commit of the pull request, which is served in place of that one "
+        "with `spec.source.follow`; void as soon as the spec names another revision",
+    ),
+    Mark(
         FORMER_APPROVAL,
         "annotation",
         ENDPOINT.name,
@@ -69,6 +126,14 @@ MARKS: Final = (
     Mark(CLUSTER_LABEL, "label", "Job, Pod", _OPERATOR, "the operator whose build it is"),
     Mark(CLASS_LABEL, "label", "Job, Pod", _OPERATOR, "the class whose build it is, for people and NetworkPolicies"),
     Mark(IMAGE_ANNOTATION, "annotation", "Job", _OPERATOR, "the image that the Job builds, by which it is found again"),
+    Mark(
+        LOAD_LABEL,
+        "label",
+        "Job, Pod",
+        _OPERATOR,
+        "the object whose endpoint the load check is for, as in the names in AWS",
+    ),
+    Mark(RUN_ANNOTATION, "annotation", "Job", _OPERATOR, "the run of checks that the load check belongs to"),
     Mark(SHARD_LABEL, "label", "Deployment, Pod, PodDisruptionBudget", _CHART, "the shard that the operator handles"),
     Mark(
         SHARDS_ANNOTATION,
@@ -88,6 +153,11 @@ TAGS: Final = (
         "for people and cost reports; not on what the objects of a class share",
     ),
     Tag(tags.NAME, "the object's or class's name", "for people and cost reports"),
+    Tag(
+        tags.CLASS,
+        "the name of the object's class",
+        "which reaper deletes it; not on what the objects of a class share",
+    ),
     Tag(
         tags.EXPIRES_AT,
         "RFC 3339, in UTC",

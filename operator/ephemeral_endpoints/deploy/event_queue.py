@@ -1,10 +1,14 @@
-"""The queue of endpoint events: the pattern of its events, and the policy that admits only them."""
+"""The queue of SageMaker's events: the pattern of its events, and the policy that admits only them."""
 
 from typing import Any, Final
 
+from ephemeral_endpoints.features.serving.event_messages import ENDPOINT_CHANGED, PACKAGE_CHANGED, PIPELINE_CHANGED
 from ephemeral_endpoints.iam.statement import VERSION
 
-PATTERN: Final = {"source": ["aws.sagemaker"], "detail-type": ["SageMaker Endpoint State Change"]}
+PATTERN: Final = {
+    "source": ["aws.sagemaker"],
+    "detail-type": [ENDPOINT_CHANGED, *PIPELINE_CHANGED, PACKAGE_CHANGED],
+}
 """The pattern of the EventBridge rule
 (https://docs.aws.amazon.com/sagemaker/latest/dg/automating-sagemaker-with-eventbridge.html)."""
 

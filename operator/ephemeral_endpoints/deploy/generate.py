@@ -9,8 +9,9 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from ephemeral_endpoints.deploy import cloudformation, policies
+from ephemeral_endpoints.deploy import cloudformation, policies, reaper_stack
 from ephemeral_endpoints.deploy import policy_page as page
+from ephemeral_endpoints.features.expiry.reaper import bundle
 
 _DONE, _STALE = 0, 1
 
@@ -23,6 +24,9 @@ def files() -> dict[str, str]:
         "policies/README.md": page.page(),
         "cloudformation.yaml": cloudformation.stack(),
         "class.yaml": cloudformation.class_stack(),
+        "reaper.yaml": reaper_stack.stack(),
+        "reaper/index.py": bundle.source(),
+        "domain.yaml": cloudformation.domain_stack(),
         "github-oidc.yaml": cloudformation.workflow_stack(),
     }
 

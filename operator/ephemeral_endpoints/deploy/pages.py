@@ -17,6 +17,7 @@ from typing import Final
 from prometheus_client import Metric
 
 from ephemeral_endpoints.api.commands import COMMANDS
+from ephemeral_endpoints.api.v1alpha1.feedback import VariantVotes
 from ephemeral_endpoints.controllers.reasons import CATALOGUE
 from ephemeral_endpoints.deploy import annotations, write_access
 from ephemeral_endpoints.engine.clocks import Source
@@ -88,13 +89,17 @@ def _exported() -> Iterator[Metric]:
     metrics.watch_ages(lambda: {("", "", ""): 0.0})
     metrics.watch_clocks(lambda: {Source.AWS: timedelta()}, lambda: {"": 0})
     metrics.watch_summary(lambda: Summary({"": 0}, 0.0, {"": 0.0}, {"": True}))
+    metrics.watch_pull_requests(lambda: {"": 0}, lambda: {("", "", "", ""): 0})
     metrics.count_objects(lambda _: 0, lambda: 0)
     metrics.aws_call("", "", "", 0.0)
     metrics.reconciled("", "", 0.0)
     metrics.waited("", 0.0)
-    metrics.watch_objects(lambda: [("", "", True)])
+    metrics.watch_objects(lambda: [("", "", True)], lambda: [("", "", VariantVotes(variant="", up=0, down=0))])
     metrics.swept("", "")
     metrics.build_ended("", "", 0.0, 0.0)
+    metrics.notified("", "", "")
+    metrics.webhook("")
+    metrics.forge_request("", "", "", "")
     return iter(sorted(metrics.registry.collect(), key=lambda family: family.name))
 
 

@@ -11,9 +11,9 @@ _HEAD: Final = """\
 
 # Policies
 
-Each file is one managed policy with placeholders, `${Name}`. `eep iam policy NAME` prints it with values, and
-`cloudformation.yaml` and `terraform/` beside this folder create all of them. [docs/iam.md](../../../docs/iam.md) says
-which role has which policies, and how they are tested.
+Each file is one policy with placeholders, `${Name}`. `eep iam policy NAME` prints it with values, and
+`cloudformation.yaml`, `class.yaml` and `terraform/` beside this folder create all of them.
+[docs/iam.md](../../../docs/iam.md) says which role has which policies, and how they are tested.
 """
 
 

@@ -11,6 +11,7 @@ from typing import Final
 from ephemeral_endpoints.engine.names import ENDPOINT_LOG_PREFIX, LAMBDA_LOG_PREFIX
 from ephemeral_endpoints.features.images.builds.iam import BUILD_LOGS
 from ephemeral_endpoints.features.images.iam import OWN_REPOSITORIES
+from ephemeral_endpoints.features.routing.feedback.iam import TABLES
 from ephemeral_endpoints.iam.scope import IS_OF_CLASS, OURS, arn
 from ephemeral_endpoints.iam.statement import Conditions, Effect, Statement
 
@@ -25,7 +26,7 @@ _LOG_IN: Final = Statement(
     "LogIn", ("ecr:GetAuthorizationToken",), ("*",), "The password for ECR. The action supports no resource types."
 )
 
-EXECUTION: Final = (
+PULLS: Final = (
     _LOG_IN,
     Statement(
         "PullClassImages", _PULLS, OWN_REPOSITORIES, "Images that the operator built for this class.", IS_OF_CLASS
@@ -36,6 +37,10 @@ EXECUTION: Final = (
         _WORKFLOW_REPOSITORIES,
         "Images that workflows pushed: name only repositories whose images this class may serve.",
     ),
+)
+
+EXECUTION: Final = (
+    *PULLS,
     Statement(
         "WriteLogs",
         ("logs:CreateLogGroup", "logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"),
@@ -126,6 +131,25 @@ FORWARDER: Final = (
         (arn("logs", f"log-group:{LAMBDA_LOG_PREFIX}{OURS}"),),
         "The logs of forwarders. No CreateLogGroup: the operator creates the groups, with a retention.",
     ),
+    Statement(
+        "ReadEnd",
+        ("lambda:ListTags",),
+        (arn("lambda", f"function:{OURS}"),),
+        "When the object ends, which the URL tells: an extension changes the tag alone.",
+    ),
+    Statement(
+        "AskBase",
+        ("lambda:InvokeFunction",),
+        (arn("lambda", f"function:{OURS}"),),
+        "What commit the base of a comparison or a second model comes from, by its own forwarder: a push to it changes "
+        "no other function.",
+    ),
+    Statement(
+        "StoreVotes",
+        ("dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem"),
+        TABLES,
+        "Votes on answers, and their counts.",
+    ),
 )
 
 FORWARDER_DATA: Final = (
@@ -138,6 +162,16 @@ FORWARDER_DATA: Final = (
     Statement("UseQueue", ("s3:GetObject", "s3:PutObject"), (_OBJECTS,), "Queued requests and their results."),
     Statement(
         "ListQueue", ("s3:ListBucket",), (_BUCKET,), "S3 reports a missing result only to callers that may list."
+    ),
+)
+
+FORWARDER_POSTPROCESSORS: Final = (
+    Statement(
+        "InvokePostprocessors",
+        ("sagemaker:InvokeEndpoint",),
+        (arn("sagemaker", "endpoint/${Postprocessors}"),),
+        "SageMaker endpoints that the class lists, which get the answers of models. ARNs have their names in lower "
+        "case.",
     ),
 )
 
@@ -164,6 +198,24 @@ BUILD: Final = (
         ("logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents"),
         (BUILD_LOGS[0].removesuffix(":*"), *BUILD_LOGS),
         "The logs of builds.",
+    ),
+)
+
+_CLASS_REPOSITORY: Final = (arn("ecr", "repository/${ClassRepository}"),)
+_BY_NAME: Final = "By name and not by tag: whoever may tag repositories could add others."
+
+EXECUTION_REPOSITORY: Final = (
+    Statement(
+        "PullOwnImages", _PULLS, _CLASS_REPOSITORY, f"Images in the existing repository of this class. {_BY_NAME}"
+    ),
+)
+
+BUILD_REPOSITORY: Final = (
+    Statement(
+        "PushOwnImages",
+        (*_PULLS, *_PUSHES),
+        _CLASS_REPOSITORY,
+        f"Images and caches, in the existing repository of this class. {_BY_NAME}",
     ),
 )
 

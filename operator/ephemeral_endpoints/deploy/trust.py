@@ -3,7 +3,8 @@
 References: https://docs.aws.amazon.com/eks/latest/userguide/associate-service-account-role.html (IRSA),
 https://docs.aws.amazon.com/eks/latest/userguide/pod-id-role.html (Pod Identity),
 https://docs.github.com/actions/reference/security/oidc and
-https://docs.aws.amazon.com/IAM/latest/UserGuide/confused-deputy.html, which SageMaker and CodeBuild support for roles.
+https://docs.aws.amazon.com/IAM/latest/UserGuide/confused-deputy.html, which SageMaker, CodeBuild and Firehose support
+for roles.
 """
 
 from collections.abc import Mapping
@@ -20,6 +21,9 @@ SERVICES: Final[Mapping[Principal, tuple[str, Conditions]]] = {
     Principal.EXECUTION: ("sagemaker.amazonaws.com", _OF_THIS_ACCOUNT),
     Principal.FORWARDER: ("lambda.amazonaws.com", {}),
     Principal.INVOKE: ("apigateway.amazonaws.com", {}),
+    Principal.DELIVERY: ("firehose.amazonaws.com", _OF_THIS_ACCOUNT),
+    Principal.TRAINING: ("sagemaker.amazonaws.com", _OF_THIS_ACCOUNT),
+    Principal.REAPER: ("lambda.amazonaws.com", {}),
     Principal.BUILD: ("codebuild.amazonaws.com", _OF_THIS_ACCOUNT),
 }
 """The services that assume the roles of classes, and the conditions that exclude other accounts."""

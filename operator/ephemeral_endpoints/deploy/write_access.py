@@ -38,9 +38,20 @@ REACHES: Final = (
         "approvals; the build's role",
     ),
     Reach(
-        ("spec.source.pullRequest", "spec.source.branch"),
-        "misleading tags and columns",
-        "nothing: they are for people, and characters are restricted",
+        ("spec.source.follow",),
+        "builds and rollouts of whatever is pushed to the pull request, at each push",
+        "the same as of `revision`: the head of a fork is followed only where `headRepository` says so, and each of "
+        "its commits needs an approval of its own",
+    ),
+    Reach(
+        ("spec.source.pullRequest",),
+        "misleading tags and columns; the object ends with another pull request than its own, or never",
+        "nothing: it concerns this object, whose time to live is over all the same",
+    ),
+    Reach(
+        ("spec.source.branch",),
+        "misleading tags",
+        "nothing: it is for people, and characters are restricted",
     ),
     Reach(
         ("spec.model.image", "spec.serving.variants[].model.image"),
@@ -68,6 +79,35 @@ REACHES: Final = (
         ("spec.model.copy.image",),
         "an image from another registry in the class's repository, and a connection of the builder to that registry",
         "`images.allowedSources` of the class (default: none), `admission.limits.copies`",
+    ),
+    Reach(
+        ("spec.model.package.group", "spec.model.package.version", "spec.model.package.arn"),
+        "the image and the data of any version of the groups that the class lists, also of one that nobody has "
+        "approved, as the model",
+        "`packages.groups` of the class (default: none); `packages.allowUnapproved: false`; the operator's and the "
+        "execution role, and the policies of groups in other accounts",
+    ),
+    Reach(
+        ("spec.model.training.image", "spec.model.training.hyperparameters", "spec.model.training.pipeline"),
+        "any code, with the rights of the training role: all data and artifacts that it can reach, and packages in "
+        "every group that it can register in",
+        "`training` of the class (default: none) and its role; approvals cover the image, the commit and the whole "
+        "training; definitions may use the class's role and instance types only",
+    ),
+    Reach(
+        ("spec.model.training.data",),
+        "all data that the training role can read, in the hands of the model",
+        "`training.data` of the class, and the training role",
+    ),
+    Reach(
+        ("spec.model.training.resources",),
+        "the bill, and the account's quotas",
+        "`training.instanceTypes`, `maxCount`, `maxVolumeGiB` and `maxRuntime` of the class",
+    ),
+    Reach(
+        ("spec.model.training.gate", "spec.model.training.register", "spec.model.training.onGateFailure"),
+        "a package of a bad model, approved at once, in a group of the class",
+        "`packages.groups` of the class; those of pull requests go to `<group>-previews`, which no stage takes",
     ),
     Reach(
         (
@@ -100,6 +140,42 @@ REACHES: Final = (
         ("spec.model.environmentFrom",),
         "the values of every ConfigMap of the namespace, in the model and in DescribeModel",
         "nothing: put no secrets into ConfigMaps. Other namespaces and Secrets cannot be named",
+    ),
+    Reach(
+        ("spec.api.requestSchema", "spec.api.responseSchema"),
+        "which requests and answers pass the object's own URL, and how long its function takes to decide that; the "
+        "values of every ConfigMap of the namespace that are JSON, in the function's code",
+        "references are not followed, patterns that can take long are refused, and sizes are bounded; schemas are "
+        "judged in a process without credentials: put no secrets into ConfigMaps",
+    ),
+    Reach(
+        ("spec.api.timeoutSeconds", "spec.api.contentTypes", "spec.api.sticky"),
+        "how long its function tries to have a request answered, which requests it takes, and which variant answers",
+        "bounds: at most 27 seconds; the names of headers and media types",
+    ),
+    Reach(
+        ("spec.api.cors",),
+        "which pages of other origins may call the object's own URL, if they have its token",
+        "no credentials of browsers; `*` without a token only where the class has `routing.allowAnyOrigin`",
+    ),
+    Reach(
+        ("spec.api.playground",),
+        "the title of the page at the object's own URL, and which part of an answer it shows as what",
+        "the page shows them as text, in the viewer's own session, and its Content-Security-Policy lets it reach "
+        "nothing but the object's own URL",
+    ),
+    Reach(
+        ("spec.feedback",),
+        "a table of DynamoDB of the object, which is paid by request, and which texts of callers it keeps",
+        "only who may call the endpoint votes, once for each answer; the table goes with the object, unless the class "
+        "has `lifecycle.allowRetainFeedback`",
+    ),
+    Reach(
+        ("spec.checks",),
+        "requests of the operator to the object's own URL, with its own token; the values of every ConfigMap of the "
+        "namespace, in requests to the model and in the status",
+        "redirects are not followed, and references of schemas are not either; sizes, times and numbers are bounded, "
+        "and schemas are applied in a process without credentials: put no secrets into ConfigMaps",
     ),
     Reach(
         (
@@ -155,16 +231,62 @@ REACHES: Final = (
         "messages to every topic that the execution role can publish to; by default none",
         "the execution role, `admission.limits.snsTopics`",
     ),
-    Reach(("spec.capture.samplingPercent",), "storage", "lifecycle rules of the bucket"),
+    Reach(
+        ("spec.compare.with",),
+        "requests of its choice to another endpoint of its namespace, with that one's token, and the answers in the "
+        "status and the report; requests of all callers of its URL to that endpoint (`eep-target: base`)",
+        "the base is in the same namespace, whose Secrets its author can use, and of the same class; at most 210 "
+        "requests, every 30 seconds, and callers only with a token where the base asks for one",
+    ),
+    Reach(
+        ("spec.api.postprocess",),
+        "requests of all callers of its URL, with what its own model answers, to the model of another endpoint of its "
+        "namespace, or to a SageMaker endpoint",
+        "the object is in the same namespace and of the same class, and callers need a token where it asks for one; "
+        "`routing.postprocessors` of the class (default: none), and the forwarder role",
+    ),
+    Reach(
+        ("spec.compare.recorded",),
+        "recorded requests in S3 that the operator can read, in the hands of its own model",
+        "`comparisons.recordings` of the class (default: none), with the namespace in the path; the operator's role",
+    ),
+    Reach(
+        (
+            "spec.compare.samples",
+            "spec.compare.tolerances",
+            "spec.compare.label",
+            "spec.compare.ignore",
+            "spec.compare.redact",
+        ),
+        "a comparison that hides differences, or shows answers to everybody who can read the object",
+        "nothing: reviewers see the spec. What looks like a credential is masked anyway",
+    ),
+    Reach(
+        ("spec.capture.samplingPercent", "spec.capture.maxBytes", "spec.capture.redact"),
+        "what callers send to its own model, in the class's bucket or stream, at its cost",
+        "`capture` of the class (default: none), which names what is never recorded; the bucket's lifecycle rules",
+    ),
+    Reach(
+        ("spec.results.includeRequest",),
+        "what callers send to its own model, and what it answers, to the subscribers of the class's topic or stream",
+        "`results` of the class (default: none); the topic's policy, which says who may subscribe",
+    ),
     Reach(
         ("spec.api.path",),
         "the path of another object of the class",
         "the route belongs to one object, the other reports the conflict; `admission.limits.ownPaths`",
     ),
     Reach(
+        ("spec.api.mode", "spec.api.throttle"),
+        "an HTTP API of its own, of which an account has 600; fewer requests to its own URL, or as many as the class "
+        "lets a URL take",
+        "`routing.allowDedicated` of the class (default: no), and its `routing.maxThrottle`",
+    ),
+    Reach(
         ("spec.api.auth",),
         "an endpoint that everybody can call, at the class's cost",
-        "`admission.limits.allowOpen`; the token is in a Secret, never in the spec",
+        "`routing.auth.allowed` and `routing.auth.jwt.claims` of the class, `admission.limits.allowOpen`; the token is "
+        "in a Secret, never in the spec",
     ),
     Reach(
         ("spec.api.maxBodyBytes",),
@@ -187,22 +309,28 @@ REACHES: Final = (
         "only keys in `tags.allowedKeys` of the class (default: none); owner tags take precedence",
     ),
     Reach(
-        ("spec.lifecycle.ttl",),
+        ("spec.lifecycle.ttl", "spec.lifecycle.ttlFrom"),
         "an endpoint that lives as long as the class lets any",
         "`lifecycle.maxTtl` of the class, `admission.limits.maxTtl`",
     ),
+    Reach(("spec.lifecycle.budgetUSD",), "nothing: it only makes its own budget smaller", "the class's `budgets`"),
     Reach(("spec.lifecycle.onExpiry",), "a tombstone without resources that stays", "a ResourceQuota"),
     Reach(
         ("spec.lifecycle.deletionPolicy",),
         "resources that nothing ends, at full cost",
         "`admission.limits.allowRetain: false`; by default nothing",
     ),
+    Reach(
+        ("spec.sleep",),
+        "its own endpoint stays awake although the class would have it sleep, at its cost",
+        "`lifecycle.maxTtl` and `instances` of the class; only authenticated requests wake it",
+    ),
     Reach(("spec.suspend",), "its own endpoint stays as it is, also if it drifts", "deletion and expiry still work"),
     Reach(
         ("metadata.annotations", "metadata.finalizers"),
         "commands and the release of the object, see above",
-        "the RBAC verbs `approve` and `abandon`; a flood of `reconcile-at` has an account listed at most every 5 "
-        "seconds",
+        "the RBAC verbs `approve`, `abandon` and `pin`; a flood of `reconcile-at` has an account listed at most every "
+        "5 seconds",
     ),
     Reach(
         ("metadata.labels", "metadata.ownerReferences", "metadata.managedFields"),

@@ -162,9 +162,12 @@ def of_active(
 
 
 def of_terminating(
-    cause: Cause, left: Iterable[ObservedResource], errors: Mapping[Key, ReconcileError]
+    cause: Cause, left: Iterable[ObservedResource], errors: Mapping[Key, ReconcileError], *, stays: bool = False
 ) -> tuple[ConditionUpdate, ...]:
-    """The conditions of an object whose resources ``left`` are being deleted; ``errors`` keep some of them from it."""
+    """The conditions of an object whose resources ``left`` are being deleted; ``errors`` keep some of them from it.
+
+    One that ``stays`` without resources is stalled, so that whoever waits for it to be ready ceases to.
+    """
     resources = sorted(left, key=lambda observed: observed.key)
     permanent = next((Cause.of(error) for error in errors.values() if error.terminal), None)
     parts = [cause.message]
@@ -177,6 +180,12 @@ def of_terminating(
     if resources:
         parts.append(f"still in AWS: {', '.join(str(observed.key) for observed in resources)}")
     ready = ConditionUpdate.of(ConditionType.READY, ConditionStatus.FALSE, Cause(cause.reason, "; ".join(parts)))
+    if stays and not resources and permanent is None:
+        return (
+            ready,
+            ConditionUpdate.of(ConditionType.RECONCILING, ConditionStatus.FALSE, _UP_TO_DATE),
+            ConditionUpdate.of(ConditionType.STALLED, ConditionStatus.TRUE, cause),
+        )
     return (ready, *kstatus(ready, done=not resources, permanent=permanent))
 
 
@@ -201,7 +210,7 @@ def of_suspended() -> tuple[ConditionUpdate, ...]:
 def of_waiting(cause: Cause) -> tuple[ConditionUpdate, ...]:
     """The conditions of an object on which nothing can be done before the cause is gone."""
     ready = ConditionUpdate.of(ConditionType.READY, ConditionStatus.FALSE, cause)
-    return (ready, *kstatus(ready, done=False))
+    return (ready, *kstatus(ready, done=False, permanent=cause if cause.reason.is_permanent else None))
 
 
 def without_account(problem: ReconcileError) -> tuple[ConditionUpdate, ...]:

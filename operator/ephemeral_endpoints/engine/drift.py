@@ -54,7 +54,8 @@ class Drift:
     def seen(self, desired: DesiredState, observed_resources: ObservedResources) -> Self:
         """Record the resources that have their desired state now."""
         settled = {
-            resource.key: hash(resource.spec)
+            # The key that the inventory keeps anyway: the desired ones are made anew each time.
+            observed_resources[resource.key].key: hash(resource.spec)
             for resource in desired.resources
             if is_ready(resource, observed_resources)
         }

@@ -60,7 +60,8 @@ def _hindrances(resource: DesiredResource, view: View) -> Iterator[str]:
     if missing:
         yield f"waits for {_names(missing)}"
     ready = {each.key for each in view.desired.resources if is_ready(each, there)}
-    if unsettled := resource.after - ready:
+    wanted = {each.key for each in view.desired.resources}
+    if unsettled := (resource.after | (resource.update_after & wanted if observed else frozenset())) - ready:
         yield f"comes after {_names(unsettled)}"
     if observed:
         if idle := [key for key in resource.update_needs if key not in there or not there[key].serves]:

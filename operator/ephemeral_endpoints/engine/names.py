@@ -35,6 +35,8 @@ CLUSTER_ID_PATTERN = re.compile(r"[a-z0-9]{1,8}")
 LAMBDA_LOG_PREFIX = "/aws/lambda/"
 ENDPOINT_LOG_PREFIX = "/aws/sagemaker/Endpoints/"
 
+_OF_REAPER = re.compile(rf"eep-[a-z0-9]+-[a-z0-9-]+-reaper-[a-z2-7]{{{OWNER_LENGTH}}}")
+
 # https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_CreateRepository.html
 _FOLDERS = re.compile(r"(?:[a-z0-9]+(?:[._-]+[a-z0-9]+)*/)+")
 """Folders before a repository's name. Log groups of services begin with a slash, as no repository can."""
@@ -47,6 +49,14 @@ def owner_hash(uid: str) -> str:
     50 bits, so that collisions do not occur within a cluster.
     """
     return base64.b32encode(hashlib.sha256(uid.encode()).digest()[:OWNER_LENGTH])[:OWNER_LENGTH].decode().lower()
+
+
+def lasting_uid(namespace: str, name: str) -> str:
+    """What stands for a UID in the names and tags of what outlives an object, and belongs to the next of its name.
+
+    No object has it: the API server's are UUIDs.
+    """
+    return content_digest("lasting", namespace, name)
 
 
 def variant_hash(name: str) -> str:
@@ -165,3 +175,18 @@ def api_name(cluster_id: str, class_name: str, class_uid: str, number: int = 0) 
     """The name of an HTTP API that objects of a class share; the first, number 0, omits its number."""
     first = f"{prefix(cluster_id)}{slug(class_name)}-api-{owner_hash(class_uid)}"
     return f"{first}-{number:0{NUMBER_LENGTH}x}" if number else first
+
+
+def reaper_name(cluster_id: str, class_name: str, class_uid: str) -> str:
+    """The name of the reaper of a class and of its rule, and the beginning of those of its alarms: 51 characters."""
+    return f"{prefix(cluster_id)}{slug(class_name)}-reaper-{owner_hash(class_uid)}"
+
+
+def is_of_reaper(name: str) -> bool:
+    """Whether a name of ours is that of a reaper, or of one of its alarms."""
+    return _OF_REAPER.fullmatch(name.partition(":")[0]) is not None
+
+
+def capture_name(cluster_id: str, class_name: str, class_uid: str) -> str:
+    """The name of the delivery stream of a class, and the beginning of those of its alarms: at most 52 characters."""
+    return f"{prefix(cluster_id)}{slug(class_name)}-capture-{owner_hash(class_uid)}"

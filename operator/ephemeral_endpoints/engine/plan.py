@@ -145,7 +145,10 @@ def plan(
         for resource in touchable
         if not resource.after & unsettled
         and (step := _towards(resource, there, in_use, desired.retry))
-        and not (isinstance(step, Update) and (resource.key in in_the_way or step.observed in unfit))
+        and not (
+            isinstance(step, Update)
+            and (resource.key in in_the_way or step.observed in unfit or resource.update_after & unsettled)
+        )
     ]
     replaced = frozenset(
         kind for resource in desired.resources if resource.key in unsettled for kind in resource.replaces

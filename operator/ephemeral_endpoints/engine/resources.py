@@ -109,7 +109,8 @@ class DesiredResource:
     """A resource that should exist, once everything in ``needs`` is ready.
 
     ``after`` names resources that must also be as desired, ``update_needs`` those that must serve before a change, but
-    not before the creation. While this is not as desired, resources of the kinds that it ``replaces`` are kept.
+    not before the creation, and ``update_after`` those that must be as desired before a change, if they are desired at
+    all. While this is not as desired, resources of the kinds that it ``replaces`` are kept.
     """
 
     key: Key
@@ -117,6 +118,7 @@ class DesiredResource:
     needs: frozenset[Key] = frozenset()
     after: frozenset[Key] = frozenset()
     update_needs: frozenset[Key] = frozenset()
+    update_after: frozenset[Key] = frozenset()
     replaces: frozenset[ResourceKind] = frozenset()
 
 

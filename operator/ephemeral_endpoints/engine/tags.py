@@ -10,6 +10,7 @@ CLUSTER: Final = f"{PREFIX}cluster"
 UID: Final = f"{PREFIX}uid"
 NAMESPACE: Final = f"{PREFIX}namespace"
 NAME: Final = f"{PREFIX}name"
+CLASS: Final = f"{PREFIX}class"
 EXPIRES_AT: Final = f"{PREFIX}expires-at"
 RETAIN: Final = f"{PREFIX}retain"
 """``true`` on a resource that stays after its object is gone."""
@@ -50,6 +51,7 @@ def owner_tags(  # noqa: PLR0913 - the tags are this many facts
     namespace: str,
     name: str,
     uid: str,
+    class_name: str,
     created_at: datetime,
     expires_at: datetime,
     pull_request: int | None,
@@ -60,6 +62,7 @@ def owner_tags(  # noqa: PLR0913 - the tags are this many facts
         NAMESPACE: namespace,
         NAME: name,
         UID: uid,
+        CLASS: class_name,
         EXPIRES_AT: timestamp(expires_at),
         "CreatedAt": timestamp(created_at),
         "Environment": "Ephemeral",

@@ -1,35 +1,29 @@
 """The operator's writes to Kubernetes, and its few reads beside the watch."""
 
 import asyncio
-import base64
 import contextlib
 import hashlib
 import json
-import re
-import secrets
 from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from datetime import datetime
 from typing import Any, Final, Protocol
 
 from kubernetes.aio.client import ApiClient
 
-from ephemeral_endpoints.api import MANAGED_BY_LABEL, MANAGER
-from ephemeral_endpoints.api.kinds import KINDS
+from ephemeral_endpoints.api import MANAGER
+from ephemeral_endpoints.api.kinds import BY_NAME, KINDS
 from ephemeral_endpoints.engine.errors import SecretTaken
 from ephemeral_endpoints.engine.reasons import Reason
 from ephemeral_endpoints.engine.tags import timestamp
 from ephemeral_endpoints.kube.cache import FINALIZER, ObjectKey
 from ephemeral_endpoints.kube.errors import Conflict, Gone, KubernetesError, Unavailable
 from ephemeral_endpoints.kube.rest import MERGE_PATCH, Raw, Rest
+from ephemeral_endpoints.kube.tokens import ApiToken, must_rotate, new_secret, rotation, token_of, tokens_of
 
-_PAGE: Final = 100
-"""Objects a list: all of thousands at once would take hundreds of MB for a moment."""
-
-_TOKEN: Final = re.compile("[!-~]{16,1024}")
-"""Whoever may write Secrets may choose the token: one that passes in a header, and that is not soon guessed."""
+_PAGE: Final = 25
+"""Objects a list: each takes up to 100 KB for a moment, between those that stay, and Python returns little of it."""
 
 _NAME_LENGTH: Final = 253
-_TOKEN_BYTES: Final = 32
 _EVENT_PREFIX: Final = 200
 _EVENT_MESSAGE: Final = 1024
 _EVENT_ATTEMPTS: Final = 3
@@ -51,6 +45,18 @@ class Kube(Protocol):
         """Remove our finalizer; returns the updated object, None if it is gone."""
         ...
 
+    async def annotate(self, raw: Raw, annotations: Mapping[str, str | None]) -> Raw:
+        """Set annotations of the object, or remove those that are None; returns the object after the write."""
+        ...
+
+    async def create(self, manifest: Raw) -> Raw:
+        """Create an object of one of our kinds. Raises Conflict where its name is taken, as by an earlier attempt."""
+        ...
+
+    async def change_spec(self, raw: Raw, patch: Mapping[str, Any]) -> Raw:
+        """Merge ``patch`` into the object's spec; returns the object after the write."""
+        ...
+
     async def write_status(self, raw: Raw, patch: Mapping[str, Any]) -> Raw:
         """Merge ``patch`` into the object's status; returns the object after the write."""
         ...
@@ -59,11 +65,15 @@ class Kube(Protocol):
         """Delete exactly this version of the object; returns it as it is then, with its deletion time."""
         ...
 
-    async def token(self, raw: Raw) -> str:
+    async def token(self, raw: Raw) -> ApiToken:
         """The object's API token, from the Secret that it owns, which is made if there is none.
 
-        Raises SecretTaken too.
+        The token is rotated first if the object asks for that. Raises SecretTaken too.
         """
+        ...
+
+    async def known_token(self, raw: Raw) -> str | None:
+        """The object's API token, if its Secret exists, which is not made otherwise. Raises SecretTaken too."""
         ...
 
     async def event(self, raw: Raw, *, type_: str, reason: Reason, message: str) -> None:
@@ -124,6 +134,21 @@ class KubeClient:
             return None
         return left if remaining else None
 
+    async def annotate(self, raw: Raw, annotations: Mapping[str, str | None]) -> Raw:
+        """See ``Kube``."""
+        return await self._patch(
+            ObjectKey.of(raw).api_path, {"metadata": _locked(raw, {"annotations": dict(annotations)})}
+        )
+
+    async def create(self, manifest: Raw) -> Raw:
+        """See ``Kube``."""
+        folder = BY_NAME[manifest["kind"]].folder(manifest["metadata"].get("namespace"))
+        return await self._rest("POST", folder, manifest)
+
+    async def change_spec(self, raw: Raw, patch: Mapping[str, Any]) -> Raw:
+        """See ``Kube``."""
+        return await self._patch(ObjectKey.of(raw).api_path, {"metadata": _locked(raw, {}), "spec": patch})
+
     async def write_status(self, raw: Raw, patch: Mapping[str, Any]) -> Raw:
         """See ``Kube``."""
         # The API server ignores a UID that is sent to /status: only the version identifies the object.
@@ -138,7 +163,7 @@ class KubeClient:
         options = {**options, "preconditions": {**options["preconditions"], **version}}
         return await self._rest("DELETE", ObjectKey.of(raw).api_path, options)
 
-    async def token(self, raw: Raw) -> str:
+    async def token(self, raw: Raw) -> ApiToken:
         """See ``Kube``."""
         name = secret_name(raw["metadata"]["name"])
         path = f"/api/v1/namespaces/{raw['metadata']['namespace']}/secrets"
@@ -146,11 +171,22 @@ class KubeClient:
             with contextlib.suppress(Gone):  # made below
                 secret = await self._rest("GET", f"{path}/{name}")
                 if not _is_predecessors(secret, raw):
-                    return token_of(secret, raw)
+                    if must_rotate(secret, raw):
+                        secret = await self._patch(f"{path}/{name}", rotation(secret, raw, self._now()))
+                    return tokens_of(secret, raw)
                 await self._rest("DELETE", f"{path}/{name}", exactly(secret))
             with contextlib.suppress(Conflict):
-                await self._rest("POST", path, _new_secret(name, raw))
+                await self._rest("POST", path, new_secret(name, raw, _reference(raw)))
         raise SecretTaken(f"something keeps deleting the Secret {name}: find out what does")
+
+    async def known_token(self, raw: Raw) -> str | None:
+        """See ``Kube``."""
+        metadata = raw["metadata"]
+        path = f"/api/v1/namespaces/{metadata['namespace']}/secrets/{secret_name(metadata['name'])}"
+        try:
+            return token_of(await self._rest("GET", path), raw)
+        except Gone:
+            return None
 
     async def event(self, raw: Raw, *, type_: str, reason: Reason, message: str) -> None:
         """See ``Kube``."""
@@ -197,40 +233,6 @@ def _is_predecessors(secret: Raw, raw: Raw) -> bool:
         and owner["uid"] != raw["metadata"]["uid"]
         for owner in secret["metadata"].get("ownerReferences", [])
     )
-
-
-def token_of(secret: Raw, raw: Raw) -> str:
-    """The token that an object's Secret holds. Raises SecretTaken."""
-    name = secret["metadata"]["name"]
-    owners = secret["metadata"].get("ownerReferences", [])
-    if not any(owner["uid"] == raw["metadata"]["uid"] for owner in owners):
-        raise SecretTaken(
-            f"the Secret {name} does not belong to this object: delete or rename it, and the operator creates one"
-        )
-    token = base64.b64decode(secret.get("data", {}).get("token", "")).decode("ascii", errors="replace")
-    if not _TOKEN.fullmatch(token):
-        raise SecretTaken(
-            f"the Secret {name} holds no valid token: delete it, and the operator creates a new one. A token of your "
-            "own must be 16 to 1024 printable ASCII characters without spaces"
-        )
-    return token
-
-
-def _new_secret(name: str, raw: Raw) -> Raw:
-    metadata = raw["metadata"]
-    owner = {**_reference(raw), "controller": True}
-    return {
-        "apiVersion": "v1",
-        "kind": "Secret",
-        "metadata": {
-            "name": name,
-            "namespace": metadata["namespace"],
-            "labels": {MANAGED_BY_LABEL: MANAGER},
-            "ownerReferences": [owner],
-        },
-        "type": "Opaque",
-        "stringData": {"token": secrets.token_urlsafe(_TOKEN_BYTES)},
-    }
 
 
 def _event(raw: Raw, type_: str, reason: str, message: str, moment: datetime) -> Raw:

@@ -54,7 +54,7 @@ class ConfigMaps:
         self._rest = Rest(api)
         self._folders = [f"/api/v1/namespaces/{each}/configmaps" for each in namespaces] or ["/api/v1/configmaps"]
         self._on_change = on_change
-        self._references: dict[ObjectKey, frozenset[str]] = {}
+        self._references: dict[tuple[ObjectKey, str], frozenset[str]] = {}
         self._known: dict[_Name, ConfigMap] = {}
         self._changes: dict[_Name, int] = {}
         self._synced: set[str] = set()
@@ -65,13 +65,13 @@ class ConfigMaps:
         """Whether changes are noticed by themselves."""
         return len(self._synced) == len(self._folders)
 
-    def refer(self, key: ObjectKey, names: Collection[str]) -> None:
-        """The object refers to these ConfigMaps of its namespace, and to no others."""
+    def refer(self, key: ObjectKey, names: Collection[str], referrer: str) -> None:
+        """The part of the object that ``referrer`` names refers to these ConfigMaps of its namespace, and no others."""
         if names:
-            self._references[key] = frozenset(names)
+            self._references[key, referrer] = frozenset(names)
             self._needed.set()
-        elif self._references.pop(key, None):
-            referred = {(each.namespace or "", name) for each, of in self._references.items() for name in of}
+        elif self._references.pop((key, referrer), None):
+            referred = {(each.namespace or "", name) for (each, _), of in self._references.items() for name in of}
             self._known = {name: each for name, each in self._known.items() if name in referred}
             self._changes = {name: count for name, count in self._changes.items() if name in referred}
             if not self._references:
@@ -151,7 +151,9 @@ class ConfigMaps:
 
     def _changed(self, name: _Name) -> None:
         """Forget what was read, and have the objects that refer to it read it again."""
-        concerned = [key for key, names in self._references.items() if key.namespace == name[0] and name[1] in names]
+        concerned = {
+            key for (key, _), names in self._references.items() if key.namespace == name[0] and name[1] in names
+        }
         if concerned:
             self._known.pop(name, None)
             self._changes[name] = self._changes.get(name, 0) + 1

@@ -39,10 +39,11 @@ def configuration(
     made.trace_configs = [trace]
     made.connection_pool_maxsize = connections
     made.client_session_kwargs = {"trust_env": False}
-    made.proxy = made.proxy or _proxy_for(made.host)
+    made.proxy = made.proxy or proxy_for(made.host)
     return made
 
 
-def _proxy_for(url: str) -> str | None:
+def proxy_for(url: str) -> str | None:
+    """The proxy that the environment names for a URL (``HTTPS_PROXY``, ``NO_PROXY``); None if there is none."""
     parts = urlsplit(url)
     return None if proxy_bypass(parts.netloc) else getproxies().get(parts.scheme)

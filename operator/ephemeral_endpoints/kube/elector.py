@@ -60,6 +60,11 @@ class Elector:
         """Whether this process may act at this moment. For any thread; does not block."""
         return self._clock() < self._held_until and self._now() < self._held_until_day
 
+    @property
+    def holder(self) -> str:
+        """The identity that holds the Lease as far as is known; empty for nobody."""
+        return self._sighting.record.holder if self._sighting else ""
+
     async def acquire(self) -> None:
         """Return when this process leads. Waits without end, also for an API server that is unavailable."""
         while not await self._attempt(self._timing.request):

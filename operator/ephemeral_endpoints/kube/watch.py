@@ -28,11 +28,18 @@ RECONNECT_SECONDS: Final = 0.5
 PAUSES: Final = (1.0, 1.0, 2.0, 4.0, 8.0, 15.0)
 """Seconds between attempts of a request that fails. After the last one everything is listed again, and so on."""
 
-_PAGE: Final = 100
-"""Objects a list: all of thousands at once would take hundreds of MB for a moment."""
+_PAGE: Final = 25
+"""Objects a list: each takes up to 100 KB for a moment, between those that stay, and Python returns little of it."""
+
+_IDLE_SECONDS: Final = 0.01
+"""For so long kopf keeps an event after its last one about an object: at the start, as many as come in that time, each
+of which takes up to 100 KB."""
 
 END_SECONDS: Final = 10.0
 """How long a watch may take to end."""
+
+CANCEL_SECONDS: Final = 5.0
+"""For so long kopf's tasks may end by themselves after one of them has ended."""
 
 _IDENTITY: Final = "ephemeral-endpoints"
 
@@ -129,11 +136,13 @@ class Watch:
         settings.watching.reconnect_backoff = RECONNECT_SECONDS
         settings.watching.chunk_size = _PAGE
         settings.watching.inactivity_timeout = self._deadlines.silence
+        settings.queueing.idle_timeout = _IDLE_SECONDS
         settings.networking.connect_timeout = self._deadlines.connect
         settings.networking.request_timeout = self._deadlines.content
         settings.networking.error_backoffs = self._pauses
         try:
-            await kopf.operator(
+            known = asyncio.all_tasks()
+            tasks = await kopf.spawn_tasks(
                 registry=registry,
                 settings=settings,
                 standalone=True,
@@ -144,6 +153,7 @@ class Watch:
                 stop_flag=ended,
                 ready_flag=self._ready,
             )
+            await run_tasks(tasks, known)
         finally:
             # A thread of kopf waits for it, and the event loop for that thread: also where kopf has failed.
             ended.set()
@@ -163,6 +173,17 @@ class Watch:
                     self._on_change(ObjectListed(key))
                 return
         self._on_change(ObjectChanged(key, before))
+
+
+async def run_tasks(tasks: Collection["asyncio.Task[None]"], others: "set[asyncio.Task[Any]]") -> None:
+    """Run kopf's tasks until the first of them ends, and all others have. Raises the error of one that failed."""
+    running = asyncio.create_task(kopf.run_tasks(tasks, ignored=others))
+    await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    if not (await asyncio.wait({running}, timeout=CANCEL_SECONDS))[0]:
+        # kopf cancels a task once. One that took that for a lost connection waits for new credentials for ever.
+        for each in asyncio.all_tasks() - others - {running}:
+            each.cancel()
+    await running
 
 
 class _NoDiffs(kopf.DiffBaseStorage):

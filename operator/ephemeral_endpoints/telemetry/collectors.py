@@ -7,6 +7,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 from typing_extensions import override
 
+from ephemeral_endpoints.api.v1alpha1.feedback import VariantVotes
 from ephemeral_endpoints.engine.clocks import Source
 from ephemeral_endpoints.telemetry.summary import Summary
 
@@ -52,6 +53,33 @@ class Expiry(Collector):
         )
 
 
+class PullRequests(Collector):
+    """What is not believed of a forge, and how much more it can be asked."""
+
+    def __init__(
+        self, held: Callable[[], Mapping[str, int]], remaining: Callable[[], Mapping[tuple[str, str, str, str], int]]
+    ) -> None:
+        self._held = held
+        self._remaining = remaining
+
+    @override
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        yield _family(
+            "eep_pull_requests_held",
+            "Closed pull requests that end no object because too many of the class were closed at once, by class",
+            "class",
+            self._held(),
+        )
+        family = GaugeMetricFamily(
+            "eep_forge_requests_remaining",
+            "Requests that a forge still takes until its primary limit is reset, by account and kind of request",
+            labels=("url", "secret", "account", "resource"),
+        )
+        for labels, count in self._remaining().items():
+            family.add_metric(labels, count)
+        yield family
+
+
 class Statuses(Collector):
     """The summary of the statuses of all objects."""
 
@@ -68,8 +96,27 @@ class Statuses(Collector):
             summary.not_ready,
         )
         yield _family(
-            "eep_hourly_cost_usd", "Estimated hourly cost of instances in USD, by class", "class", summary.usd_per_hour
+            "eep_hourly_cost_usd", "Estimated hourly cost of capacity in USD, by class", "class", summary.usd_per_hour
         )
+        yield _family(
+            "eep_accrued_cost_usd",
+            "Estimated cost in USD of the capacity of existing EphemeralEndpoints since each was created, by class",
+            "class",
+            summary.usd_accrued,
+        )
+        spent = GaugeMetricFamily(
+            "eep_budget_spent_usd",
+            "Spent of the budget in USD, by class and scope; by the object, repository or namespace that spent most",
+            labels=("class", "scope"),
+        )
+        limit = GaugeMetricFamily(
+            "eep_budget_limit_usd", "Budget of the class in USD, by class and scope", labels=("class", "scope")
+        )
+        for labels, (usd, most) in summary.budgets.items():
+            spent.add_metric(labels, usd)
+            limit.add_metric(labels, most)
+        yield spent
+        yield limit
         yield _family(
             "eep_class_ready",
             "0 if the condition Ready of the EphemeralEndpointClass is not True, otherwise 1",
@@ -88,6 +135,25 @@ def _family(name: str, help_: str, label: str, values: Mapping[str, float]) -> G
     for key, value in values.items():
         family.add_metric((key,), value)
     return family
+
+
+class Votes(Collector):
+    """The votes on the answers of each object's variants."""
+
+    def __init__(self, votes: Callable[[], Iterable[tuple[str, str, VariantVotes]]]) -> None:
+        self._votes = votes
+
+    @override
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        family = GaugeMetricFamily(
+            "eep_feedback_votes",
+            "Votes on the answers of the revision in status.feedback, by variant and vote; exported on request",
+            labels=("namespace", "name", "variant", "vote"),
+        )
+        for namespace, name, votes in self._votes():
+            family.add_metric((namespace, name, votes.variant, "up"), votes.up)
+            family.add_metric((namespace, name, votes.variant, "down"), votes.down)
+        yield family
 
 
 class ReadyObjects(Collector):

@@ -10,6 +10,7 @@ from ephemeral_endpoints.api.v1alpha1.base import Condition
 from ephemeral_endpoints.api.v1alpha1.endpoint import EphemeralEndpoint
 from ephemeral_endpoints.api.v1alpha1.endpoint_class import EphemeralEndpointClass
 from ephemeral_endpoints.engine.conditions import ConditionType
+from ephemeral_endpoints.features.capacity.accrual import accrued
 from ephemeral_endpoints.features.expiry.stage import RETAINED
 
 UNSEEN: Final = "Unseen"
@@ -27,10 +28,16 @@ class Summary:
     """How long the object that has been terminating longest has been so; 0 without any."""
 
     usd_per_hour: Mapping[str, float] = field(default_factory=dict)
-    """Hourly cost of instances by class, as far as their prices are known."""
+    """Hourly cost of capacity by class, as far as its prices are known."""
+
+    usd_accrued: Mapping[str, float] = field(default_factory=dict)
+    """What the capacity of existing objects has cost until now, by class, as far as its prices are known."""
 
     classes: Mapping[str, bool] = field(default_factory=dict)
     """Classes by name, and whether each is usable."""
+
+    budgets: Mapping[tuple[str, str], tuple[float, float]] = field(default_factory=dict)
+    """By class and scope, what was spent of its budget in USD where that is most, and the limit."""
 
 
 def summary(
@@ -41,6 +48,7 @@ def summary(
     """Summarise objects, each given with the name of its class. ``now`` is in UTC."""
     not_ready: Counter[str] = Counter()
     usd: defaultdict[str, float] = defaultdict(float)
+    usd_accrued: defaultdict[str, float] = defaultdict(float)
     longest = timedelta(0)
     for class_name, endpoint in endpoints:
         ready = _ready(endpoint.status.conditions)
@@ -50,8 +58,10 @@ def summary(
         cost = endpoint.status.cost
         if class_name and cost and cost.hourly_usd:
             usd[class_name] += float(cost.hourly_usd)
+        if class_name and (so_far := accrued(cost, now)) is not None:
+            usd_accrued[class_name] += float(so_far)
     usable = {each.metadata.name: _is_usable(each) for each in classes}
-    return Summary(not_ready, longest / timedelta(seconds=1), usd, usable)
+    return Summary(not_ready, longest / timedelta(seconds=1), usd, usd_accrued, usable)
 
 
 def _ready(conditions: Iterable[Condition]) -> Condition | None:

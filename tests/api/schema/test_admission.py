@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -15,16 +16,24 @@ from tests.fixtures.waiting import eventually
 from eep_platform import bootstrap
 from eep_platform.bootstrap import Roles
 from eep_platform.controlplane import ControlPlane
-from ephemeral_endpoints.api import ABANDON_ANNOTATION, API_VERSION, APPROVED_ANNOTATION, FINALIZER, GROUP, VERSION
-from ephemeral_endpoints.api.commands import ABANDON, APPROVE
+from ephemeral_endpoints.api import (
+    ABANDON_ANNOTATION,
+    API_VERSION,
+    APPROVED_ANNOTATION,
+    FINALIZER,
+    GROUP,
+    PIN_ANNOTATION,
+    VERSION,
+)
+from ephemeral_endpoints.api.commands import ABANDON, APPROVE, PIN
 from ephemeral_endpoints.api.kinds import ENDPOINT
 from ephemeral_endpoints.api.schema.admission import (
     ABANDONER_ROLE,
     APPROVAL_POLICY,
     APPROVER_ROLE,
-    abandon_manifests,
-    approval_manifests,
+    PINNER_ROLE,
     approval_policy,
+    guards,
     verb_role,
 )
 from ephemeral_endpoints.api.schema.crds import crd, main
@@ -45,6 +54,7 @@ APPROVER = "approver"
 APPROVER_ELSEWHERE = "approver-elsewhere"
 APPROVER_OF_ONE = "approver-of-one"
 ABANDONER = "abandoner"
+PINNER = "pinner"
 OPERATOR = "operator"
 ADMINISTRATOR = "administrator"
 
@@ -134,11 +144,12 @@ def namespaces(guarded: None, kubernetes_client: client.ApiClient) -> tuple[str,
     for namespace in (here, elsewhere):
         core.create_namespace(client.V1Namespace(metadata=client.V1ObjectMeta(name=namespace)))
         rbac.create_namespaced_role(namespace, _role("write", ["get", "create", "update", "patch", "delete"]))
-        for user in (WRITER, APPROVER, APPROVER_ELSEWHERE, APPROVER_OF_ONE, ABANDONER, OPERATOR):
+        for user in (WRITER, APPROVER, APPROVER_ELSEWHERE, APPROVER_OF_ONE, ABANDONER, PINNER, OPERATOR):
             rbac.create_namespaced_role_binding(namespace, _binding(user, "Role", "write"))
     rbac.create_namespaced_role_binding(here, _binding(APPROVER, "ClusterRole", APPROVER_ROLE))
     rbac.create_namespaced_role_binding(elsewhere, _binding(APPROVER_ELSEWHERE, "ClusterRole", APPROVER_ROLE))
     rbac.create_namespaced_role_binding(here, _binding(ABANDONER, "ClusterRole", ABANDONER_ROLE))
+    rbac.create_namespaced_role_binding(here, _binding(PINNER, "ClusterRole", PINNER_ROLE))
     rbac.create_namespaced_role(here, _role("report", ["patch"], resource=f"{PLURAL}/status"))
     rbac.create_namespaced_role_binding(here, _binding(OPERATOR, "Role", "report"))
     rbac.create_namespaced_role(here, _role("approve-one", [APPROVE], NAME))
@@ -147,6 +158,7 @@ def namespaces(guarded: None, kubernetes_client: client.ApiClient) -> tuple[str,
         _until_allowed(kubernetes_client, user, "create", here)
     _until_allowed(kubernetes_client, APPROVER, APPROVE, here)
     _until_allowed(kubernetes_client, ABANDONER, ABANDON, here)
+    _until_allowed(kubernetes_client, PINNER, PIN, here)
     _until_allowed(kubernetes_client, OPERATOR, "patch", here, subresource="status")
     _until_allowed(kubernetes_client, APPROVER_OF_ONE, APPROVE, here)
     _until_allowed(kubernetes_client, APPROVER_ELSEWHERE, APPROVE, elsewhere)
@@ -372,6 +384,34 @@ def test_all_else_of_an_object_with_our_finalizer_is_free_to_who_may_write(
     user(ADMINISTRATOR).change(WITHOUT_ANY)
 
 
+PINNED: Mapping[str, object] = {"metadata": {"annotations": {PIN_ANNOTATION: "true"}}}
+
+
+@pytest.mark.parametrize(
+    ("who", "refusal"),
+    [
+        pytest.param(WRITER, "lacks the verb pin", id="who may write may not pin"),
+        pytest.param(APPROVER, "lacks the verb pin", id="another verb"),
+        pytest.param(PINNER, None, id="who is bound to the role"),
+        pytest.param(ADMINISTRATOR, None, id="administrators have every verb"),
+    ],
+)
+def test_who_may_pin_an_object(who: str, refusal: str | None, user: Callable[[str], User]) -> None:
+    user(ADMINISTRATOR).create()
+    with _expected(refusal):
+        user(who).change(PINNED)
+
+
+def test_who_may_write_changes_and_unpins_a_pinned_object(user: Callable[[str], User]) -> None:
+    user(ADMINISTRATOR).create()
+    user(WRITER).change({"metadata": {"annotations": {PIN_ANNOTATION: "no"}}})
+    user(PINNER).change(PINNED)
+    assert user(WRITER).change({"metadata": {"labels": {"a": "b"}}}), "what stands may stay"
+    user(WRITER).change({"metadata": {"annotations": {PIN_ANNOTATION: None}}})
+    with _expected("lacks the verb pin"):
+        user(WRITER).change(PINNED)
+
+
 def test_the_policy_can_be_applied_before_its_kind_is_served(kubernetes_client: client.ApiClient) -> None:
     policy = approval_policy()
     policy["metadata"]["name"] = "approval.unserved.example"
@@ -390,17 +430,17 @@ def test_the_guarded_kind_is_the_kind_of_the_crd() -> None:
     assert (rule["apiGroups"], rule["resources"]) == ([spec["group"]], [spec["names"]["plural"]])
 
 
-@pytest.mark.parametrize(("name", "verb"), [(APPROVER_ROLE, APPROVE), (ABANDONER_ROLE, ABANDON)])
+@pytest.mark.parametrize(("name", "verb"), [(APPROVER_ROLE, APPROVE), (ABANDONER_ROLE, ABANDON), (PINNER_ROLE, PIN)])
 def test_the_role_gives_the_verb_alone_and_adds_to_no_other(name: str, verb: str) -> None:
     role = verb_role(name, verb)
-    assert role in [*approval_manifests(), *abandon_manifests()]
+    assert role in chain.from_iterable(guards().values())
     assert [rule["verbs"] for rule in role["rules"]] == [[verb]]
     assert role["metadata"] == {"name": name}
 
 
 def test_the_generator_writes_the_manifests_in_the_order_in_which_they_are_applied(tmp_path: Path) -> None:
     assert main([str(tmp_path)]) == 0
-    for name, manifests in (("approval.yaml", approval_manifests()), ("abandon.yaml", abandon_manifests())):
+    for name, manifests in guards().items():
         text = (tmp_path / name).read_text(encoding="utf-8")
         assert list(yaml.safe_load_all(text)) == manifests
         assert text.startswith("# Generated by")

@@ -12,6 +12,7 @@ from tests.fixtures.waiting import eventually
 
 from ephemeral_endpoints.api import API_VERSION
 from ephemeral_endpoints.api.kinds import BY_NAME, ENDPOINT
+from ephemeral_endpoints.api.schema import admission
 from ephemeral_endpoints.api.schema.crds import crd as crd_of
 from ephemeral_endpoints.api.schema.crds import crds, main
 from ephemeral_endpoints.api.v1alpha1.endpoint import EphemeralEndpoint
@@ -65,7 +66,7 @@ def test_checking_finds_a_stale_file_and_leaves_it(tmp_path: Path, capsys: pytes
 
 def test_checking_finds_a_missing_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--check", str(tmp_path)]) == 1
-    assert len(capsys.readouterr().err.splitlines()) == len(crds()) + 2
+    assert len(capsys.readouterr().err.splitlines()) == len(crds()) + len(admission.guards())
     assert list(tmp_path.iterdir()) == []
 
 
@@ -83,7 +84,7 @@ def test_the_chart_gets_the_same_manifests(tmp_path: Path) -> None:
     written = {path.name: path.read_text(encoding="utf-8") for path in (tmp_path / "crds").iterdir()}
     files = tmp_path / "chart/files"
     copied = {path.name: path.read_text(encoding="utf-8") for path in (files / "crds").iterdir()}
-    guards = {name: (files / name).read_text(encoding="utf-8") for name in ("approval.yaml", "abandon.yaml")}
+    guards = {name: (files / name).read_text(encoding="utf-8") for name in admission.guards()}
     assert written == copied | guards
     (files / "approval.yaml").unlink()
     assert main(["--check", str(tmp_path / "crds"), "--chart", str(tmp_path / "chart")]) == 1
@@ -144,14 +145,15 @@ def test_what_kubectl_shows_of_an_endpoint(
         "serving": "serverless-2048",
         "cost": {"hourlyUSD": "0.1150"},
     }
-    change = yaml.safe_dump({"status": status | {"conditions": [READY]}})
+    checked = {**READY, "type": "ChecksPassed", "status": "False", "reason": "ChecksFailed"}
+    change = yaml.safe_dump({"status": status | {"conditions": [READY, checked]}})
     kubectl("patch", "eep", name, "--subresource=status", "--type=merge", "--patch", change)
     header, row = kubectl("get", "eep", name).splitlines()
     assert header.split() == ["NAME", "READY", "REASON", "PR", "URL", "EXPIRES", "AGE"]
     assert row.split()[:-1] == [name, "True", "Serving", "42", "https://a.example/x", "2999-01-01T00:00:00Z"]
     header, row = kubectl("get", "eep", name, "--output=wide").splitlines()
-    assert header.split()[-4:] == ["REVISION", "SERVING", "COST/H", "AGE"]
-    assert row.split()[-4:-1] == ["1f0c2a9", "serverless-2048", "0.1150"]
+    assert header.split()[-5:] == ["REVISION", "CHECKS", "SERVING", "COST/H", "AGE"]
+    assert row.split()[-5:-1] == ["1f0c2a9", "False", "serverless-2048", "0.1150"]
 
 
 def test_what_kubectl_shows_of_a_class(
@@ -161,7 +163,7 @@ def test_what_kubectl_shows_of_a_class(
     endpoint_class["metadata"]["annotations"] = {"ephemeral-endpoints.io/is-default-class": "true"}
     stored(endpoint_class)
     header, row = kubectl("get", "eepc", name).splitlines()
-    assert header.split() == ["NAME", "READY", "REASON", "REGION", "DEFAULT", "AGE"]
+    assert header.split() == ["NAME", "READY", "REASON", "REGION", "DEFAULT", "LIMITS", "AGE"]
     assert row.split()[:3] == [name, "us-east-1", "true"], "nothing has reported whether it is ready"
 
 

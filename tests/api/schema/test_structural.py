@@ -4,10 +4,11 @@ from typing import Annotated, Any, Literal
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import BaseModel, ConfigDict, Field, create_model
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema, create_model
 
 from ephemeral_endpoints.api.rules import Rule
 from ephemeral_endpoints.api.schema.structural import NotStructuralError, structural
+from ephemeral_endpoints.api.v1alpha1.json_values import PRESERVE, AnyJson, JsonSchema
 
 RULE = Rule("self > 1", "must be more than 1")
 
@@ -62,6 +63,25 @@ def _with_a_field(kind: Any) -> dict[str, Any]:  # noqa: ANN401 any annotation, 
             {"type": "integer", "x-kubernetes-validations": [{"rule": RULE.cel, "message": RULE.message}]},
             "a rule",
         ),
+        (AnyJson, {"x-kubernetes-preserve-unknown-fields": True, "nullable": True}, "any JSON, null among it"),
+        (
+            JsonSchema | None,
+            {
+                "type": "object",
+                "x-kubernetes-preserve-unknown-fields": True,
+                "x-kubernetes-map-type": "atomic",
+            },
+            "an object with any members",
+        ),
+        (
+            Annotated[Any, WithJsonSchema({PRESERVE: True, "type": "object", "properties": {"a": {"type": "string"}}})],
+            {
+                "type": "object",
+                "x-kubernetes-preserve-unknown-fields": True,
+                "properties": {"a": {"type": "string"}},
+            },
+            "an object with any members beside one that is named",
+        ),
     ],
 )
 def test_a_type_is_translated(kind: object, expected: dict[str, Any], reason: str) -> None:
@@ -80,6 +100,31 @@ def test_a_type_is_translated(kind: object, expected: dict[str, Any], reason: st
         pytest.param(Any, r"^\.field: has not exactly one type", id="anything"),
         pytest.param(set[str], r"^\.field: uniqueItems", id="Kubernetes forbids it, because it is costly"),
         pytest.param(dict[str, Any], r"^\.field: additionalProperties must say a type", id="a map of anything"),
+        pytest.param(
+            Annotated[Any, WithJsonSchema({PRESERVE: False})],
+            r"^\.field: x-kubernetes-preserve-unknown-fields can only be true",
+            id="what Kubernetes does not take",
+        ),
+        pytest.param(
+            Annotated[Any, WithJsonSchema({PRESERVE: True, "type": "string"})],
+            r"^\.field: x-kubernetes-preserve-unknown-fields needs the type object",
+            id="a text has no fields",
+        ),
+        pytest.param(
+            Annotated[Any, WithJsonSchema({PRESERVE: True, "type": "object", "properties": {"a": {}}})],
+            r"^\.field\.a: has not exactly one type",
+            id="a member that is named is looked into",
+        ),
+        pytest.param(
+            Annotated[Any, WithJsonSchema({PRESERVE: True, "maxLength": 3})],
+            r"^\.field: maxLength does not go with",
+            id="a limit that would be none",
+        ),
+        pytest.param(
+            Annotated[str, WithJsonSchema({"type": "string", "nullable": True})],
+            r"^\.field: is nullable",
+            id="null is an absent field",
+        ),
         pytest.param(Node, r"^\.field\.children\[\]: Node contains itself", id="endless"),
     ],
 )

@@ -14,6 +14,7 @@ Body = dict[str, Any]
 ON_INSTANCES: Body = {"instances": {"type": "ml.m5.large"}}
 FOLDER = "s3://bucket/models/"
 ARCHIVE = "s3://bucket/m.tar.gz"
+TOPIC = "arn:aws:sns:sa-east-1:123456789012:results"
 KEY = "arn:aws:kms:us-east-1:123456789012:key/0a1b2c3d"
 NEEDS_INSTANCES = "s3Prefix, acceptEula and additionalData need serving.instances"
 OWN_TAGS = "must not set aws:…, ephemeral-endpoints.io/…, CreatedAt, Environment, ManagedBy or PR_Number"
@@ -164,6 +165,10 @@ CLASS_REFUSED: list[tuple[Body, str, str]] = [
     ({"tags": {"values": {"CostCenter": "{owner}"}}}, "no such placeholder", "and placeholders: {namespace}, {name}"),
     ({"tags": {"values": {"CostCenter": "{namespace"}}}, "half a placeholder", "and placeholders"),
     ({"tags": {"values": {"Environment": "dev"}}}, "an owner tag", OWN_TAGS),
+    ({"results": {}}, "nowhere", "set exactly one of topicArn, deliveryStream and kinesisStream"),
+    ({"results": {"kinesisStream": "a", "deliveryStream": "b"}}, "two streams", "set exactly one of topicArn"),
+    ({"results": {"topicArn": TOPIC}}, "another region", "results.topicArn must be an SNS topic in the class's region"),
+    ({"results": {"topicArn": f"{TOPIC}.fifo"}}, "an ordered topic", "must be the ARN of a standard SNS topic"),
     ({"tags": {"allowedKeys": ["a|b"]}}, "no character of a tag", "must be the key of a tag in which * matches"),
 ]
 CLASS_ACCEPTED: list[tuple[Body, str]] = [

@@ -37,7 +37,7 @@ REFUSED: list[tuple[Body, str, str]] = [
     ({"model": {}}, "no origin", ONE_ORIGIN),
     ({"model": {"image": IMAGE, "build": {}}, "source": {"revision": SHA}}, "two origins", ONE_ORIGIN),
     ({"model": {"image": IMAGE, "copy": {"image": "quay.io/a/b:1"}}}, "two origins", ONE_ORIGIN),
-    ({"model": {"build": {}}, "source": {"revision": "6dcd4ce"}}, "an abbreviation", "model.build needs the full SHA"),
+    ({"model": {"build": {}}, "source": {"revision": "6dcd4ce"}}, "an abbreviation", "need the full SHA"),
     (built(context="/etc"), "an absolute path", BAD_PATH),
     (built(context="../other"), "out of the repository", BAD_PATH),
     (built(context="a/../../b"), "out of it on a detour", BAD_PATH),

@@ -152,11 +152,16 @@ REFUSED: list[tuple[Body, str, str]] = [
         "it would begin outside",
         "count, with which autoscaling starts, must be between its minCount and its maxCount",
     ),
-    ({"capture": {"s3Uri": "s3://bucket/x"}}, "serverless", "capture needs serving.instances"),
+    ({"capture": {"s3Uri": "s3://bucket/x"}}, "serverless", "capture.s3Uri needs serving.instances"),
     (
         {"capture": {"s3Uri": "s3://bucket/x", "samplingPercent": 0}, "serving": ON_INSTANCES},
         "nothing would be recorded",
         "samplingPercent",
+    ),
+    (
+        {"results": {}, "serving": {**ON_INSTANCES, "asynchronous": ASYNCHRONOUS}},
+        "the URL does not see them",
+        "results of an asynchronous endpoint are not published by its URL",
     ),
     (
         {"api": {"maxBodyBytes": 4194305}},
@@ -175,6 +180,7 @@ ACCEPTED: list[tuple[Body, str]] = [
     ({"serving": {**scaled(minCount=0, backlogPerInstance=5), "asynchronous": ASYNCHRONOUS}}, "none while none waits"),
     ({"serving": scaled(schedule=at_night(schedule="at(2026-12-24T18:00:00)", timezone="Europe/Berlin"))}, "once"),
     ({"serving": scaled(schedule=at_night(schedule="rate(1 day)"))}, "every day"),
+    ({"results": {"includeRequest": True}}, "published on serverless"),
     ({"serving": ON_INSTANCES, "capture": {"s3Uri": "s3://bucket"}, "api": {"maxBodyBytes": 6291456}}, "the most"),
 ]
 KEPT: list[tuple[Body, Body, str]] = [

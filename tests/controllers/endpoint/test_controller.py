@@ -99,7 +99,7 @@ async def test_one_debug_line_says_what_a_reconciliation_did(
     assert {(line["namespace"], line["object_name"]) for line in lines} == {(key.namespace, key.name)}
     steps = ", ".join(line["steps"] for line in lines)
     assert steps.count("create Endpoint ") == 1
-    assert steps.count("create Route ") == 1
+    assert steps.count("create Route ") == 2
     assert [line["reconcile_id"] for line in lines] == list(range(1, len(lines) + 1))
     assert lines[0]["triggers"] == "ObjectChanged"
     assert lines[-1]["held"] == "none"

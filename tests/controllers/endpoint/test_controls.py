@@ -286,7 +286,7 @@ async def test_what_cannot_be_confirmed_to_be_gone_keeps_the_finalizer(env: Envi
     await env.ready(key)
     fresh_aws.control.add_faults(Fault(service="sagemaker", operation="DescribeEndpoint", error=DENIED))
     env.api.remove(key)
-    assert "DescribeEndpoint" in await env.reason(key, "AccessDenied")
+    await env.reason(key, "AccessDenied", saying="DescribeEndpoint")
     assert env.api.kept[key]["metadata"]["finalizers"] == [FINALIZER]
     fresh_aws.control.clear_faults()
     env.api.change(key, annotated(RECONCILE_AT_ANNOTATION, "now"))

@@ -9,6 +9,7 @@ from tests.controllers.endpoint.test_controls import changes, known
 from tests.controllers.environment import Environment
 from tests.fixtures.platform import Aws
 
+from eep_platform.aws.contents import contents
 from ephemeral_endpoints.engine.clocks import Source
 from ephemeral_endpoints.features.expiry.brake import LEAST
 from ephemeral_endpoints.kube.cache import ObjectKey
@@ -90,7 +91,7 @@ async def test_of_many_that_expire_at_once_some_wait_and_somebody_may_delete_the
 
     await env.until(lambda: len(held()) == 2 and len(env.api.kept) == 3, "two left, and the class")
     first, second = held()
-    assert "as many objects as may expire" in env.condition(first, "Reconciling")["message"]
+    assert "as many objects as may end" in env.condition(first, "Reconciling")["message"]
     env.api.remove(first)
     await env.gone(first)
     assert held() == [second]
@@ -117,3 +118,21 @@ async def test_a_lifetime_that_was_extended_while_the_watch_stalled_counts(
     notify({"type": "MODIFIED", "object": extended})
     await env.ready(key)
     assert known(env) == before
+
+
+async def test_what_ended_while_no_operator_ran_goes_at_the_next_start(env: Environment, fresh_aws: Aws) -> None:
+    """Gone for a week: the reaper has taken the endpoint of one object, and its grace spares the other."""
+    reaped, other = env.make("reaped"), env.make("other")
+    for key in (reaped, other):
+        await env.ready(key)
+    await env.stop()
+    for key in (reaped, other):
+        env.api.change(key, {"metadata": LONG_AGO})
+    sagemaker = fresh_aws.client("sagemaker")
+    [name] = [each for each in contents(fresh_aws.client)["Endpoint"] if "-reaped-" in each]
+    await asyncio.to_thread(sagemaker.delete_endpoint, EndpointName=name)
+    await env.restart()
+    for key in (reaped, other):
+        await env.gone(key)
+    left = contents(fresh_aws.client)
+    assert not left.keys() & {"Endpoint", "EndpointConfig", "Model", "Function", "LogGroup", "Route"}

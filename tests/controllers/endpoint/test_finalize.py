@@ -191,7 +191,7 @@ async def test_a_class_whose_api_is_still_used_says_by_what_and_goes_after_it(en
     endpoint_class, key = class_key("default"), env.make(**RETAINING)
     await env.ready(key)
     env.api.remove(endpoint_class)
-    assert "EphemeralEndpoints of the class" in await env.reason(endpoint_class, "InUse")
+    await env.reason(endpoint_class, "InUse", saying="EphemeralEndpoints of the class")
     env.api.remove(key)
     await env.gone(key)
     await env.until(lambda: "Route" in env.condition(endpoint_class).get("message", ""), "the users reported")
@@ -255,8 +255,7 @@ async def test_tags_that_cannot_be_changed_keep_nothing_from_serving_and_are_tri
     fresh_aws.control.add_faults(Fault(service="logs", operation="TagResource", error=DENIED))
     env.api.change(key, {"spec": {"lifecycle": {"ttl": "10h"}}})
     ready = await env.ready(key)
-    created = datetime.fromisoformat(made["metadata"]["creationTimestamp"])
-    assert datetime.fromisoformat(ready["status"]["expiresAt"]) == created + timedelta(hours=10)
+    assert ready["status"]["expiresAt"] == made["status"]["expiresAt"], "people are told what the tags tell"
     assert await expires(env, key) == {True, False}
     fresh_aws.control.clear_faults()
     fresh_aws.control.reset_meter()
@@ -264,6 +263,9 @@ async def test_tags_that_cannot_be_changed_keep_nothing_from_serving_and_are_tri
     await env.rest()
     assert await expires(env, key) == {True}
     assert changes(fresh_aws) == ["TagResource"], "those that carry them already are not tagged again"
+    created = datetime.fromisoformat(made["metadata"]["creationTimestamp"])
+    told = env.api.kept[key]["status"]["expiresAt"]
+    assert datetime.fromisoformat(told) == created + timedelta(hours=10)
 
 
 @pytest.mark.parametrize("policy", ["Delete", "Retain"])

@@ -5,12 +5,14 @@ from tests.controllers.environment import Environment, Object
 from tests.fixtures.platform import Aws
 
 from eep_platform.aws.faults import Fault
-from ephemeral_endpoints.features.routing.specs import ROUTE
+from ephemeral_endpoints.features.routing.specs import ROUTE, route_path
 from ephemeral_endpoints.kube.cache import ObjectKey, class_key
 
 CLASS = class_key("default")
 OPEN = {"type": "None"}
 WANTED = "/nlp/wanted/v1"
+READING = ("Describe", "Get", "List")
+BELOW = "/{proxy+}"
 TOUCHED = {"metadata": {"labels": {"touched": "true"}}}
 
 
@@ -20,22 +22,31 @@ def ask(env: Environment, key: ObjectKey, path: str) -> None:
 
 
 def routes(aws: Aws) -> dict[str, str]:
-    """What the paths of all APIs lead to."""
+    """What the paths of all APIs lead to: the path itself, and all below it."""
     client = aws.client("apigatewayv2")
     apis = [each["ApiId"] for each in client.get_apis()["Items"]]
     found = [(api, route) for api in apis for route in client.get_routes(ApiId=api)["Items"]]
-    return {
+    functions = {
         route["RouteKey"].removeprefix("ANY "): client.get_integration(
             ApiId=api, IntegrationId=route["Target"].removeprefix("integrations/")
         )["IntegrationUri"].rpartition(":")[2]
         for api, route in found
     }
+    paths = {key: function for key, function in functions.items() if not key.endswith(BELOW)}
+    assert functions == {**paths, **{path + BELOW: function for path, function in paths.items()}}
+    return paths
 
 
 def status(env: Environment, key: ObjectKey) -> Object:
     """Who has the path and who waits, as the object reports it."""
     found: Object = env.api.kept[key]["status"]["route"]
-    return {name: value for name, value in found.items() if value}
+    return {name: value for name, value in found.items() if value and name != "auth"}
+
+
+@pytest.fixture(autouse=True)
+async def open_to_everybody(env: Environment) -> None:
+    """The class allows what an attacker would ask for."""
+    env.api.change(class_key("default"), {"spec": {"routing": {"auth": {"allowed": ["Token", "None"]}}}})
 
 
 @pytest.fixture
@@ -118,8 +129,8 @@ async def test_a_route_that_somebody_deletes_in_aws_is_made_again_for_the_object
     attacker, _ = attacked
     made, client = routes(fresh_aws), fresh_aws.client("apigatewayv2")
     (api,) = [each["ApiId"] for each in client.get_apis()["Items"]]
-    (route,) = client.get_routes(ApiId=api)["Items"]
-    client.delete_route(ApiId=api, RouteId=route["RouteId"])
+    for route in client.get_routes(ApiId=api)["Items"]:
+        client.delete_route(ApiId=api, RouteId=route["RouteId"])
     env.operator.enqueue(attacker)
     await env.snapshot()
     env.operator.enqueue(attacker)
@@ -189,7 +200,7 @@ async def test_the_paths_of_two_classes_are_independent(env: Environment) -> Non
     await env.ready(first)
     await env.ready(second)
     keys = [key for account in env.operator.accounts.connected for key in account.inventory.all if key.kind is ROUTE]
-    assert [key.name.rpartition(" ")[2] for key in keys] == [WANTED, WANTED]
+    assert sorted(route_path(key) for key in keys) == [WANTED] * 4
     assert [status(env, key)["holder"] for key in (first, second)] == ["nlp/default", "nlp/other"]
 
 
@@ -217,3 +228,44 @@ async def test_at_rest_nothing_is_asked_of_aws_for_it(
     for key in attacked:
         await env.refresh(key)
     assert fresh_aws.control.log() == []
+
+
+@pytest.mark.parametrize("path", [f"{WANTED}/healthz", f"{WANTED}/a/b", "/nlp/wanted"])
+async def test_a_path_below_or_above_that_of_another_object_takes_no_request_of_it(
+    env: Environment, fresh_aws: Aws, path: str
+) -> None:
+    env.api.change(CLASS, {"spec": {"routing": {"allowedPaths": ["/nlp/*"]}}})
+    name = "wanted" if path == "/nlp/wanted" else "attacker"
+    attacker = env.make(name, api={"path": "/nlp/elsewhere/v1", "auth": OPEN})
+    await env.ready(attacker)
+    victim = env.make("victim", api={"path": WANTED})
+    await env.ready(victim)
+    ask(env, attacker, path)
+    await env.reason(attacker, "PathConflict", "RouteReady")
+    await env.rest()
+    assert routes(fresh_aws).keys() == {WANTED}
+    assert "victim" in routes(fresh_aws)[WANTED]
+    await env.until(lambda: "waiting" in status(env, victim), "the other one is seen to wait")
+    assert status(env, attacker) == {"path": path, "holder": "nlp/victim"}
+    ask(env, victim, "/nlp/victim")
+    await env.ready(attacker)
+    assert name in routes(fresh_aws)[path]
+
+
+async def test_an_object_of_an_earlier_release_gets_its_second_route_and_keeps_its_url(
+    env: Environment, fresh_aws: Aws
+) -> None:
+    key = env.make()
+    made = await env.ready(key)
+    client = fresh_aws.client("apigatewayv2")
+    (api,) = [each["ApiId"] for each in client.get_apis()["Items"]]
+    first, second = sorted(client.get_routes(ApiId=api)["Items"], key=lambda route: len(route["RouteKey"]))
+    client.delete_route(ApiId=api, RouteId=second["RouteId"])
+    fresh_aws.control.reset_meter()
+    await env.restart()
+    await env.until(lambda: len(client.get_routes(ApiId=api)["Items"]) == 2, "the second route")
+    await env.rest()
+    assert first in client.get_routes(ApiId=api)["Items"]
+    made_anew = [call.operation for call in fresh_aws.control.log() if not call.operation.startswith(READING)]
+    assert made_anew == ["CreateRoute"]
+    assert env.api.kept[key]["status"]["url"] == made["status"]["url"]

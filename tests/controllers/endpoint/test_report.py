@@ -1,23 +1,27 @@
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any, cast
 
 import pytest
 from tests.engine.objects import ENDPOINT, merged
 
+from ephemeral_endpoints.api.v1alpha1.endpoint import EphemeralEndpoint
+from ephemeral_endpoints.api.v1alpha1.reviews import PullRequestState, ReviewStatus
 from ephemeral_endpoints.controllers.endpoint.report import Reporter, StatusInput
 from ephemeral_endpoints.engine import errors, reasons
 from ephemeral_endpoints.engine.conditions import Cause, ConditionStatus, ConditionType, ConditionUpdate
 from ephemeral_endpoints.engine.reasons import Reason
 from ephemeral_endpoints.engine.resources import Key, ObservedResource, Phase
-from ephemeral_endpoints.features.capacity.cost import HourlyCost
+from ephemeral_endpoints.features.capacity.cost import HourlyCost, Part
 from ephemeral_endpoints.features.images.reasons import IMAGE_READY, PINNED, ImageProblem
 from ephemeral_endpoints.features.monitoring.specs import MONITORED
 from ephemeral_endpoints.features.routing.stage import SERVING as SERVING_REASON
 from ephemeral_endpoints.features.serving.specs import ENDPOINT as ENDPOINT_KIND
 from ephemeral_endpoints.features.serving.specs import ENDPOINT_READY
-from ephemeral_endpoints.kube.cache import Store
+from ephemeral_endpoints.kube.cache import ObjectKey, Store
 from ephemeral_endpoints.kube.client import Kube
 from ephemeral_endpoints.kube.errors import Conflict, Gone
 
@@ -49,17 +53,33 @@ class ApiServer:
         self.written.append(("event", (raw.get("status"), type_, reason, message)))
 
 
+class Heard:
+    """What a listener was told."""
+
+    def __init__(self) -> None:
+        self.reports: list[tuple[ObjectKey, str | None, list[str]]] = []
+        self.ended: list[ObjectKey] = []
+
+    def reported(self, key: ObjectKey, endpoint: EphemeralEndpoint, changed: Collection[ConditionUpdate]) -> None:
+        self.reports.append((key, endpoint.status.url, [each.type for each in changed]))
+
+    def gone(self, key: ObjectKey, endpoint: EphemeralEndpoint) -> None:
+        assert endpoint.metadata.uid
+        self.ended.append(key)
+
+
 class ReportedObject:
     """A reporter on an object that an operator has just taken in; ``restart`` is the next operator's."""
 
     def __init__(self) -> None:
         self.server = ApiServer()
+        self.heard = Heard()
         self.start(ENDPOINT)
 
     def start(self, raw: Mapping[str, Any]) -> None:
         self.store = Store()
         self.key = self.store.put(raw)
-        self._reporter = Reporter(cast("Kube", self.server), self.store, lambda: NOON)
+        self._reporter = Reporter(cast("Kube", self.server), self.store, lambda: NOON, [self.heard])
 
     async def update_status(self, inputs: StatusInput) -> None:
         endpoint = self.store.endpoint(self.key)
@@ -77,6 +97,32 @@ async def test_what_says_nothing_new_is_not_written(reported: ReportedObject) ->
     assert [what for what, _ in reported.server.written] == ["event", "status"]
     await reported.update_status(CREATING)
     assert len(reported.server.written) == 2
+
+
+async def test_listeners_are_told_of_what_was_written_and_of_nothing_else(reported: ReportedObject) -> None:
+    await reported.update_status(replace(CREATING, url="https://api/nlp/pr-42"))
+    await reported.update_status(replace(CREATING, url="https://api/nlp/pr-42"))
+    assert reported.heard.reports == [(reported.key, "https://api/nlp/pr-42", ["Ready"])]
+    for failure in (Gone("deleted meanwhile"), Conflict("changed meanwhile")):
+        reported.server.failure = failure
+        with suppress(Conflict):
+            await reported.update_status(SERVING)
+    assert len(reported.heard.reports) == 1
+    await reported.update_status(SERVING)
+    assert reported.heard.reports[1:] == [(reported.key, None, ["Ready"])], "as it was written then"
+
+
+async def test_fields_of_steps_that_follow_readiness_are_kept_until_they_are_told_anew(
+    reported: ReportedObject,
+) -> None:
+    known = ReviewStatus(state=PullRequestState.OPEN, comment_id=7)
+    await reported.update_status(replace(SERVING, fields={"review": known}))
+    await reported.update_status(CREATING)
+    written = reported.store.endpoint(reported.key)
+    assert written
+    assert written.status.review == known
+    await reported.update_status(replace(CREATING, fields={"review": None}))
+    assert "review" not in reported.server.object["status"] or reported.server.object["status"]["review"] is None
 
 
 async def test_an_event_is_not_lost_with_a_write_that_conflicted(reported: ReportedObject) -> None:
@@ -236,5 +282,7 @@ async def test_running_capacity_has_a_cost_and_unknown_values_keep_the_reported_
     assert await cost(inputs) is None
     assert await cost(replace(inputs, hourly_cost=HourlyCost())) == "0.00"
     assert await cost(inputs) == "0.00", "nothing new is known"
-    assert await cost(replace(inputs, hourly_cost=HourlyCost(unpriced=("ml.x.y",)))) is None
+    assert (
+        await cost(replace(inputs, hourly_cost=HourlyCost((Part("ml.x.y", "1 x ml.x.y", Decimal(1), None),)))) is None
+    )
     assert await cost(replace(SERVING, own={})) == "0.00", "nothing stands any more"

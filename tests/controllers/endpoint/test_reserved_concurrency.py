@@ -133,4 +133,4 @@ async def test_policies_of_an_earlier_version_keep_nobody_from_being_served(
     await env.snapshot()
     await env.ready(plain)
     if operation == "PutFunctionConcurrency":
-        assert "PutFunctionConcurrency: not you" in await env.reason(plain, "AccessDenied", "Reconciling")
+        await env.reason(plain, "AccessDenied", "Reconciling", saying="PutFunctionConcurrency: not you")

@@ -1,4 +1,4 @@
-from ephemeral_endpoints.api.v1alpha1.endpoint import Resource
+from ephemeral_endpoints.api.v1alpha1.endpoint_status import Resource
 from ephemeral_endpoints.controllers.endpoint.status import inventory, resolved_image
 from ephemeral_endpoints.engine.resources import Key, ObservedResource, Phase
 from ephemeral_endpoints.features.monitoring.specs import ALARM

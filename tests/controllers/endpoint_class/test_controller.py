@@ -3,6 +3,7 @@ from contextlib import suppress
 import pytest
 from tests.controllers.endpoint.test_controls import DENIED
 from tests.controllers.environment import Environment
+from tests.fixtures.issuer import Issuer
 from tests.fixtures.platform import Aws
 
 from eep_platform.aws import ministack
@@ -31,7 +32,7 @@ async def test_a_class_reports_a_list_that_fails_and_its_recovery_while_its_obje
     await env.ready(key)
     fresh_aws.control.add_faults(Fault(service="lambda", operation="ListFunctions", error=DENIED))
     await snapshot(env)
-    assert "ListFunctions: not you" in await env.reason(CLASS, "AccessDenied")
+    await env.reason(CLASS, "AccessDenied", saying="ListFunctions: not you")
     assert env.condition(key)["status"] == "True"
 
     writes, events = env.api.writes, events_of_class(env)
@@ -96,7 +97,7 @@ async def test_a_throttle_that_aws_refuses_keeps_no_object_from_being_served(
     await env.ready(other)
     assert throttles(fresh_aws) == [(None, None)]
     if reason != "Connected":
-        assert "UpdateStage: Unable to find Route" in await env.reason(CLASS, reason)
+        await env.reason(CLASS, reason, saying="UpdateStage: Unable to find Route")
     fresh_aws.control.clear_faults()
     env.operator.enqueue(CLASS)
     await env.until(lambda: throttles(fresh_aws) == [(100, 200)], "the throttle, once AWS takes it")
@@ -115,7 +116,7 @@ async def test_a_class_is_enqueued_when_another_client_removes_the_finalizer_of_
     await env.until(lambda: not any(each.kind is ENDPOINT for each in account.inventory.all), "its endpoint is gone")
     env.api.vanish(key)
     fresh_aws.control.clear_faults()
-    await env.until(lambda: not contents(fresh_aws.session, fresh_aws.endpoint), "nothing is left")
+    await env.until(lambda: not contents(fresh_aws.client), "nothing is left")
 
 
 async def test_a_class_is_connected_once_its_roles_can_be_assumed(env: Environment, fresh_aws: Aws) -> None:
@@ -145,3 +146,24 @@ async def test_a_class_whose_roles_the_operator_may_not_read_is_connected_and_sa
         "it is not known whether its roles exist: GetRole: not you (AccessDenied): a platform engineer must" in message
     )
     assert env.condition(unread)["status"] == "True"
+
+
+async def test_an_issuer_that_does_not_answer_holds_up_only_those_who_take_its_jwts(
+    env: Environment, fresh_aws: Aws, issuer: Issuer
+) -> None:
+    place = f"{issuer.url}/late-{CLASS.name}"
+    auth = {"jwt": {"issuer": place, "audiences": ["https://previews.example.com"]}}
+    env.api.change(CLASS, {"spec": {"routing": {"auth": auth}}})
+    by_token, by_jwt = env.make("token"), env.make("jwt", api={"auth": {"type": "JWT"}})
+    await env.ready(by_token)
+    await env.reason(CLASS, "InvalidRequest", saying="Caught exception when connecting to")
+    gateway = fresh_aws.session.client("apigatewayv2", endpoint_url=fresh_aws.endpoint)
+    [api] = gateway.get_apis()["Items"]
+    routes = {each["RouteKey"] for each in gateway.get_routes(ApiId=api["ApiId"])["Items"]}
+    assert "ANY /nlp/jwt" not in routes, "nothing leads to it that does not ask for a JWT"
+    issuer.documents[f"/late-{CLASS.name}/.well-known/openid-configuration"] = {"jwks_uri": f"{place}/keys"}
+    env.operator.enqueue(CLASS)
+    await env.ready(by_jwt)
+    env.api.change(CLASS, {"spec": {"routing": {"auth": {"jwt": None}}}})
+    await env.until(lambda: not gateway.get_authorizers(ApiId=api["ApiId"])["Items"], "the end of the authorizer")
+    await env.reason(by_jwt, "IssuerMissing", "Stalled", saying="names no issuer of JWTs")

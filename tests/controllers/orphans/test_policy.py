@@ -8,17 +8,15 @@ from hypothesis import strategies as st
 
 from ephemeral_endpoints.controllers.orphans.policy import (
     Breaker,
-    Holder,
     Sighting,
-    holder,
     is_kept_by,
     is_mature,
     is_within,
-    latest,
     orphans,
     remaining,
     sightings,
 )
+from ephemeral_endpoints.engine.holders import Holder, holder, latest
 from ephemeral_endpoints.engine.names import Names, endpoint_logs, owner_hash
 from ephemeral_endpoints.engine.ownership import is_ours
 from ephemeral_endpoints.engine.resources import Key, ObservedResource, Phase
@@ -251,7 +249,7 @@ def test_an_operator_judges_only_what_it_would_have_seen(
 def test_many_losses_hold_their_namespace_and_losses_in_many_namespaces_hold_all(
     lost: Mapping[str, int], held: Mapping[str, int]
 ) -> None:
-    breaker = Breaker(most=2)
+    breaker = Breaker(most=2, share=1, alive=0)
     for namespace, objects in lost.items():
         for number in range(objects):
             for _ in range(5):  # resources of an object
@@ -259,6 +257,29 @@ def test_many_losses_hold_their_namespace_and_losses_in_many_namespaces_hold_all
     assert breaker.held == held
     assert {each for each in {*lost, "c"} if breaker.is_held(Holder(each))} >= held.keys()
     assert breaker.is_held(Holder("c")) is (len(lost) > 2)
+
+
+@pytest.mark.parametrize(
+    ("lost", "alive", "is_held", "reason"),
+    [
+        ({"a": 3, "b": 2}, 0, False, "five may go, however few there are"),
+        ({"a": 3, "b": 3}, 0, True, "all of a small cluster"),
+        ({"a": 3, "b": 3}, 24, False, "a fifth of thirty"),
+        ({"a": 3, "b": 3}, 18, True, "more than a fifth"),
+        ({"a": 90, "b": 3}, 0, False, "who loses too many is held alone, and stops nobody else"),
+    ],
+)
+def test_a_large_share_of_all_objects_holds_all(
+    lost: Mapping[str, int],
+    alive: int,
+    is_held: bool,  # noqa: FBT001 - a table's column
+    reason: str,
+) -> None:
+    breaker = Breaker(most=3, share=0.2, alive=alive)
+    for namespace, objects in lost.items():
+        for number in range(objects):
+            breaker.count(f"{namespace}-{number}", Holder(namespace))
+    assert breaker.is_held(Holder("b")) is is_held, reason
 
 
 NOON = datetime(2026, 11, 28, 12, tzinfo=UTC)

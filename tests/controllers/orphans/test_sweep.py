@@ -8,7 +8,8 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from tests.aws.cloud import OF_CLASSES, Cloud, eventually, with_spec
+from tests.aws import cloud as everything
+from tests.aws.cloud import DEADLINE_SECONDS, Cloud, eventually, with_spec
 from tests.aws.connectors import HOME, Same
 from tests.fixtures import aws as aws_fixtures
 from tests.fixtures.platform import Aws
@@ -18,14 +19,14 @@ from eep_platform.aws.faults import Fault, FaultError
 from ephemeral_endpoints.aws.account import ORPHANS, Account, Owner
 from ephemeral_endpoints.aws.accounts import Accounts
 from ephemeral_endpoints.aws.calls import Calls
-from ephemeral_endpoints.aws.clients import Clients, Role
+from ephemeral_endpoints.aws.clients import Access, Clients, Role
 from ephemeral_endpoints.aws.component import Scope
-from ephemeral_endpoints.aws.limits import Priority
-from ephemeral_endpoints.controllers.orphans.sweep import RETAINED_SECONDS, Sweep, sweep_regularly
+from ephemeral_endpoints.aws.limits import Limiter, Priority
+from ephemeral_endpoints.controllers.orphans.sweep import KIND_SECONDS, RETAINED_SECONDS, Sweep, sweep_regularly
 from ephemeral_endpoints.engine import errors
 from ephemeral_endpoints.engine.names import ENDPOINT_LOG_PREFIX, endpoint_logs, owner_hash, owner_of
 from ephemeral_endpoints.engine.plan import Create, Delete
-from ephemeral_endpoints.engine.resources import DesiredResource, Key, ObservedResource, ResourceKind
+from ephemeral_endpoints.engine.resources import DesiredResource, Key, ObservedResource, Phase, ResourceKind
 from ephemeral_endpoints.engine.tags import (
     CLUSTER,
     EXPIRES_AT,
@@ -39,7 +40,10 @@ from ephemeral_endpoints.engine.tags import (
 )
 from ephemeral_endpoints.features.images.specs import REPOSITORY, RepositorySpec
 from ephemeral_endpoints.features.monitoring.specs import ALARM, LOG_GROUP
+from ephemeral_endpoints.features.reaping.specs import EVENT_RULE
 from ephemeral_endpoints.features.registry import KINDS, components
+from ephemeral_endpoints.features.routing.capture.specs import DELIVERY_STREAM
+from ephemeral_endpoints.features.routing.feedback.specs import FEEDBACK_TABLE
 from ephemeral_endpoints.features.routing.specs import (
     FUNCTION,
     HTTP_API,
@@ -60,6 +64,8 @@ NOW = datetime(2026, 11, 28, 12, tzinfo=UTC)
 TOMORROW = NOW + timedelta(days=1)
 CLASS_UID = "class-uid"
 READING = ("Get", "List", "Describe")
+OF_CLASSES = everything.OF_CLASSES - {EVENT_RULE}
+"""The rule is here the object's, as the one function that it could run is."""
 
 
 @dataclass
@@ -84,14 +90,16 @@ class SweptCloud(Cloud):
     def resources(self) -> dict[ResourceKind, DesiredResource]:
         resources = {resource.key.kind: resource for resource in self._wants()}
         tags = ((CLUSTER, self.scope.cluster_id), (UID, CLASS_UID), (NAME, "default"))
-        api, repository = resources[HTTP_API], resources[REPOSITORY]
+        api, repository, stream = resources[HTTP_API], resources[REPOSITORY], resources[DELIVERY_STREAM]
         assert isinstance(repository.spec, RepositorySpec)
         return resources | {
             HTTP_API: replace(api, spec=HttpApiSpec(staged=True, throttle=ThrottleSpec(100, 200), tags=tags)),
             REPOSITORY: replace(repository, spec=replace(repository.spec, tags=tags)),
+            DELIVERY_STREAM: with_spec(stream, tags=tags),
         }
 
     async def make_all(self, *, but: Collection[ResourceKind] = ()) -> None:
+        self.make_domain()
         for resource in self.resources.values():
             if resource.key.kind not in but:
                 await self.make(resource)
@@ -117,7 +125,7 @@ class Clock:
 class Sweeping:
     """A sweep over an embedded account, whose time and whose API server's answer are the test's."""
 
-    def __init__(self, cloud: SweptCloud, **settings: str) -> None:
+    def __init__(self, cloud: SweptCloud, *, kind_seconds: float = KIND_SECONDS, **settings: str) -> None:
         self.cloud = cloud
         self.uids: list[str] = []
         self.enqueued: list[str] = []
@@ -127,10 +135,12 @@ class Sweeping:
         self.clock = Clock()
         self.now = NOW
         self.metrics = Metrics()
+        self.calls: dict[str, Calls] = {}
+        """Calls of their own, by region."""
         self.accounts = Accounts(
             cloud.scope.cluster_id,
             connector=Same(cloud.clients),
-            calls=lambda _: cloud.calls,
+            calls=lambda access: self.calls.get(access.region, cloud.calls),
             components=components,
             clock=self.clock,
             on_change=lambda _: None,
@@ -145,6 +155,7 @@ class Sweeping:
             disagreement=lambda: self.differs,
             clock=self.clock,
             now=lambda: self.now,
+            kind_seconds=kind_seconds,
         )
 
     async def account(self) -> Account:
@@ -170,16 +181,19 @@ class Sweeping:
         """Sweep until there is only to wait for the endpoint, let it go, and sweep the rest."""
         for _ in range(5):
             await self.sweep.run()
-            await eventually(self._is_at_rest, "the endpoint gone")
+            await eventually(self._is_at_rest, "the endpoint and the table gone")
             await self.snapshot(1)
 
     async def _is_at_rest(self) -> bool:
-        return not self.cloud.clients.sagemaker.list_endpoints(StatusEquals="Deleting")["Endpoints"]
+        tables = await self.cloud.listed(FEEDBACK_TABLE)
+        is_table_going = any(each.phase is Phase.DELETING for each in tables.values())
+        endpoints = self.cloud.clients.sagemaker.list_endpoints(StatusEquals="Deleting")["Endpoints"]
+        return not endpoints and not is_table_going
 
     async def _objects(self) -> AsyncIterator[Mapping[str, Any]]:
         self.rounds += 1
         for uid in self.uids:
-            yield {"metadata": {"uid": uid}}
+            yield {"metadata": {"uid": uid, "name": uid}}
         if self.api_server_fails:
             raise Unavailable("away")
 
@@ -213,7 +227,8 @@ async def test_everything_that_a_dead_object_and_a_dead_class_left_goes_in_order
         [
             *("DeleteRoute", "DeleteIntegration", "DeleteApi", "DeleteFunctionConcurrency", "DeleteFunction"),
             *("DeleteEndpoint", "DeleteEndpointConfig", "DeleteModel", "DeleteLogGroup", "DeleteAlarms"),
-            "DeleteRepository",
+            *("DeleteRepository", "DeleteTable", "DeleteApiMapping", "DeleteAuthorizer", "DeleteRouteSettings"),
+            *("DeleteDeliveryStream", "DeleteParameter", "DeleteRule"),
         ]
     ), "each thing is deleted once"
     target = ["DeleteRoute", "DeleteIntegration", "DeleteFunction", "DeleteLogGroup"]
@@ -273,8 +288,14 @@ async def test_nothing_of_a_service_that_cannot_be_listed_again_is_swept(cloud: 
     await sweeping.until_old()
     away = FaultError(code="InternalError", status=500)
     cloud.aws.control.add_faults(Fault(service="apigatewayv2", operation="GetRoutes", error=away))
+    before = await sweeping.account()
+    known = {key.kind for key in before.inventory.all}
     await sweeping.sweep.run()
-    assert sweeping.changes() == []
+    cloud.aws.control.clear_faults()
+    left = {key.kind for key in await cloud.all_observed()}
+    of_it = {kind for kind in known if kind.lineage[0] is HTTP_API}
+    assert of_it | {FUNCTION} <= left, "a route leads to the function still"
+    assert ALARM not in left, "it stops no other"
 
 
 @pytest.mark.parametrize(
@@ -334,6 +355,23 @@ async def test_too_many_orphans_at_once_are_reported_and_kept(
     await sweeping.sweep.run()
     assert sweeping.changes(), "as many as may be"
     assert sweeping.metric("eep_orphan_sweep_blocked") == 0
+
+
+async def test_a_kind_whose_tags_are_not_read_in_time_stops_no_other(
+    cloud: SweptCloud, caplog: pytest.LogCaptureFixture
+) -> None:
+    await cloud.make(cloud.resources[ALARM])
+    await cloud.make(cloud.resources[LOG_GROUP])
+    sweeping = Sweeping(cloud, kind_seconds=0.3)
+    await sweeping.until_old()
+    cloud.aws.control.add_faults(Fault(service="logs", operation="ListTagsForResource", held=True))
+    await sweeping.sweep.run()
+    cloud.aws.control.clear_faults()
+    assert await cloud.all_observed() == {cloud.key(LOG_GROUP)}
+    assert any("no answer within 0.3 s" in str(each.__dict__.get("error")) for each in caplog.records)
+    await sweeping.snapshot(1)
+    await sweeping.sweep.run()
+    assert await cloud.all_observed() == set(), "the next round takes it"
 
 
 async def test_nothing_is_swept_while_clocks_differ(cloud: SweptCloud, caplog: pytest.LogCaptureFixture) -> None:
@@ -569,6 +607,42 @@ async def test_a_round_follows_every_pause(cloud: SweptCloud) -> None:
     with pytest.raises(asyncio.CancelledError):
         await sweep_regularly(sweeping.sweep, PAUSE, sleep)
     assert seen == [(PAUSE, 0), (PAUSE, 1), (PAUSE, 2)]
+
+
+class Gate(Limiter):
+    """Lets calls through at once, or never."""
+
+    def __init__(self) -> None:
+        super().__init__(lambda: 0.0, {})
+        self.is_shut = False
+
+    async def take(self, service: str, operation: str, owner: str, priority: Priority) -> None:
+        if self.is_shut:
+            await asyncio.Event().wait()
+        await super().take(service, operation, owner, priority)
+
+
+async def test_an_account_that_hangs_holds_up_the_sweep_of_no_other(
+    cloud: SweptCloud, caplog: pytest.LogCaptureFixture
+) -> None:
+    await cloud.make_all()
+    sweeping, gate = Sweeping(cloud), Gate()
+    sweeping.calls["eu-west-1"] = replace(cloud.calls, limiter=gate)
+    far = await sweeping.accounts.by(Access(ministack.ACCOUNT, "eu-west-1"))
+    await sweeping.until_old()
+    await far.refresh(far.kinds, since=sweeping.clock.now)
+    gate.is_shut = True
+
+    async def swept() -> bool:
+        await sweeping.sweep.begin()
+        await asyncio.gather(*(each for each in asyncio.all_tasks() if each.get_name() == f"sweep {cloud.scope}"))
+        await sweeping.snapshot(1)
+        return await cloud.all_observed() == set()
+
+    async with asyncio.timeout(DEADLINE_SECONDS):
+        await eventually(swept, "all of the account that answers")
+    assert "no sweep: the last one has not ended" in caplog.messages, "the other one is left alone meanwhile"
+    await sweeping.sweep.stop()
 
 
 async def test_a_class_that_may_have_waited_for_it_is_enqueued(cloud: SweptCloud) -> None:

@@ -156,7 +156,7 @@ def test_targets_come_in_pages(account: Account) -> None:
     assert code(account.targets, NextToken="nonsense") == "InvalidNextTokenException"
     assert code(account.targets, MaxResults=51) == "ValidationException"
     assert account.scaling.describe_scalable_targets(ServiceNamespace="ecs")["ScalableTargets"] == []
-    assert contents(account.aws.session, account.aws.endpoint)["ScalableTarget"] == resources
+    assert contents(account.aws.client)["ScalableTarget"] == resources
 
 
 def test_a_policy_has_two_alarms_in_cloudwatch_which_end_with_it(account: Account) -> None:

@@ -11,6 +11,7 @@ from tests.fixtures.platform import Aws
 from tests.fixtures.waiting import eventually
 
 from eep_platform.aws.alarms import Missing, Rule, State, Windows
+from eep_platform.errors import PlatformError
 
 SIGNS = {"0": 0.0, "X": 9.0, "-": None}
 OK, ALARM, INSUFFICIENT = State.OK, State.ALARM, State.INSUFFICIENT_DATA
@@ -216,3 +217,21 @@ def test_a_state_that_somebody_sets_lasts_until_the_next_evaluation(alarms: Alar
     alarms.put("pr")
     alarms.client.set_alarm_state(AlarmName="pr", StateValue="ALARM", StateReason="a drill")
     eventually(lambda: alarms.states()["pr"] == "OK", "evaluated without any data arriving")
+
+
+def test_the_minutes_of_alarms_can_pass_faster(alarms: Alarms, fresh_aws: Aws) -> None:
+    def last_minute() -> str:
+        series, now = {"MetricName": "Invocation5XXErrors", "Dimensions": dimensions("pr")}, time.time()
+        moments = (datetime.fromtimestamp(now - ago, UTC) for ago in range(1, 60, 2))
+        data = [{**series, "Timestamp": moment, "Value": 1.0} for moment in moments]
+        alarms.client.put_metric_data(Namespace="AWS/SageMaker", MetricData=data)
+        return alarms.states()["pr"]
+
+    alarms.put("pr")
+    assert last_minute() == "OK", "three minutes are asked for"
+    fresh_aws.control.set_alarm_pace(6)
+    assert last_minute() == "ALARM"
+    fresh_aws.control.set_alarm_pace()
+    assert last_minute() == "OK"
+    with pytest.raises(PlatformError, match="greater than 0"):
+        fresh_aws.control.set_alarm_pace(0)

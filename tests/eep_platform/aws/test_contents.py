@@ -7,6 +7,6 @@ def test_of_repositories_those_are_shown_that_an_operator_could_have_made(fresh_
     ecr = fresh_aws.client("ecr")
     for name in ("models", "team/models", "eep-c1-default-abcdefghij", "previews/eep-c1-default-abcdefghij"):
         ecr.create_repository(repositoryName=name)
-    assert contents(fresh_aws.session, fresh_aws.endpoint) == {
+    assert contents(fresh_aws.client) == {
         "Repository": ["eep-c1-default-abcdefghij", "previews/eep-c1-default-abcdefghij"]
     }

@@ -22,6 +22,16 @@ def create_model(aws: Aws, role: str) -> Any:  # noqa: ANN401 - an answer
     return aws.client("sagemaker").create_model(ModelName="m", PrimaryContainer={"Image": IMAGE}, ExecutionRoleArn=role)
 
 
+def create_training_job(aws: Aws, role: str) -> Any:  # noqa: ANN401 - an answer
+    return aws.client("sagemaker").create_training_job(
+        TrainingJobName="j",
+        RoleArn=role,
+        AlgorithmSpecification={"TrainingImage": IMAGE, "TrainingInputMode": "File"},
+        OutputDataConfig={"S3OutputPath": "s3://b/"},
+        ResourceConfig={"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 1},
+    )
+
+
 def create_project(aws: Aws, role: str) -> Any:  # noqa: ANN401 - an answer
     return aws.client("codebuild").create_project(
         name="previews",
@@ -52,6 +62,7 @@ def refused(call: Callable[[], Any]) -> dict[str, Any]:
             "The role defined for the function cannot be assumed by Lambda.",
         ),
         (create_model, "sagemaker", "ValidationException", f"Could not assume role {arn('own')}. Please ensure"),
+        (create_training_job, "sagemaker", "ValidationException", f"Could not assume role {arn('own')}. Please ensure"),
         (
             create_project,
             "codebuild",

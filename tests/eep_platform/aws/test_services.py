@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from eep_platform.aws import ministack, services
-from eep_platform.aws.services import CODEBUILD, FRONT, GIT, SAGEMAKER, Ports
+from eep_platform.aws.services import CODEBUILD, FRONT, GIT, GITHUB, SAGEMAKER, Ports
 from eep_platform.processes import find, stop
 
 
@@ -17,7 +17,7 @@ def state(tmp_path: Path) -> Iterator[Path]:
 def test_start_is_idempotent_and_replaces_what_is_gone(state: Path) -> None:
     ports = Ports.free()
     services.start(state, ports)
-    before = {name: find(name, state) for name in (ministack.NAME, FRONT, SAGEMAKER, CODEBUILD, GIT)}
+    before = {name: find(name, state) for name in (ministack.NAME, FRONT, SAGEMAKER, CODEBUILD, GIT, GITHUB)}
     assert services.status(state, ports) == dict.fromkeys(before, True)
 
     front = before[FRONT]
@@ -32,7 +32,7 @@ def test_start_is_idempotent_and_replaces_what_is_gone(state: Path) -> None:
 
 
 def test_clients_get_no_other_configuration_than_the_embedded_one() -> None:
-    environment = services.client_environment(Ports(1, 2, 3, 4, 5))
+    environment = services.client_environment(Ports(1, 2, 3, 4, 5, 6))
     assert environment["AWS_ENDPOINT_URL"] == "http://127.0.0.1:1"
     assert set(environment) == {
         "AWS_ACCESS_KEY_ID",

@@ -1,5 +1,8 @@
+from contextlib import closing, nullcontext
 from datetime import datetime, timedelta
+from typing import Any
 
+import boto3
 import pytest
 from botocore.compat import get_current_datetime
 from botocore.exceptions import ClientError
@@ -59,3 +62,12 @@ def test_s3_allows_a_quarter_of_an_hour(fresh_aws: Aws, signed_after: list[timed
     signed_after.append(BEYOND_THAT_OF_S3)
     with pytest.raises(ClientError, match="RequestTimeTooSkewed"):
         fresh_aws.client("s3").list_buckets()
+
+
+@pytest.mark.parametrize(("region", "has_it"), [("eu-central-1", True), ("eu-west-1", False)])
+def test_a_service_is_in_its_regions_only(aws: Aws, region: str, *, has_it: bool) -> None:
+    session: Any = boto3.Session("test", "test", region_name=region)
+    client = session.client("pricing", endpoint_url=aws.endpoint)
+    refused = nullcontext() if has_it else pytest.raises(ClientError, match="scoped to a valid region")
+    with closing(client), refused:
+        assert client.get_products(ServiceCode="AmazonSageMaker", MaxResults=1)["PriceList"]

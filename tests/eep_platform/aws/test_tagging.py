@@ -1,4 +1,4 @@
-"""GetResources of the embedded AWS: the tags of every service, with AWS's own limits, and an index that can lag."""
+"""The index of tags of the embedded AWS: the tags of every service, with AWS's limits, and an index that can lag."""
 
 from typing import Any
 
@@ -69,13 +69,42 @@ def test_an_index_that_lags_shows_what_was_and_not_what_is(group: Any, fresh_aws
     assert shown(fresh_aws, GROUP) == {}
 
 
+def searched(aws: Aws, filters: dict[str, list[str]], *types: str, page: int = 100) -> set[str]:
+    pages = (
+        aws.client("resourcegroupstaggingapi")
+        .get_paginator("get_resources")
+        .paginate(
+            TagFilters=[{"Key": key, "Values": values} for key, values in filters.items()],
+            ResourcesPerPage=page,
+            **({"ResourceTypeFilters": list(types)} if types else {}),
+        )
+    )
+    return {each["ResourceARN"] for page in pages for each in page["ResourceTagMappingList"]}
+
+
+async def test_a_search_finds_every_taggable_kind_but_scaling_by_its_tags_and_type(cloud: Cloud) -> None:
+    made = {}
+    for kind in TAGGABLE:
+        made[kind.name] = (await cloud.make(await cloud.prepare(kind))).arn
+    aws, tags = cloud.aws, {key: [value, "another"] for key, value in cloud.tags}
+    expected = {arn for name, arn in made.items() if name != "ScalableTarget"}
+    stages = {f"{made['HttpApi']}/stages/$default"}
+    assert searched(aws, tags) == searched(aws, tags, page=3) == expected | stages
+    assert searched(aws, tags, "sagemaker:endpoint", "ecr") == {made["Endpoint"], made["Repository"]}
+    assert searched(aws, tags, "apigateway") == {made["HttpApi"], *stages}
+    assert searched(aws, {**tags, "team": []}) == set()
+    pages = aws.client("resourcegroupstaggingapi").get_paginator("get_tag_values").paginate(Key=cloud.tags[0][0])
+    assert [value for page in pages for value in page["TagValues"]] == [cloud.tags[0][1]]
+
+
 REFUSED: list[tuple[str, dict[str, Any], str]] = [
     ("more than AWS takes", {"ResourceARNList": [f"{GROUP}-{number}" for number in range(101)]}, "less than or equal"),
     ("not an ARN", {"ResourceARNList": [GROUP, "/aws/lambda/tagged"]}, "not a valid Amazon"),
     ("of another partition", {"ResourceARNList": [GROUP.replace("aws", "aws-cn", 1)]}, "not a valid Amazon"),
     ("pages of ARNs", {"ResourceARNList": [GROUP], "ResourcesPerPage": 10}, "ResourcesPerPage"),
     ("filters of ARNs", {"ResourceARNList": [GROUP], "TagFilters": [{"Key": "team"}]}, "TagFilters"),
-    ("filters, which the embedded AWS does not serve", {"TagFilters": [{"Key": "team"}]}, "ResourceARNList only"),
+    ("more a page than AWS gives", {"TagFilters": [{"Key": "team"}], "ResourcesPerPage": 101}, "between 1 and 100"),
+    ("more values than a filter takes", {"TagFilters": [{"Key": "a", "Values": ["b"] * 21}]}, "less than or equal"),
 ]
 
 

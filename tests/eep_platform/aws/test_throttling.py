@@ -32,7 +32,7 @@ def told(throttle: RouteThrottle, operation: str, path: str, settings: Mapping[s
 
 def admitted(throttle: RouteThrottle, path: str, times: int, api: str = "abc") -> int:
     """How many of several requests pass at once."""
-    return sum(throttle.refusal(api, path) is None for _ in range(times))
+    return sum(throttle.refusal(api, "POST", path) is None for _ in range(times))
 
 
 def test_a_route_takes_its_burst_and_then_its_rate_and_others_have_their_own() -> None:
@@ -46,9 +46,42 @@ def test_a_route_takes_its_burst_and_then_its_rate_and_others_have_their_own() -
     assert admitted(throttle, "/a", 9) == 2
     clock.now += 100
     assert admitted(throttle, "/a", 9) == 3, "no more than the burst is saved up"
-    refused = throttle.refusal("abc", "/a")
+    refused = throttle.refusal("abc", "POST", "/a")
     assert refused is not None
     assert (refused.status, refused.text) == (429, '{"message": "Too Many Requests"}')
+
+
+def test_all_that_a_greedy_route_takes_shares_its_limit() -> None:
+    throttle = RouteThrottle(Clock())
+    assert told(throttle, "UpdateStage", f"{STAGES}/$default", {"throttlingRateLimit": 1.0, "throttlingBurstLimit": 3})
+    learn = throttle.learner("apigatewayv2", "CreateRoute", "/v2/apis/abc/routes")
+    assert learn is not None
+    for key in ("ANY /a", "ANY /a/{proxy+}"):
+        learn(json.dumps({"routeKey": key}).encode())
+    assert [admitted(throttle, path, 2) for path in ("/a/b", "/a/c", "/a/b/d", "/a", "/ab")] == [2, 1, 0, 2, 2]
+
+
+def test_settings_of_a_route_take_the_place_of_the_stage_s() -> None:
+    throttle = RouteThrottle(Clock())
+    of_routes = {
+        "ANY /a": {"throttlingRateLimit": 1.0, "throttlingBurstLimit": 5},
+        "GET /a": {"throttlingRateLimit": 1.0, "throttlingBurstLimit": 1},
+        "ANY /b/{proxy+}": {"detailedMetricsEnabled": False},
+    }
+    for key in ("ANY /a", "ANY /a/{proxy+}", "ANY /b/{proxy+}"):
+        learn = throttle.learner("apigatewayv2", "CreateRoute", "/v2/apis/abc/routes")
+        assert learn is not None
+        learn(json.dumps({"routeKey": key}).encode())
+    learn = throttle.learner("apigatewayv2", "UpdateStage", f"{STAGES}/$default")
+    assert learn is not None
+    default = {"throttlingRateLimit": 1.0, "throttlingBurstLimit": 2}
+    learn(json.dumps({"defaultRouteSettings": default, "routeSettings": of_routes}).encode())
+    assert [admitted(throttle, path, 9) for path in ("/a", "/a/x", "/b/x")] == [5, 2, 9]
+    path = f"{STAGES}/%24default/routesettings/ANY%20%2Fa"
+    learn = throttle.learner("apigatewayv2", "DeleteRouteSettings", path)
+    assert learn is not None
+    assert learn(b"") == b""
+    assert admitted(throttle, "/a", 9) == 2, "those of the stage apply again"
 
 
 def test_settings_can_be_changed_and_taken_back() -> None:
@@ -66,7 +99,7 @@ def test_settings_can_be_changed_and_taken_back() -> None:
     ("operation", "path", "reason"),
     [
         ("GetStages", STAGES, "it sets nothing"),
-        ("CreateRoute", "/v2/apis/abc/routes", "it is about no stage"),
+        ("GetRoutes", "/v2/apis/abc/routes", "it changes nothing"),
         ("UpdateStage", "/v2/apis/abc/stagesx", "no such path"),
     ],
 )

@@ -7,13 +7,20 @@ from eep_platform.bench.results import (
     Builds,
     BuildTimes,
     Burst,
+    Forwarder,
     Imaged,
     Machine,
     Measured,
     Memory,
     Naive,
+    OffAndOn,
     Rest,
     Restart,
+    ReviewMemory,
+    Reviews,
+    ReviewsAtRest,
+    Trained,
+    Trainings,
     Trickle,
 )
 
@@ -87,3 +94,50 @@ def _imaged(seconds: float, build: BuildTimes | None) -> Imaged:
     return Imaged(
         image_seconds=seconds, ready_seconds=seconds + 2, calls={"ecr BatchGetImage": 1.0, **asking}, build=build
     )
+
+
+def reviews() -> Reviews:
+    """Pull requests that keep every promise."""
+    return Reviews(
+        machine=replace(MACHINE, commit="fed9876"),
+        grace=1.0,
+        notified=[4.0, 7.0, 5.0],
+        polled=[20.0, 54.0, 37.0],
+        left_behind=0,
+        first_revision={"repos/create-deployment": 1.0, "issues/create-comment": 1.0},
+        next_revision={"repos/create-deployment": 1.0, "issues/update-comment": 2.0},
+        at_rest=ReviewsAtRest(1000, 20, 1800.0, {"graphql": 150.0, "issues/list-comments-for-repo": 60.0}, 0),
+        memory=ReviewMemory(OffAndOn(10, 100 * MB, 102 * MB), OffAndOn(310, 150 * MB, 154 * MB), 170 * MB),
+    )
+
+
+def forwarder() -> Forwarder:
+    """A forwarder that keeps every promise."""
+    return Forwarder(
+        machine=replace(MACHINE, commit="cab1234"),
+        answered=Spread(500, 6.5, 12.0, 20.0),
+        overhead=Spread(500, 0.52, 1.4, 3.0),
+        bare=Spread(500, 5.5, 10.0, 18.0),
+        validated=Spread(500, 0.05, 0.1, 0.3),
+        imported=Spread(9, 350.0, 400.0, 400.0),
+        request_bytes=1040,
+        bundle_bytes=195_000,
+        page_bytes=19_500,
+    )
+
+
+def trainings() -> Trainings:
+    """Trainings of three rounds that keep every promise, and of which the second is the median."""
+    return Trainings(
+        machine=replace(MACHINE, commit="bad1234"),
+        first=[_trained(30.0 + more, 0.4) for more in (9.0, 0.0, -1.0)],
+        changed=[_trained(12.0, 0.1 + more) for more in (1.0, 0.0, -0.05)],
+        cached=[_trained(5.0, 0.2)] * 3,
+        rest_seconds=90.0,
+        rest_calls={},
+    )
+
+
+def _trained(ready: float, started: float) -> Trained:
+    calls = {"StartPipelineExecution": 1.0, "ListPipelineExecutions": 2.0}
+    return Trained(started_seconds=started, modelled_seconds=0.6, ready_seconds=ready, calls=calls)

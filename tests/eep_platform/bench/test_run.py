@@ -1,10 +1,11 @@
+from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
-from tests.eep_platform.bench.samples import builds, measured
+from tests.eep_platform.bench.samples import builds, measured, reviews
 
 from eep_platform import platform
-from eep_platform.bench import building, run
+from eep_platform.bench import building, pull_requests, run
 from eep_platform.bench.results import Results
 from eep_platform.bench.run import Plan
 from eep_platform.bench.scenario import Windows
@@ -39,6 +40,9 @@ def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     found = builds()
     cases = {"cold": found.cold, "warm": found.warm, "present": found.present}
     monkeypatch.setattr(building, "measure", lambda *_, **__: cases)
+    pulls = reviews()
+    names = [each.name for each in fields(pulls) if each.name != "machine"]
+    monkeypatch.setattr(pull_requests, "measure", lambda *_, **__: {name: getattr(pulls, name) for name in names})
     monkeypatch.setattr(run, "machine", lambda: found.machine)
     monkeypatch.setattr(run, "measure", lambda _, size, **__: measured(size))
     return tmp_path / "bench"
@@ -67,3 +71,12 @@ def test_builds_alone_make_no_page_but_are_kept(state: Path) -> None:
     assert not page.exists()
     assert run.load(state.with_name("bench-results.json")).builds == builds()
     assert "the page needs at least one" in said[-1]
+
+
+def test_pull_requests_are_measured_apart_and_kept_together(state: Path) -> None:
+    page, said = state.with_name("page.md"), list[str]()
+    run.run_pull_requests(state, plan=SHORT, page=page, say=said.append)
+    run.run(state, [1], plan=SHORT, page=page, say=said.append)
+    kept = run.load(state.with_name("bench-results.json"))
+    assert kept == Results({1: measured(1)}, reviews=replace(reviews(), machine=builds().machine))
+    assert "## Pull requests" in page.read_text()

@@ -23,7 +23,7 @@ class Outcome:
 @pytest.fixture(scope="module")
 def outcome(tmp_path_factory: pytest.TempPathFactory) -> Outcome:
     with cluster.lanes(LANES, tmp_path_factory.mktemp("chaos"), report=print) as lanes:
-        recording = matrix.record(lanes[0])
+        recording = matrix.record(lanes)
         cases = matrix.covering(recording.points)
         return Outcome(recording.points, matrix.Matrix(recording, print).run(lanes, cases))
 

@@ -1,6 +1,10 @@
+from collections import deque
+
 from eep_platform.chaos.fault_kinds import FaultKind
-from eep_platform.chaos.matrix import covering, full, scenarios
+from eep_platform.chaos.lifecycle import LIFECYCLES, Phases
+from eep_platform.chaos.matrix import Scenario, covering, enqueue, full, scenarios
 from eep_platform.chaos.points import Phase, Point
+from eep_platform.chaos.trial import Case
 
 POINTS = [Point(phase, "logs", f"Operation{number}") for phase in Phase for number in range(4)]
 
@@ -8,6 +12,7 @@ POINTS = [Point(phase, "logs", f"Operation{number}") for phase in Phase for numb
 def test_all_cases_are_every_call_with_every_kind_of_fault() -> None:
     cases = full(POINTS)
     assert len(set(cases)) == len(POINTS) * len(FaultKind)
+    assert {case.kind for case in full(POINTS, [FaultKind.ENDED])} == {FaultKind.ENDED}
 
 
 def test_the_covering_part_has_every_call_once_and_every_kind_of_fault() -> None:
@@ -30,3 +35,30 @@ def test_every_case_is_in_exactly_one_scenario_and_in_its_own_phase() -> None:
 def test_half_of_the_scenarios_end_by_expiry() -> None:
     found = scenarios(full(POINTS))
     assert sum(scenario.expires for scenario in found) == len(found) / 2
+
+
+def test_cases_that_are_tried_again_share_lifecycles_in_which_their_phases_are_free() -> None:
+    frequent, rare = LIFECYCLES
+
+    def scenario(phases: Phases, *cases: Case, tries: int) -> Scenario:
+        return Scenario(phases, {case.point.phase: case for case in cases}, tries=tries)
+
+    create, other, update = (
+        Case(Point(phase, "sqs", operation), FaultKind.LOST)
+        for phase, operation in ((Phase.CREATE, "A"), (Phase.CREATE, "B"), (Phase.UPDATE, "A"))
+    )
+    queue: deque[Scenario] = deque()
+    for phases, case, tries in (
+        (rare, create, 2),
+        (rare, other, 2),
+        (frequent, update, 2),
+        (rare, update, 1),
+        (rare, update, 2),
+    ):
+        enqueue(queue, scenario(phases, case, tries=tries))
+    assert list(queue) == [
+        scenario(rare, create, update, tries=2),
+        scenario(rare, other, tries=2),
+        scenario(frequent, update, tries=2),
+        scenario(rare, update, tries=1),
+    ]

@@ -25,12 +25,26 @@ def test_sizes_are_measured_as_asked_for(
     assert measured == sizes, why
 
 
-def test_builds_are_measured_alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("option", "measures"),
+    [("--builds", "run_builds"), ("--training", "run_trainings"), ("--forwarder", "run_forwarder")],
+)
+def test_a_section_is_measured_alone(
+    option: str, measures: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     measured: list[Path] = []
-    monkeypatch.setattr(run, "run_builds", lambda _, plan, **__: measured.append(plan.model))
+    monkeypatch.setattr(run, measures, lambda _, plan, **__: measured.append(plan.model))
     monkeypatch.setattr(run, "run", lambda *_, **__: pytest.fail("sizes were measured"))
-    assert eep("local", "bench", "--state", str(tmp_path), "--builds", "--model", "other").exit_code == 0
+    assert eep("local", "bench", "--state", str(tmp_path), option, "--model", "other").exit_code == 0
     assert measured == [Path("other")]
+
+
+def test_the_month_has_a_page_of_its_own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    pages: list[Path] = []
+    monkeypatch.setattr(run, "run_month", lambda page, **_: pages.append(page))
+    monkeypatch.setattr(run, "run", lambda *_, **__: pytest.fail("sizes were measured"))
+    assert eep("local", "bench", "--state", str(tmp_path), "--month").exit_code == 0
+    assert pages == [Path("docs/month.md")]
 
 
 @pytest.mark.parametrize("sizes", ["0", "1,-2", "many", "", "1;2"])

@@ -7,7 +7,8 @@ import yaml
 from tests.fixtures.command import eep
 from tests.fixtures.disk import SmallDisk
 
-from eep_platform.cli.push import numbered, object_name
+from eep_platform.cli.push import described, object_name, suffixed
+from eep_platform.errors import PlatformError
 from eep_platform.platform import Platform
 
 
@@ -89,6 +90,25 @@ def test_a_folder_without_a_dockerfile_is_not_pushed(platform: Platform, tmp_pat
     assert "has no Dockerfile" in result.stderr
 
 
+def test_what_a_folder_says_its_pull_requests_get_is_what_is_printed(platform: Platform, tmp_path: Path) -> None:
+    folder = folder_named(tmp_path, "anything")
+    (folder / "preview").mkdir()
+    template = {"metadata": {"name": "iris"}, "spec": {"source": {"repository": "acme/iris"}, "model": {"build": {}}}}
+    (folder / "preview/endpoint.yaml").write_text(yaml.safe_dump(template))
+    line = ["local", "push", str(folder), "--state", str(platform.state)]
+    opened, merged = (yaml.safe_load(eep(*line, *more).stdout) for more in ((), ("--branch", "main")))
+    assert [each["metadata"]["name"] for each in (opened, merged)] == ["iris-pr-1", "iris-main"]
+    sources = [opened["spec"]["source"], merged["spec"]["source"]]
+    assert [(each["repository"], each["branch"]) for each in sources] == [("acme/iris", "pr-1"), ("acme/iris", "main")]
+    assert [each.get("pullRequest") for each in sources] == [1, None]
+
+
+@pytest.mark.parametrize("text", ["a: [", "- 1", "metadata: 1"])
+def test_a_description_that_is_none_is_told(text: str) -> None:
+    with pytest.raises(PlatformError, match=r"preview/endpoint.yaml is not the YAML of one object"):
+        described(text.encode())
+
+
 @pytest.mark.parametrize(
     ("folder", "name"),
     [
@@ -99,4 +119,4 @@ def test_a_folder_without_a_dockerfile_is_not_pushed(platform: Platform, tmp_pat
     ],
 )
 def test_the_name_of_an_object_is_a_label_whatever_the_folder(folder: str, name: str) -> None:
-    assert numbered(object_name(folder), 1) == name
+    assert suffixed(object_name(folder), "pr-1") == name

@@ -1,6 +1,8 @@
 import io
 import json
 import os
+import re
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -9,10 +11,11 @@ from typing import Any
 import pytest
 import requests
 from tests.eep_platform.codebuild.conftest import ECR
+from tests.fixtures.disk import SmallDisk
 
 from eep_platform.codebuild import aws, docker, images
-from eep_platform.codebuild.toolchain import CACHE, REGISTRY
-from eep_platform.containers import registry
+from eep_platform.codebuild.options import CACHE, REGISTRY
+from eep_platform.containers import base, engines, references, registry
 from eep_platform.containers.image import (
     CONFIG,
     DOCKER_MANIFEST,
@@ -58,7 +61,7 @@ def logged_in(run: Docker) -> None:
 
 
 def digest(address: str, tag: str) -> str | None:
-    answer = requests.head(f"http://{address}/v2/wine/manifests/{tag}", auth=registry.EMBEDDED, timeout=60)
+    answer = requests.head(f"http://{address}/v2/wine/manifests/{tag}", auth=references.EMBEDDED, timeout=60)
     return answer.headers.get("Docker-Content-Digest") if answer.ok else None
 
 
@@ -98,7 +101,7 @@ def test_a_cache_is_exported_beside_the_image(docker_of: Docker, registry_server
     line = f"buildx build --cache-to type=registry,ref={WINE}:cache,mode=max --output type=cacheonly context"
     assert docker_of(line) == 0
     manifest = requests.get(
-        f"http://{registry_server}/v2/wine/manifests/cache", auth=registry.EMBEDDED, timeout=60
+        f"http://{registry_server}/v2/wine/manifests/cache", auth=references.EMBEDDED, timeout=60
     ).json()
     assert manifest["config"]["mediaType"] == "application/vnd.buildkit.cacheconfig.v0"
     assert manifest["layers"]
@@ -147,6 +150,53 @@ def test_an_engine_that_cannot_pull_the_base_image_is_done_without_unless_it_was
     monkeypatch.setenv("EEP_BUILD_ENGINE", requested)
     dockerfile("FROM python:3.11\nENV A=b\n")
     assert docker_of("buildx build --output type=cacheonly context") == status
+
+
+@pytest.fixture
+def buildah_base(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The name of an image with Python and a shell in a storage of buildah's own; skips where buildah cannot run."""
+    found = engines.choose(engines.AUTO, engines.works)
+    if found is None or found.program != "buildah":
+        pytest.skip(f"the engine of this machine is {found.program if found else 'none'}, and no image can be pulled")
+    if os.geteuid() != 0:
+        pytest.skip("without root buildah cannot confine commands by chroot")
+    storage = tmp_path / "storage.conf"
+    places = f'runroot = "{tmp_path}/run"\ngraphroot = "{tmp_path}/storage"\n'
+    storage.write_text(f'[storage]\ndriver = "vfs"\n{places}')
+    monkeypatch.setenv("EEP_BUILD_ENGINE", engines.AUTO)
+    monkeypatch.setenv("CONTAINERS_STORAGE_CONF", str(storage))
+    monkeypatch.setenv("BUILDAH_ISOLATION", "chroot")
+    small = tmp_path / "small"
+    base.build(small)
+    made = subprocess.run(  # noqa: S603 - our own words
+        ["buildah", "build", "--quiet", "--tag=localhost/small", "--file=-", small],  # noqa: S607 - where it was found
+        input="FROM scratch\nCOPY . /\nENV PATH=/usr/local/bin:/usr/bin:/bin\n",
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert made.returncode == 0, made.stderr
+    return "localhost/small"
+
+
+def test_an_engine_that_is_there_is_found_and_builds_what_is_pushed(
+    docker_of: Docker, buildah_base: str, registry_server: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    logged_in(docker_of)
+    dockerfile(
+        f"FROM {buildah_base}\nARG GREETING\nRUN --mount=type=secret,id=s test -s /run/secrets/s\n"
+        "RUN echo $GREETING > /said\n"
+    )
+    options = "--provenance=false --build-arg=GREETING=hello --secret id=s,env=HOME"
+    output = "--output type=image,push=true,oci-mediatypes=false"
+    status = docker_of(f"buildx build {options} {output} --tag {WINE}:buildah context")
+    said = capsys.readouterr().err
+    assert status == 0, said
+    assert said.startswith("building with buildah, which this machine has\n")
+    pushed = registry.pull(registry_server, "wine", "buildah", tmp_path / "store")
+    assert pushed.rootfs
+    assert (pushed.rootfs / "said").read_text() == "hello\n"
+    assert manifest(registry_server, "buildah")["mediaType"] == DOCKER_MANIFEST
 
 
 @pytest.mark.parametrize(
@@ -225,7 +275,7 @@ def test_what_is_not_covered_is_refused(docker_of: Docker, capsys: pytest.Captur
 def manifest(address: str, tag: str) -> Any:  # noqa: ANN401 - as typed as JSON
     url = f"http://{address}/v2/wine/manifests/{tag}"
     headers = {"Accept": f"{MANIFEST}, {DOCKER_MANIFEST}, {INDEX}"}
-    return requests.get(url, auth=registry.EMBEDDED, headers=headers, timeout=60).json()
+    return requests.get(url, auth=references.EMBEDDED, headers=headers, timeout=60).json()
 
 
 @pytest.mark.parametrize(
@@ -295,17 +345,49 @@ def test_what_a_build_leaves_in_files_is_pushed_after_it_by_somebody_who_is_logg
     assert docker_of(f"buildx build --provenance=false {files} {output} context") == 0
     volumes = f"--volume {images.config_file()}:/logins:ro --volume {tmp_path}:/build"
     skopeo = f"run {volumes} quay.io/skopeo/stable copy --authfile /logins"
-    push = f"{skopeo} --format v2s2 oci-archive:/build/image.tar docker://{WINE}:left"
+    push = f"{skopeo} --format v2s2 --digestfile /build/digest oci-archive:/build/image.tar docker://{WINE}:left"
     assert docker_of(push) == 1
     assert "no basic auth credentials" in capsys.readouterr().err
     logged_in(docker_of)
     assert docker_of(push) == 0
     assert manifest(registry_server, "left")["mediaType"] == DOCKER_MANIFEST
+    assert (tmp_path / "digest").read_text() == digest(registry_server, "left"), "of what was pushed"
     assert docker_of(f"{skopeo} --preserve-digests oci:/build/cache:latest docker://{WINE}:kept") == 0
     assert docker_of(f"{skopeo} --preserve-digests docker://{WINE}:kept oci:/build/again:latest") == 0
     assert (tmp_path / "again/index.json").read_text() == (tmp_path / "cache/index.json").read_text()
     assert docker_of(f"logout {ECR}") == 0
     assert docker_of(push) == 1
+
+
+def test_a_full_disk_fails_the_build_and_says_so(
+    docker_of: Docker, small_disk: SmallDisk, capsys: pytest.CaptureFixture[str]
+) -> None:
+    dockerfile("FROM python:3.11\nLABEL name=left")
+    small_disk.fill()
+    output = f"--output type=oci,dest={small_disk.path}/image.tar,rewrite-timestamp=true"
+    assert docker_of(f"buildx build --provenance=false {output} context") == 1
+    assert re.match("ERROR: failed to solve: .*No space left on device", capsys.readouterr().err.splitlines()[-1])
+
+
+def test_a_copy_that_a_full_disk_stopped_succeeds_once_there_is_room(  # noqa: PLR0917 - fixtures
+    docker_of: Docker,
+    registry_server: str,
+    model_image: BuiltImage,
+    small_disk: SmallDisk,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    small = assemble(model_image.blobs, json.dumps({"architecture": architecture()}).encode(), CONFIG, [])
+    registry.push(small, registry=registry_server, repository="wine", tag="small")
+    logged_in(docker_of)
+    copy = skopeo(f"{registry_server}/wine:small", f"{WINE}:fits")
+    monkeypatch.setenv(CACHE, str(small_disk.path))
+    small_disk.fill()
+    assert docker_of(copy) == 1
+    assert "No space left on device" in capsys.readouterr().err
+    assert digest(registry_server, "fits") is None
+    small_disk.free()
+    assert docker_of(copy) == 0
 
 
 def skopeo(source: str, target: str, *options: str) -> str:

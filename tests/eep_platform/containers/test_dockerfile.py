@@ -83,8 +83,8 @@ ENTRYPOINT exec python app.py
         pytest.param("FROM a\nCOPY --exclude=b a b", "--exclude", id="an option beyond us"),
         pytest.param("FROM a\nONBUILD RUN x", "no such instruction", id="an instruction beyond us"),
         pytest.param("FROM a\nRUN --mount=type=bind,target=/x y", "type=bind", id="a mount beyond us"),
-        pytest.param("FROM a\nRUN apt-get update && apt-get install -y x", "apt-get is not in the base", id="apt"),
-        pytest.param("FROM a\nRUN x; sudo yum install y", "yum is not in the base", id="another package manager"),
+        pytest.param("FROM a\nRUN x; sudo yum install y", "yum is not in the official", id="not Debian's packages"),
+        pytest.param("FROM a\nRUN x &&  \\\n conda install y", "conda is not in the official", id="conda"),
         pytest.param("FROM a\nENTRYPOINT [x]", "", id="half a JSON array"),
         pytest.param("FROM a\nCOPY a", "sources and a target", id="no target"),
         pytest.param("FROM a\nCOPY a ../b", "must not contain ..", id="a path that climbs"),
@@ -96,6 +96,21 @@ def test_what_is_not_understood_is_refused_with_the_instruction(text: str, compl
     assert complaint in fault.message
 
 
+@pytest.mark.parametrize(
+    ("command", "manager"),
+    [
+        ("apt-get update && apt-get install -y x", "apt-get"),
+        ("true && apt install x", "apt"),
+        ("pip install apt-get", None),
+        ("echo apt-get", None),
+    ],
+)
+def test_a_command_that_installs_packages_of_debian_is_known(command: str, manager: str | None) -> None:
+    [step] = stages(f"FROM a\nRUN {command}")[-1].steps
+    assert isinstance(step, Run)
+    assert step.package_manager == manager
+
+
 def test_all_faults_are_told_with_their_lines() -> None:
-    text = "FROM a\nADD http://x /\n# why\nRUN apt-get \\\n  install x\n\nCOPY a\n"
+    text = "FROM a\nADD http://x /\n# why\nRUN apk \\\n  add x\n\nCOPY a\n"
     assert [fault.line for fault in parse(text, {}, {}).faults] == [2, 4, 7]

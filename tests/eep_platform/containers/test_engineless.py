@@ -97,7 +97,7 @@ def test_official_images_of_this_python_have_a_stand_in_which_is_said(tmp_path: 
     (tmp_path / "Dockerfile").write_text(f"FROM {image}")
     said: list[str] = []
     engineless.prepare(tmp_path, arguments={}, cache=CACHE, report=said.append)
-    assert said[0].startswith(f"FROM {image}: nothing can be pulled here, so Python 3.11")
+    assert said[0].startswith(f"FROM {image}: nothing can be pulled here, in its place there is Python 3.11")
 
 
 @pytest.mark.parametrize(

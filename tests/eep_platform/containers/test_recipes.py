@@ -9,7 +9,7 @@ import pytest
 import requests
 
 from eep_platform import processes
-from eep_platform.containers import engineless, isolation
+from eep_platform.containers import debian, engineless, isolation
 from eep_platform.containers.errors import BuildError
 from eep_platform.containers.image import LocalImage
 from eep_platform.containers.process_runtime import ProcessRuntime
@@ -38,6 +38,26 @@ class Handler(http.server.BaseHTTPRequestHandler):
 signal.signal(signal.SIGTERM, lambda *_: sys.exit())
 http.server.ThreadingHTTPServer(("0.0.0.0", 8080), Handler).serve_forever()
 """
+NGINX = """
+daemon off;
+user root;
+pid /tmp/nginx.pid;
+error_log stderr;
+events {}
+http {
+    access_log off;
+    client_body_temp_path /tmp/body;
+    proxy_temp_path /tmp/proxy;
+    fastcgi_temp_path /tmp/fastcgi;
+    uwsgi_temp_path /tmp/uwsgi;
+    scgi_temp_path /tmp/scgi;
+    server {
+        listen 8080;
+        location ~ ^/(ping|invocations)$ { proxy_pass http://127.0.0.1:8081; }
+        location / { return 404; }
+    }
+}
+"""
 FLASK = """from flask import Flask, jsonify, request
 
 app = Flask(__name__)
@@ -56,11 +76,15 @@ def invocations():
 
 @dataclass(frozen=True)
 class Recipe:
-    """A context. `faults` are parts of what is told, in order; without any, the image is built and serves."""
+    """A context. `faults` are parts of what is told, in order; without any, the image is built and serves.
+
+    `packages` is the line that installs packages of Debian, which few machines can do without an engine.
+    """
 
     dockerfile: str
     files: Mapping[str, str] = field(default_factory=dict)
     faults: tuple[str, ...] = ()
+    packages: int | None = None
 
 
 RECIPES = {
@@ -107,15 +131,19 @@ ENTRYPOINT ["python", "/server.py"]
 """,
         {"server.py": SERVER},
     ),
-    "nginx before gunicorn": Recipe(
+    "nginx, a package of Debian, before the server": Recipe(
         """
 FROM python:3.11-slim
-RUN apt-get -y update && apt-get install -y --no-install-recommends nginx && rm -rf /var/lib/apt/lists/*
-COPY app.py nginx.conf /opt/program/
-ENTRYPOINT ["gunicorn", "-b", "unix:/tmp/gunicorn.sock", "-b", "0.0.0.0:8080", "app:app"]
+RUN apt-get -y update && apt-get install -y --no-install-recommends nginx-light && rm -rf /var/lib/apt/lists/*
+COPY program /opt/program
+ENV PATH="/opt/program:${PATH}"
 """,
-        {"app.py": FLASK, "nginx.conf": "location ~ ^/(ping|invocations) {}\n"},
-        ("line 3: RUN apt-get -y update",),
+        {
+            "program/serve": "#!/bin/sh\npython /opt/program/server.py &\nexec nginx -c /opt/program/nginx.conf\n",
+            "program/nginx.conf": NGINX,
+            "program/server.py": SERVER.replace("8080", "8081"),
+        },
+        packages=3,
     ),
     "uvicorn as FastAPI's own guide starts it": Recipe(
         """FROM python:3.11
@@ -147,7 +175,8 @@ CMD ["uvicorn", "app:app", "--host", "0.0.0.0", "--port", "80"]
     "R with plumber": Recipe(
         'FROM rocker/r-ver:4.4\nRUN apt-get update\nCOPY plumber.R /\nENTRYPOINT ["Rscript", "/plumber.R"]\n',
         {"plumber.R": "#* @get /ping\n#* @post /invocations\n"},
-        ("line 1: FROM rocker/r-ver:4.4", "line 2: RUN apt-get update"),
+        ("line 1: FROM rocker/r-ver:4.4",),
+        packages=2,
     ),
     "a framework's own image, and a file that is missing": Recipe(
         'FROM pytorch/torchserve:latest\nCOPY model.mar /\nADD https://example.com/x /\nCMD ["torchserve"]\n',
@@ -172,21 +201,43 @@ def prepared(recipe: Recipe, folder: Path) -> engineless.EnginelessBuild:
     return engineless.prepare(folder, arguments={}, cache=cache_dir() / "images", report=lambda _: None)
 
 
-@pytest.mark.parametrize("name", [name for name, recipe in RECIPES.items() if recipe.faults])
-def test_everything_that_is_wrong_is_told_at_once(name: str, tmp_path: Path) -> None:
-    recipe = RECIPES[name]
+def told(recipe: Recipe, folder: Path) -> list[str]:
     with pytest.raises(BuildError) as caught:
-        prepared(recipe, tmp_path)
-    told = str(caught.value).removeprefix("Dockerfile: ").split("; line ")
-    told = [told[0], *(f"line {rest}" for rest in told[1:])]
-    assert len(told) == len(recipe.faults), told
-    assert all(fault.startswith(begin) for fault, begin in zip(told, recipe.faults, strict=True)), told
+        prepared(recipe, folder)
+    first, *others = str(caught.value).removeprefix("Dockerfile: ").split("; line ")
+    return [first, *(f"line {other}" for other in others)]
+
+
+@pytest.mark.parametrize("name", [name for name, recipe in RECIPES.items() if recipe.faults])
+def test_everything_that_is_wrong_is_told_at_once(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(debian, "problem", lambda: None)
+    recipe = RECIPES[name]
+    found = told(recipe, tmp_path)
+    assert len(found) == len(recipe.faults), found
+    assert all(fault.startswith(begin) for fault, begin in zip(found, recipe.faults, strict=True)), found
+
+
+@pytest.mark.parametrize("name", [name for name, recipe in RECIPES.items() if recipe.packages])
+def test_packages_of_debian_are_refused_where_they_cannot_be_had(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(debian, "problem", lambda: "this machine is not Debian")
+    recipe = RECIPES[name]
+    [refused] = [fault for fault in told(recipe, tmp_path) if "apt-get needs" in fault]
+    assert refused.startswith(f"line {recipe.packages}: RUN apt-get")
+    assert refused.endswith("or build with an engine (Docker, Podman, buildah, BuildKit): this machine is not Debian")
+
+
+def test_a_program_called_serve_answers_whatever_the_command_is(tmp_path: Path) -> None:
+    prepared(Recipe('FROM python:3.11\nCOPY serve /usr/local/bin/\nCMD ["python"]\n', {"serve": SERVER}), tmp_path)
 
 
 @pytest.mark.parametrize("name", [name for name, recipe in RECIPES.items() if not recipe.faults])
 def test_the_image_is_built_and_serves(name: str, tmp_path: Path, runtime: ProcessRuntime) -> None:
     if isolation.best_mode() != "namespaces" or os.geteuid() != 0:
         pytest.skip("commands of these Dockerfiles need namespaces and root")
+    if RECIPES[name].packages and (problem := debian.problem()):
+        pytest.skip(f"packages of Debian cannot be had: {problem}")
     image = prepared(RECIPES[name], tmp_path / "context").image()
     store = ImageStore(tmp_path / "store")
     for blob in (*image.manifest.layers, image.manifest.config):

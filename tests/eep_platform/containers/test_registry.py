@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from eep_platform.containers import layers, registry
+from eep_platform.containers import layers, references, registry
 from eep_platform.containers.blobs import BlobStore
 from eep_platform.containers.errors import ImageNotFound, InvalidImage, RegistryError
 from eep_platform.containers.image import (
@@ -45,7 +45,7 @@ def put_index(address: str, tag: str, entries: list[tuple[str, Descriptor]]) -> 
     ]
     body = json.dumps({"schemaVersion": 2, "mediaType": INDEX, "manifests": manifests})
     url = f"http://{address}/v2/wine/manifests/{tag}"
-    answer = requests.put(url, data=body, headers={"Content-Type": INDEX}, auth=registry.EMBEDDED, timeout=60)
+    answer = requests.put(url, data=body, headers={"Content-Type": INDEX}, auth=references.EMBEDDED, timeout=60)
     answer.raise_for_status()
 
 
@@ -130,7 +130,7 @@ def test_content_that_is_not_what_its_digest_says_is_refused(lying_registry: str
 )
 def test_a_malformed_reference_is_refused(text: str) -> None:
     with pytest.raises(InvalidImage, match="reference"):
-        registry.Reference.parse(text)
+        references.Reference.parse(text)
 
 
 def test_of_an_index_the_image_for_the_platform_is_fetched(
@@ -139,7 +139,7 @@ def test_of_an_index_the_image_for_the_platform_is_fetched(
     entry = (small, {"platform": {"os": "linux", "architecture": "s390x"}})
     digest = registry.push_index([entry], registry=registry_server, repository="wine", tag="whole")
     for version in ("whole", digest):
-        where = registry.Reference(registry_server, "wine", version)
+        where = references.Reference(registry_server, "wine", version)
         assert registry.exists(where)
         blobs = BlobStore(tmp_path / version.replace(":", "-"))
         fetched = registry.fetch(where, "linux/s390x", blobs)
@@ -150,7 +150,7 @@ def test_of_an_index_the_image_for_the_platform_is_fetched(
 
 
 def test_what_is_not_there_is_not_fetched(registry_server: str, tmp_path: Path) -> None:
-    absent = registry.Reference(registry_server, "wine", "no-such-tag")
+    absent = references.Reference(registry_server, "wine", "no-such-tag")
     assert not registry.exists(absent)
     with pytest.raises(ImageNotFound):
         registry.fetch(absent, "linux/amd64", BlobStore(tmp_path))

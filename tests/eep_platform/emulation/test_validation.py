@@ -17,10 +17,17 @@ from eep_platform.emulation.validation import input_shape, parsed, serialised, s
 from eep_platform.sagemaker.configs import ConfigOperations
 from eep_platform.sagemaker.endpoint_operations import EndpointOperations
 from eep_platform.sagemaker.models import ModelOperations
+from eep_platform.sagemaker.pipelines.execution_operations import ExecutionOperations
+from eep_platform.sagemaker.pipelines.pipeline_operations import PipelineOperations
+from eep_platform.sagemaker.registry.group_operations import GroupOperations
+from eep_platform.sagemaker.registry.package_operations import PackageOperations
 from eep_platform.sagemaker.tags import TagOperations
 
 GROUPS = {
-    "sagemaker": (ModelOperations, ConfigOperations, EndpointOperations, TagOperations),
+    "sagemaker": (
+        *(ModelOperations, ConfigOperations, EndpointOperations, TagOperations),
+        *(GroupOperations, PackageOperations, PipelineOperations, ExecutionOperations),
+    ),
     "application-autoscaling": (TargetOperations, PolicyOperations, ActionOperations),
 }
 OPERATIONS = {
@@ -67,6 +74,8 @@ def test_every_pattern_of_the_service_model_is_understood(service: str, operatio
     [
         pytest.param(r"([\p{L}\p{Z}\p{N}_.:/=+\-@]*)", "Größe 10/π", True, id="letters of any script"),
         pytest.param(r"([\p{L}\p{Z}\p{N}_.:/=+\-@]*)", "a#b", False, id="but no other sign"),
+        pytest.param(r"([a-z]*)${1,128}", "key", True, id="an anchor that is repeated"),
+        pytest.param(r"([a-z]*)${1,128}", "key\n", False, id="and is the very end"),
         pytest.param(r"\p{ASCII}*", "plain", True, id="a category outside a class"),
         pytest.param(r"\p{ASCII}*", "grün", False, id="not ASCII"),
         pytest.param(r"\A\S[\p{Print}]*\z", "id-1", True, id="Java's end of input"),

@@ -255,6 +255,25 @@ def test_a_job_that_fails_says_why(cluster: Cluster) -> None:
     assert (ended["exitCode"], ended["message"]) == (3, "the reason\n")
 
 
+@pytest.mark.usefixtures("kubelet")
+def test_a_job_reads_its_secret_and_its_own_message_is_kept_though_it_succeeds(cluster: Cluster) -> None:
+    secret = {"metadata": {"name": "safe"}, "stringData": {"key": "hunter2"}}
+    cluster.api("POST", f"/api/v1/namespaces/{cluster.namespace}/secrets", secret)
+    code = (
+        "import os, pathlib\n"
+        "said = pathlib.Path(os.environ['SAFE']).read_text() + 'x' * 5000\n"
+        "pathlib.Path(os.environ['MESSAGE']).write_text(said)"
+    )
+    variables = [{"name": "SAFE", "value": "/run/safe/key"}, {"name": "MESSAGE", "value": "/dev/termination-log"}]
+    mounts = [{"name": "safe", "mountPath": "/run/safe"}]
+    container = {"name": "main", "image": "any", "command": ["python", "-c", code], "env": variables}
+    volumes = [{"name": "safe", "secret": {"secretName": "safe"}}]
+    cluster.job("", containers=[{**container, "volumeMounts": mounts}], volumes=volumes)
+    cluster.wait_job("Complete")
+    (pod,) = cluster.wait_pods(1, phase="Succeeded")
+    assert state_of(pod)["terminated"]["message"] == "hunter2" + "x" * (4096 - len("hunter2"))
+
+
 def test_what_a_container_prints_can_be_read_through_the_api_server(
     cluster: Cluster, kubelet: Kubelet, control_plane_state: Path
 ) -> None:

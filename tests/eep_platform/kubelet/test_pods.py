@@ -10,6 +10,7 @@ from eep_platform.kubelet.pods import (
     command_line,
     container_ports,
     environment,
+    mounted,
     port_number,
 )
 
@@ -128,3 +129,45 @@ def test_ports_are_found_by_number_and_by_name() -> None:
     assert (port_number(container, "http"), port_number(container, 9090)) == (8080, 9090)
     with pytest.raises(Unstartable, match="container web has no port named metrics"):
         port_number(container, "metrics")
+
+
+def mounting(volume: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """A Pod with the volume, and its container that mounts it."""
+    container = {"volumeMounts": [{"name": "v", "mountPath": "/run/v"}]}
+    return {**POD, "spec": {"volumes": [{"name": "v", **volume}]}}, container
+
+
+@pytest.mark.parametrize(
+    ("volume", "files"),
+    [
+        ({"secret": {"secretName": "safe"}}, {"/run/v/KEY": b"hunter2"}),
+        ({"secret": {"secretName": "safe", "items": [{"key": "KEY", "path": "a/b"}]}}, {"/run/v/a/b": b"hunter2"}),
+        ({"configMap": {"name": "menu", "items": [{"key": "SOUP", "path": "soup"}]}}, {"/run/v/soup": b"tomato"}),
+        ({"secret": {"secretName": "none", "optional": True}}, {}),
+        ({"emptyDir": {}}, {}),
+        ({"projected": {"sources": []}}, {}),
+    ],
+)
+def test_files_come_from_config_maps_and_secrets(volume: dict[str, Any], files: dict[str, bytes]) -> None:
+    pod, container = mounting(volume)
+    assert mounted(pod, container, lambda kind, name: OBJECTS.get((kind, name))) == files
+
+
+@pytest.mark.parametrize(
+    ("volume", "message"),
+    [
+        ({"secret": {"secretName": "none"}}, "Secret none not found"),
+        ({"configMap": {"name": "menu", "items": [{"key": "WINE", "path": "w"}]}}, "ConfigMap menu has no key WINE"),
+    ],
+)
+def test_a_file_that_cannot_be_mounted_is_named(volume: dict[str, Any], message: str) -> None:
+    pod, container = mounting(volume)
+    with pytest.raises(Unstartable, match=message):
+        mounted(pod, container, lambda kind, name: OBJECTS.get((kind, name)))
+
+
+def test_a_program_finds_its_files_on_this_machine() -> None:
+    container = {"env": [{"name": "FILE", "value": "/run/v/KEY"}, {"name": "FOLDER", "value": "/run/v"}]}
+    paths = {"/run/v/KEY": "/state/pod/file-0"}
+    found = environment(POD, container, {}, lambda *_: None, paths)
+    assert found == {"FILE": "/state/pod/file-0", "FOLDER": "/run/v"}

@@ -205,7 +205,7 @@ class Service:
 
 
 @contextmanager
-def served(runtime: ProcessRuntime, aws_url: str, state: Path) -> Iterator[str]:
+def served(runtime: object, aws_url: str, state: Path) -> Iterator[str]:
     """Run the service in a thread of its own; gives its URL."""
     port, loop, stopping = free_port(), asyncio.new_event_loop(), asyncio.Event()
 

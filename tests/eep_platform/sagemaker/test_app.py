@@ -62,6 +62,27 @@ def test_a_reset_leaves_nothing(short_lived_service: Callable[[], AbstractContex
         service.endpoint()
 
 
+def test_nothing_is_told_after_a_reset_of_what_was_before_it(
+    short_lived_service: Callable[[], AbstractContextManager["Service"]],
+) -> None:
+    with short_lived_service() as service:
+        logs, name = service.aws("logs"), service.endpoint()
+
+        def told() -> list[str]:
+            try:
+                found = logs.filter_log_events(logGroupName=f"/aws/sagemaker/Endpoints/{name}")["events"]
+            except logs.exceptions.ResourceNotFoundException:
+                return []
+            return [each["message"] for each in found]
+
+        service.settings(side_channel_seconds=3600)
+        service.invoke(name)
+        assert requests.post(f"{service.url}/_sagemaker/reset", timeout=60).status_code == 204
+        before = told()
+        service.flush()
+        assert told() == before
+
+
 def test_the_program_serves_and_ends_on_a_signal(ministack: str, tmp_path: Path) -> None:
     port = free_port()
     command = [sys.executable, "-m", "eep_platform.sagemaker", "--port", str(port)]

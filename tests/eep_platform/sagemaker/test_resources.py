@@ -184,7 +184,7 @@ def test_several_violations_are_reported_at_once(service: "Service") -> None:
 @pytest.mark.parametrize(
     ("target", "body", "code"),
     [
-        pytest.param("SageMaker.CreateTrainingJob", "{}", "UnknownOperationException", id="not served here"),
+        pytest.param("SageMaker.CreateLabelingJob", "{}", "UnknownOperationException", id="not served here"),
         pytest.param("SageMaker.Nonsense", "{}", "UnknownOperationException", id="no operation"),
         pytest.param("SageMaker.DescribeModel", "{", "SerializationException", id="not JSON"),
         pytest.param("SageMaker.DescribeModel", "[]", "SerializationException", id="not an object"),

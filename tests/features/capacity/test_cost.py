@@ -7,15 +7,17 @@ from hypothesis import strategies as st
 
 from ephemeral_endpoints.engine.resources import Key, ObservedResource, Phase
 from ephemeral_endpoints.features.capacity.cost import (
-    PRICES,
     Capacities,
     HourlyCost,
     amount,
     capacities,
     hourly_cost,
     of_build,
+    of_serverless_requests,
     running_capacity,
+    usd,
 )
+from ephemeral_endpoints.features.capacity.prices import PROVISIONED, VOLUME, Price, Unit
 from ephemeral_endpoints.features.monitoring.specs import LOG_GROUP
 from ephemeral_endpoints.features.serving.specs import (
     ENDPOINT,
@@ -27,6 +29,10 @@ from ephemeral_endpoints.features.serving.specs import (
     VariantSpec,
 )
 
+PRICES = {
+    type_: Price(Decimal(usd), Unit.HOUR, "2026", "a test")
+    for type_, usd in (("ml.t2.medium", "0.056"), ("ml.m5.large", "0.115"), ("ml.g4dn.xlarge", "0.736"))
+}
 SERVERLESS = ServerlessSpec(2048, 5)
 KEPT_WARM = ServerlessSpec(2048, 5, provisioned_concurrency=2)
 LARGE, TWO_MEDIUM, OTHER = InstanceSpec("ml.m5.large", 1), InstanceSpec("ml.t2.medium", 2), InstanceSpec("ml.x.y", 1)
@@ -117,15 +123,16 @@ class Case:
     ],
 )
 def test_what_capacity_costs(case: Case) -> None:
-    found = hourly_cost(case.asked, {type_: Decimal(price) for type_, price in case.prices.items()})
+    own = {type_: Price(Decimal(price), Unit.HOUR, "2026", "a test") for type_, price in case.prices.items()}
+    found = hourly_cost(case.asked, {**PRICES, **own})
     assert found.hourly == case.hourly
     assert str(found) == case.words
 
 
 @given(st.lists(st.builds(InstanceSpec, st.sampled_from(sorted(PRICES)), st.integers(1, 100)), max_size=5))
 def test_an_hourly_cost_is_the_sum_of_its_parts(asked: list[InstanceSpec]) -> None:
-    together = hourly_cost(asked, {})
-    assert together.usd == sum((hourly_cost([each], {}).usd for each in asked), Decimal(0))
+    together = hourly_cost(asked, PRICES)
+    assert together.usd == sum((hourly_cost([each], PRICES).usd for each in asked), Decimal(0))
     assert together.hourly is not None
     assert Decimal(together.hourly) == together.usd
 
@@ -170,6 +177,33 @@ def test_what_a_configuration_asks_for() -> None:
     config = EndpointConfigSpec((VariantSpec("a", "m", LARGE), VariantSpec("b", "n", SERVERLESS)))
     assert capacities(config) == (LARGE, SERVERLESS)
     assert HourlyCost().hourly == "0.00"
+
+
+def test_a_volume_is_part_of_the_cost_where_its_price_is_known_and_no_reason_to_say_nothing_where_it_is_not() -> None:
+    asked = [InstanceSpec("ml.m5.large", 2, volume_size_gb=73)]
+    assert hourly_cost(asked, PRICES).hourly == "0.23"
+    known = hourly_cost(asked, {**PRICES, VOLUME: Price(Decimal("0.1"), Unit.GB_MONTH, "2026", "a test")})
+    assert known.hourly == "0.25"
+    assert str(known) == "$0.25 an hour (2 x ml.m5.large, 146 GB of volumes)"
+    assert [each.formula for each in known.parts] == ["2 x $0.115 per hour", "146 x $0.1 per GB-month / 730"]
+
+
+def test_capacity_that_is_kept_warm_is_charged_by_its_memory() -> None:
+    price = Price(Decimal("0.000005"), Unit.GB_SECOND, "2026", "a test")
+    found = hourly_cost([KEPT_WARM, KEPT_WARM], {PROVISIONED: price})
+    assert found.hourly == "0.144", "two times two of 2 GB, for 3600 seconds"
+    assert [each.formula for each in found.parts] == ["8 x $0.000005 per GB-second x 3600"]
+
+
+@pytest.mark.parametrize("text", [None, "", "NaN", "-1", "1e9", "Infinity", "rm -rf"])
+def test_nonsense_is_no_amount(text: str | None) -> None:
+    assert usd(text) is None
+
+
+def test_requests_of_serverless_endpoints_cost_by_memory_and_time() -> None:
+    price = Price(Decimal("0.00002"), Unit.GB_SECOND, "2026", "a test")
+    assert of_serverless_requests(1000, 2048, 0.5, {"serverless": price}) == Decimal("0.02")
+    assert of_serverless_requests(1000, 2048, 0.5, {}) is None
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from ephemeral_endpoints.engine.conditions import ConditionStatus, ConditionType
 from ephemeral_endpoints.engine.errors import Denied, Invalid, ReconcileError
 from ephemeral_endpoints.engine.reasons import Reason
 from ephemeral_endpoints.engine.resources import Key, ObservedResource, Phase
+from ephemeral_endpoints.features.expiry.policy import EndCause
 from ephemeral_endpoints.features.expiry.stage import RETAINED, RETAINING, of_retained
 from ephemeral_endpoints.features.monitoring.specs import ALARM
 from ephemeral_endpoints.features.serving.specs import MODEL
@@ -53,7 +54,7 @@ class Case:
     ],
 )
 def test_retention_is_reported_with_the_errors_that_prevent_tagging(case: Case) -> None:
-    found = reported(of_retained(KEPT, is_deleted=False, is_tagged=case.problem is None, problem=case.problem))
+    found = reported(of_retained(KEPT, EndCause.EXPIRED, is_tagged=case.problem is None, problem=case.problem))
     assert (found[ConditionType.READY].status, found[ConditionType.READY].reason) == (
         ConditionStatus.FALSE,
         case.reason,

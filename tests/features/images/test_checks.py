@@ -3,19 +3,27 @@ from typing import Any
 
 import pytest
 
+from ephemeral_endpoints.api.v1alpha1.image_build import Platform
 from ephemeral_endpoints.api.v1alpha1.image_policy import ScanPolicy
-from ephemeral_endpoints.api.v1alpha1.model import Platform
 from ephemeral_endpoints.features.images.checks import (
     SERVERLESS_BYTES,
     judged,
     push_again,
+    replaced,
     unfit,
     without_entrypoint,
 )
 from ephemeral_endpoints.features.images.reasons import ImageProblem
-from ephemeral_endpoints.features.images.references import ImageFacts, ImageState, ScanState, ScanStatus
+from ephemeral_endpoints.features.images.references import (
+    ImageFacts,
+    ImageReference,
+    ImageState,
+    ScanState,
+    ScanStatus,
+)
 
 DIGEST = f"sha256:{'a' * 64}"
+OTHER = f"sha256:{'b' * 64}"
 DOCKER = "application/vnd.docker.distribution.manifest.v2+json"
 DOCKER_INDEX = "application/vnd.docker.distribution.manifest.list.v2+json"
 OCI = "application/vnd.oci.image.manifest.v1+json"
@@ -23,6 +31,21 @@ OCI_INDEX = "application/vnd.oci.image.index.v1+json"
 AMD64, ARM64 = (("linux/amd64", DIGEST),), (("linux/arm64", DIGEST),)
 COUNTS = {"CRITICAL": 1, "HIGH": 2, "LOW": 9}
 FINDINGS = (("CVE-1", "CRITICAL"), ("CVE-2", "HIGH"), ("CVE-3", "HIGH"))
+
+
+@pytest.mark.parametrize(
+    ("pushed", "is_replaced"),
+    [
+        pytest.param({DIGEST}, False, id="it is what was pushed"),
+        pytest.param({OTHER, DIGEST}, False, id="by one of two builds"),
+        pytest.param({OTHER}, True, id="somebody pushed another one"),
+        pytest.param(set(), False, id="the builder has forgotten"),
+    ],
+)
+def test_an_image_is_served_only_if_its_build_has_pushed_it(pushed: set[str], is_replaced: bool) -> None:  # noqa: FBT001
+    made = ImageReference.parse("123456789012.dkr.ecr.us-east-1.amazonaws.com/previews:copy-a")
+    found = replaced(made, ImageState(digest=DIGEST), pushed)
+    assert (found is not None and found.problem is ImageProblem.REPLACED) == is_replaced
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,7 @@ from ephemeral_endpoints.controllers.orphans.image_sweep import ImageSweep
 from ephemeral_endpoints.engine.names import owner_hash
 from ephemeral_endpoints.features.images.references import ImageReference, ScanState, ScanStatus
 from ephemeral_endpoints.features.images.registry import Images
+from ephemeral_endpoints.features.packages.inventory import PackageInventory
 from ephemeral_endpoints.kube.cache import ObjectKey, class_key, endpoint_key
 from ephemeral_endpoints.settings import Settings
 
@@ -452,6 +453,34 @@ async def test_an_image_of_another_registry_is_copied(shop: Shop) -> None:
     assert "eep-c1-copies-" in found["status"]["image"]["uri"]
 
 
+async def test_what_somebody_pushes_over_a_copy_before_it_is_pinned_is_not_served(shop: Shop) -> None:
+    for name in ("models", "copies"):
+        shop.ecr.create_repository(repositoryName=name)
+    source = put_manifest(shop, upload(shop, {"config": {"Entrypoint": ["serve"]}}))
+    registry = shop.aws.endpoint.removeprefix("http://")
+    shop.make_class({"allowedSources": [f"{registry}/models"], "repository": {"name": "copies"}})
+    shop.aws.control.patch_codebuild_settings({"concurrency": 0})
+    key = shop.make("1f0c2a9", model={"copy": {"image": f"{registry}/models@{source}"}})
+    await shop.env.until(lambda: bool(shop.builds()), "the copy is about to begin")
+    shop.aws.control.add_faults(Fault(service="ecr", operation="BatchGetImage", held=True))
+    shop.aws.control.patch_codebuild_settings({"concurrency": None})
+    await shop.env.until(lambda: shop.outcomes() == ["SUCCEEDED"], "copied")
+
+    [copied] = shop.ecr.describe_images(repositoryName="copies")["imageDetails"]
+    hostile = json.dumps({"schemaVersion": 2, "config": {"size": 1}, "layers": []})
+    shop.ecr.put_image(repositoryName="copies", imageManifest=hostile, imageTag=copied["imageTags"][0])
+    shop.aws.control.clear_faults()
+    message = await shop.image(key, "ImageReplaced")
+    assert f"but the build pushed {copied['imageDigest']}" in message
+
+    await shop.env.restart()
+    await shop.image(key, "ImageReplaced")
+    shop.ecr.batch_delete_image(repositoryName="copies", imageIds=[{"imageTag": copied["imageTags"][0]}])
+    shop.reconcile_at(key, "now")
+    served = (await shop.env.ready(key))["status"]["image"]["digest"]
+    assert served == copied["imageDigest"]
+
+
 async def test_a_repository_that_somebody_deletes_is_made_again_and_filled(shop: Shop) -> None:
     shop.make_class()
     key = shop.make(shop.commit())
@@ -499,6 +528,7 @@ def sweep_of(shop: Shop, **settings: str) -> ImageSweep:
         "c1",
         store=operator.store,
         accounts=operator.accounts,
+        packages=PackageInventory(),
         observer=operator.metrics,
         disagreement=shop.env.clocks.disagreement,
         now=lambda: datetime.now(UTC) + timedelta(minutes=1),
@@ -522,6 +552,27 @@ async def test_images_of_nobody_are_swept_and_those_that_are_named_stay(
     shop.put(NOBODYS, "somebodys")
     await sweep_of(shop, **settings).run()
     assert shop.tags() == sorted([named, *left])
+
+
+async def test_the_image_of_a_model_package_stays_whoever_built_it(shop: Shop) -> None:
+    shop.make_class()
+    shop.env.api.change(class_key("builds"), {"spec": {"packages": {"groups": ["wine"]}}})
+    await shop.env.ready(shop.make(shop.commit()))
+    [named] = shop.tags()
+    shop.put(NOBODYS)
+    registry = f"{ministack.ACCOUNT}.dkr.ecr.{ministack.REGION}.amazonaws.com"
+    container: Any = {"Image": f"{registry}/{shop.repository}:{NOBODYS}"}
+    sagemaker = shop.env.operator.accounts.connected[0].clients.sagemaker
+    sagemaker.create_model_package_group(ModelPackageGroupName="wine")
+    arn = sagemaker.create_model_package(
+        ModelPackageGroupName="wine", InferenceSpecification={"Containers": [container]}
+    )["ModelPackageArn"]
+    sweep = sweep_of(shop)
+    await sweep.run()
+    assert shop.tags() == sorted([named, NOBODYS])
+    sagemaker.delete_model_package(ModelPackageName=arn)
+    await sweep.run()
+    assert shop.tags() == [named]
 
 
 async def test_of_many_images_of_nobody_a_round_takes_the_oldest(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -663,6 +714,15 @@ def upload(shop: Shop, config: object) -> dict[str, object]:
     target = requests.compat.urljoin(begun.url, begun.headers["Location"])
     requests.put(target, params={"digest": digest}, data=content, timeout=60).raise_for_status()
     return {"digest": digest, "size": len(content)}
+
+
+def put_manifest(shop: Shop, config: Mapping[str, object]) -> str:
+    """Push an image of this configuration into the repository `models`, as docker does; returns its digest."""
+    config = {"mediaType": "application/vnd.docker.container.image.v1+json", **config}
+    manifest = json.dumps({"schemaVersion": 2, "mediaType": DOCKER, "config": config, "layers": []}).encode()
+    address, header = f"{shop.ecr.meta.endpoint_url}/v2/models/manifests/original", {"content-type": DOCKER}
+    requests.put(address, data=manifest, headers=header, timeout=60).raise_for_status()
+    return f"sha256:{hashlib.sha256(manifest).hexdigest()}"
 
 
 async def test_another_way_to_build_the_same_commit_is_another_image(shop: Shop) -> None:

@@ -7,11 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.engine.objects import CLUSTER, endpoint, make_class, merged
 
-from ephemeral_endpoints.api import APPROVED_ANNOTATION, FORMER_APPROVAL
+from ephemeral_endpoints.api import APPROVED_ANNOTATION, FORMER_APPROVAL, HEAD_ANNOTATION
 from ephemeral_endpoints.api.v1alpha1.builder_images import BUILDKIT
 from ephemeral_endpoints.api.v1alpha1.endpoint import EphemeralEndpoint
 from ephemeral_endpoints.api.v1alpha1.endpoint_class import EphemeralEndpointClass
-from ephemeral_endpoints.api.v1alpha1.model import Platform
+from ephemeral_endpoints.api.v1alpha1.image_build import Platform
 from ephemeral_endpoints.features.images.approvals import build_digest
 from ephemeral_endpoints.features.images.builds.policy import BuildTarget, Commit, Copy, Tenant, Trust
 from ephemeral_endpoints.features.images.policy import platform_of, refusal, target_of
@@ -232,7 +232,7 @@ def test_what_an_instance_type_runs(type_: str | None, platform: Platform) -> No
             building_class(),
             ImageProblem.UNAPPROVED,
             "what is built has changed since it was approved: a person who may approve objects must review the commit "
-            "and spec.model.build (`eep approve` shows both), and set the annotation "
+            "and spec.model (`eep approve` shows both), and set the annotation "
             f"{APPROVED_ANNOTATION} to {DIGEST}",
             id="another build was approved",
         ),
@@ -307,6 +307,23 @@ def test_an_approval_covers_all_that_decides_what_runs(
     assert digest != before
     again = built(build, {**FORK, **source}, annotations=approved(digest))
     assert refusal(again, building_class(**builds)) is None
+
+
+def test_each_head_of_a_fork_that_is_followed_needs_an_approval_of_its_own() -> None:
+    """The attack: a harmless commit is approved, and then another one is pushed to the pull request."""
+    source = {**FORK, "pullRequest": 42, "follow": True}
+    harmless = built(source=source, annotations=approved(DIGEST))
+    assert refusal(harmless, building_class()) is None
+    pushed = {HEAD_ANNOTATION: f"{SHA}={'d' * 40}"}
+    moved = built(source=source, annotations={**approved(DIGEST), **pushed})
+    digest = digest_asked_for(refusal(moved, building_class()))
+    assert digest != DIGEST
+    target = wanted_target(moved, building_class())
+    assert target
+    assert isinstance(target.origin, Commit)
+    assert target.origin.revision == "d" * 40, "what is approved is what is built"
+    again = built(source=source, annotations={**approved(digest), **pushed})
+    assert refusal(again, building_class()) is None
 
 
 def test_an_approval_is_for_one_platform() -> None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from tests.engine.objects import endpoint
 
 from ephemeral_endpoints.api.v1alpha1.routing import RoutingPolicy
-from ephemeral_endpoints.features.routing.policy import Claim, PathState, path_of, refused_path
+from ephemeral_endpoints.features.routing.policy import Claim, PathState, path_of, refused_cors, refused_path
 
 FIRST = datetime(2026, 11, 1, 12, tzinfo=UTC)
 LATER = FIRST + timedelta(seconds=1)
@@ -79,3 +79,20 @@ def test_paths_are_below_the_namespace_unless_the_class_allows_others(
     found = refused_path(asking, RoutingPolicy.model_validate({"allowedPaths": allowed}))
     assert (found is None) == (refusal is None), reason
     assert found is None or (refusal or "") in str(found)
+
+
+@pytest.mark.parametrize(
+    ("api", "policy", "refused"),
+    [
+        ({}, {}, False),
+        ({"cors": {"allowOrigins": ["*"]}}, {}, False),
+        ({"cors": {"allowOrigins": ["https://a"]}, "auth": {"type": "None"}}, {}, False),
+        ({"cors": {"allowOrigins": ["https://a", "*"]}, "auth": {"type": "None"}}, {}, True),
+        ({"cors": {"allowOrigins": ["*"]}, "auth": {"type": "None"}}, {"allowAnyOrigin": True}, False),
+    ],
+)
+def test_pages_of_any_origin_call_a_url_without_a_token_only_where_the_class_allows_it(
+    api: dict[str, object], policy: dict[str, bool], *, refused: bool
+) -> None:
+    found = refused_cors(endpoint({"spec": {"api": api}}).spec.api, RoutingPolicy.model_validate(policy))
+    assert (found is not None) is refused

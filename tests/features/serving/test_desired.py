@@ -1,13 +1,15 @@
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
-from tests.engine.objects import DIGEST, IMAGE, OTHER_DIGEST, REGISTRY, resolved, subject
+from tests.engine.objects import DIGEST, IMAGE, OTHER_DIGEST, REGISTRY, packaged, resolved, subject
 
 from ephemeral_endpoints.api.v1alpha1.serving import Strategy
 from ephemeral_endpoints.engine.names import endpoint_logs, models_of_config, owner_of
 from ephemeral_endpoints.engine.resources import DesiredResource, Key, ResourceKind
 from ephemeral_endpoints.features.desired import desired
+from ephemeral_endpoints.features.images.policy import images_of
 from ephemeral_endpoints.features.monitoring.specs import ALARM, LOG_GROUP, AlarmSpec
 from ephemeral_endpoints.features.routing.specs import FUNCTION
 from ephemeral_endpoints.features.serving.desired import describe_capacity
@@ -31,7 +33,7 @@ from ephemeral_endpoints.features.serving.specs import (
     TargetTracking,
     VariantSpec,
 )
-from ephemeral_endpoints.features.subject import Resolved
+from ephemeral_endpoints.features.subject import Resolved, Subject
 
 BASE = subject().names.base
 OTHER_IMAGE = f"{REGISTRY}/models/sentiment:other"
@@ -124,6 +126,43 @@ def test_an_image_that_is_not_resolved_holds_up_all_that_serves() -> None:
     wanted = desired(subject({"serving": {"variants": TWO}}), resolved(images=(IMAGE,)))
     assert ENDPOINT in wanted.keep_kinds
     assert not [resource for resource in wanted.resources if resource.key.kind in wanted.keep_kinds]
+
+
+PACKAGE: dict[str, Any] = {"image": None, "package": {"group": "wine", "version": 1}, "environment": {"OWN": "1"}}
+
+
+def models_of(one: Subject) -> list[DesiredResource]:
+    wanted = desired(one, resolved(images=tuple(images_of(one))))
+    return [resource for resource in wanted.resources if resource.key.kind is MODEL]
+
+
+def test_a_model_of_a_package_has_its_content_and_the_variables_of_both() -> None:
+    [model] = models_of(packaged(subject({"model": PACKAGE})))
+    spec = model.spec
+    assert isinstance(spec, ModelSpec)
+    assert spec.package is not None
+    assert (spec.package.rpartition("/")[2], spec.data_url) == ("1", "s3://bucket/wine/1.tar.gz")
+    assert spec.environment == (("FROM", "package"), ("OWN", "1"))
+    assert not spec.is_direct
+
+
+def test_an_approval_renames_no_model_and_another_version_does() -> None:
+    one = packaged(subject({"model": PACKAGE}))
+    assert one.packaged is not None
+    [approved], [direct] = models_of(one), models_of(replace(one, packaged=replace(one.packaged, is_direct=True)))
+    assert approved.key == direct.key
+    assert approved.spec == direct.spec
+    [same_content] = models_of(replace(one, packaged=replace(one.packaged, arn=f"{one.packaged.arn}0")))
+    assert same_content.key != approved.key
+
+
+def test_a_package_that_is_not_resolved_or_is_another_one_holds_up_all_that_serves() -> None:
+    one = packaged(subject({"model": PACKAGE}))
+    other = subject({"model": {**PACKAGE, "package": {"group": "wine", "version": 2}}})
+    for each in (replace(one, packaged=None), replace(other, packaged=one.packaged)):
+        wanted = desired(each, resolved())
+        assert ENDPOINT in wanted.keep_kinds
+        assert images_of(each) == frozenset()
 
 
 TOO_MANY = (

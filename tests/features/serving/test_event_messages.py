@@ -1,12 +1,19 @@
 import json
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Final
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ephemeral_endpoints.features.serving.event_messages import LONGEST_BODY, endpoint_in
+from ephemeral_endpoints.features.serving.event_messages import (
+    EXECUTION_CHANGED,
+    LONGEST_BODY,
+    STEP_CHANGED,
+    Changed,
+    Kind,
+    changed_in,
+)
 
 EVENT: dict[str, Any] = {
     "version": "0",
@@ -34,6 +41,10 @@ class Case:
         return self.reason
 
 
+PACKAGE: dict[str, Any] = {
+    "detail-type": "SageMaker Model Package State Change",
+    "detail": {"ModelPackageGroupName": "wine", "ModelPackageVersion": 7, "ModelApprovalStatus": "Approved"},
+}
 ENDPOINTS = [
     Case("as SageMaker sends it", {}),
     Case("a status that nobody knows", {"detail": {**EVENT["detail"], "EndpointStatus": "DANCING"}}),
@@ -43,6 +54,8 @@ OTHERS = [
     Case("another kind of event", {"detail-type": "SageMaker Training Job State Change"}),
     Case("by anyone: EventBridge keeps aws.* for AWS", {"source": "acme.sagemaker"}),
     Case("another kind, with another detail", {"detail-type": "SageMaker Image State Change", "detail": {}}),
+    Case("a package by anyone", {**PACKAGE, "source": "acme.sagemaker"}),
+    Case("an unversioned package, of no group", {**PACKAGE, "detail": {"ModelPackageName": "wine"}}),
 ]
 MALFORMED = [
     Case("no source", {"source": None}),
@@ -55,6 +68,8 @@ MALFORMED = [
     Case("a name that is an object", {"detail": {"EndpointName": {"a": "b"}}}),
     Case("a name longer than any", {"detail": {"EndpointName": "x" * 64}}),
     Case("a source that is a number", {"source": 1}),
+    Case("a group that is a number", {**PACKAGE, "detail": {"ModelPackageGroupName": 7}}),
+    Case("a group with a name longer than any", {**PACKAGE, "detail": {"ModelPackageGroupName": "x" * 64}}),
     Case("too long", {"padding": "x" * LONGEST_BODY}),
 ]
 NO_OBJECTS = [
@@ -74,32 +89,69 @@ NO_OBJECTS = [
 
 @pytest.mark.parametrize("case", ENDPOINTS, ids=str)
 def test_the_endpoint_is_read(case: Case) -> None:
-    assert endpoint_in(case.body) == EVENT["detail"]["EndpointName"]
+    assert changed_in(case.body) == Changed(Kind.ENDPOINT, EVENT["detail"]["EndpointName"])
+
+
+PIPELINE: Final = "arn:aws:sagemaker:eu-central-1:123456789012:pipeline/eep-c1-wine-abcdefghij-01234567"
+EXECUTION: Final = f"{PIPELINE}/execution/abcdefghijkl"
+OVER: Final = Changed(Kind.PIPELINE, "eep-c1-wine-abcdefghij-01234567")
+BEGUN: Final = replace(OVER, execution=EXECUTION)
+
+
+@pytest.mark.parametrize(
+    ("kind", "detail", "found"),
+    [
+        pytest.param(EXECUTION_CHANGED, {"currentPipelineExecutionStatus": "Succeeded"}, OVER, id="an end"),
+        pytest.param(EXECUTION_CHANGED, {"currentPipelineExecutionStatus": "Stopping"}, OVER, id="a stop"),
+        pytest.param(EXECUTION_CHANGED, {"currentPipelineExecutionStatus": "Executing"}, None, id="our own start"),
+        pytest.param(EXECUTION_CHANGED, {}, OVER, id="nothing known"),
+        pytest.param(STEP_CHANGED, {"stepType": "Training", "currentStepStatus": "Executing"}, BEGUN, id="a job"),
+        pytest.param(STEP_CHANGED, {"stepType": "Training", "currentStepStatus": "Starting"}, None, id="about to"),
+        pytest.param(STEP_CHANGED, {"stepType": "Training", "currentStepStatus": "Failed"}, None, id="its end follows"),
+        pytest.param(STEP_CHANGED, {"stepType": "Condition", "currentStepStatus": "Executing"}, None, id="no job"),
+        pytest.param(STEP_CHANGED, {}, None, id="a step of which nothing is known"),
+    ],
+)
+def test_an_execution_is_looked_at_when_it_ends_and_its_steps_when_a_job_begins(
+    kind: str, detail: dict[str, str], found: Changed | None
+) -> None:
+    arns = {"pipelineArn": PIPELINE, "pipelineExecutionArn": EXECUTION}
+    assert changed_in(Case("a pipeline", {"detail-type": kind, "detail": arns | detail}).body) == found
 
 
 @pytest.mark.parametrize("case", OTHERS, ids=str)
 def test_what_is_about_something_else_is_about_no_endpoint(case: Case) -> None:
-    assert endpoint_in(case.body) is None
+    assert changed_in(case.body) is None
 
 
 @pytest.mark.parametrize("case", MALFORMED, ids=str)
 def test_what_is_malformed_is_refused(case: Case) -> None:
     with pytest.raises(ValueError, match=r"."):
-        endpoint_in(case.body)
+        changed_in(case.body)
 
 
 @pytest.mark.parametrize("body", NO_OBJECTS)
 def test_what_is_no_object_is_refused_without_being_repeated(body: str) -> None:
     with pytest.raises(ValueError, match=r".") as refusal:
-        endpoint_in(body)
+        changed_in(body)
     assert "secret" not in str(refusal.value)
     assert len(str(refusal.value)) < 200
+
+
+def test_the_group_of_a_package_is_read() -> None:
+    assert changed_in(Case("", PACKAGE).body) == Changed(Kind.PACKAGE_GROUP, "wine")
+
+
+def test_a_member_that_is_there_twice_does_not_hide_the_group() -> None:
+    """AWS's own sample of such an event has its source twice."""
+    body = Case("", PACKAGE).body.replace('"source": ', '"source": ["aws.sagemaker"], "source": ')
+    assert changed_in(body) == Changed(Kind.PACKAGE_GROUP, "wine")
 
 
 @given(st.text() | st.recursive(st.none() | st.text(), lambda each: st.lists(each) | st.dictionaries(st.text(), each)))
 def test_whatever_is_sent_is_an_endpoint_or_none_or_refused(sent: object) -> None:
     for body in (str(sent), json.dumps(sent), json.dumps({**EVENT, "detail": sent})):
         try:
-            assert endpoint_in(body) is None
+            assert changed_in(body) is None
         except ValueError:
             continue

@@ -3,12 +3,15 @@ import json
 import logging
 import time
 from collections.abc import AsyncIterator, Iterable
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from tests.aws.cloud import Cloud, eventually
 from tests.aws.connectors import HOME, Same
 from tests.aws.test_freshness import Fresh, Over
+from tests.controllers.endpoint.test_pull_requests import put_image
+from tests.controllers.environment import IMAGE
 from tests.fixtures.aws import CLUSTER
 
 from eep_platform import bootstrap
@@ -23,7 +26,9 @@ from ephemeral_endpoints.engine.resources import Phase
 from ephemeral_endpoints.engine.sharding import WHOLE, Shard
 from ephemeral_endpoints.features.registry import components
 from ephemeral_endpoints.features.serving import events
+from ephemeral_endpoints.features.serving.event_messages import Changed
 from ephemeral_endpoints.features.serving.events import EndpointEvents, EventQueue
+from ephemeral_endpoints.features.serving.notices import Notice
 from ephemeral_endpoints.features.serving.reasons import EventsUnavailable
 from ephemeral_endpoints.features.serving.specs import ENDPOINT
 
@@ -48,6 +53,8 @@ class Listener:
         self.reported = reported
         self.enqueued: list[str] = []
         self.changed: list[str] = []
+        self.notices: list[tuple[str, Notice]] = []
+        self.packages: list[tuple[str, str]] = []
         self.slept: list[float] = []
         self.accounts = Accounts(
             CLUSTER,
@@ -57,8 +64,16 @@ class Listener:
             clock=time.monotonic,
             on_change=self.enqueued.append,
         )
+        self.pipelines: list[Changed] = []
         self.events = EndpointEvents(
-            self.accounts, seconds=0, clock=time.monotonic, on_change=self.changed.append, sleep=self.sleep
+            self.accounts,
+            seconds=0,
+            clock=time.monotonic,
+            on_change=self.changed.append,
+            on_notice=lambda name, notice: self.notices.append((name, notice)),
+            on_pipeline=self.pipelines.append,
+            on_package=lambda name, group: self.packages.append((name, group)),
+            sleep=self.sleep,
         )
         self._url = ""
 
@@ -131,6 +146,42 @@ def test_each_shard_has_a_queue_of_its_own(shard: Shard, queue: str, reason: str
     assert EventQueue.of(class_named("default"), shard) == EventQueue(HOME, queue), reason
 
 
+async def test_notices_are_handed_on_to_the_classes_of_their_queue_and_cause_no_list(listener: Listener) -> None:
+    await listener.prepare()
+    await listener.listen()
+    listener.events.follow([class_named("default"), class_named("gpu"), class_named("other", "elsewhere")])
+    listener.reported.clear()
+    listener.send([json.dumps({"notice": "used", "uid": "uid-1", "at": 1_800_000_000})])
+    await listener.eventually("the notice is handed on", lambda: len(listener.notices) == 2)
+    told = Notice("used", "uid-1", datetime(2027, 1, 15, 8, tzinfo=UTC))
+    assert sorted(name for name, notice in listener.notices if notice == told) == ["default", "gpu"]
+    await listener.eventually("it is deleted", lambda: listener.count("DeleteMessageBatch") == 1)
+    assert listener.left() == 0
+    assert not [name for _, name, _ in listener.reported if name.startswith("List")], "nothing is listed for it"
+
+
+async def test_a_change_of_a_package_is_handed_on_to_the_classes_of_its_queue_and_causes_no_list(
+    listener: Listener,
+) -> None:
+    await listener.prepare()
+    await listener.listen()
+    listener.events.follow([class_named("default"), class_named("gpu"), class_named("other", "elsewhere")])
+    listener.reported.clear()
+    clients, account = listener.cloud.clients, listener.accounts.connected[0]
+    assert not listener.events.is_registry_heard(account), "the rule may be older than the registry"
+    clients.sagemaker.create_model_package_group(ModelPackageGroupName="wine")
+    put_image(listener.cloud.aws)
+    container: Any = {"Image": IMAGE}
+    clients.sagemaker.create_model_package(
+        ModelPackageGroupName="wine", InferenceSpecification={"Containers": [container]}
+    )
+    await listener.eventually("the change is handed on", lambda: len(listener.packages) == 2)
+    assert sorted(listener.packages) == [("default", "wine"), ("gpu", "wine")]
+    assert listener.events.is_registry_heard(account)
+    await listener.eventually("it is deleted", lambda: listener.left() == 0)
+    assert not [name for _, name, _ in listener.reported if name.startswith("List")], "nothing is listed for it"
+
+
 async def test_an_event_of_sagemaker_enqueues_the_owner_by_one_list_and_no_poll(
     listener: Listener, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -198,7 +249,14 @@ async def test_what_is_not_about_ours_goes_without_a_list_and_with_one_line(
 async def test_many_events_cause_at_most_one_list_in_a_period(listener: Listener) -> None:
     await listener.prepare()
     paced = EndpointEvents(
-        listener.accounts, seconds=100, clock=lambda: 5.0, on_change=listener.changed.append, sleep=listener.sleep
+        listener.accounts,
+        seconds=100,
+        clock=lambda: 5.0,
+        on_change=listener.changed.append,
+        on_notice=lambda *_: None,
+        on_pipeline=listener.pipelines.append,
+        on_package=lambda *_: None,
+        sleep=listener.sleep,
     )
     paced.follow([class_named("default")])
     listener.reported.clear()

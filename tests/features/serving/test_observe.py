@@ -48,7 +48,11 @@ async def test_what_stands_is_priced_by_the_class(env: Environment) -> None:
     unknown = env.make("unknown", serving={"instances": {"type": "ml.c5.large"}})
     serverless = env.make("serverless")
     costs = [(await env.ready(key))["status"]["cost"] for key in (known, unknown, serverless)]
-    assert costs == [{"hourlyUSD": "1.00"}, {}, {"hourlyUSD": "0.00"}]
+    assert [(cost.get("hourlyUSD"), cost["unpriced"]) for cost in costs] == [
+        ("1.00", []),
+        (None, ["ml.c5.large"]),
+        ("0.00", []),
+    ]
 
 
 async def test_a_restart_neither_forgets_the_price_nor_writes_anything(env: Environment, fresh_aws: Aws) -> None:
@@ -63,4 +67,4 @@ async def test_a_restart_neither_forgets_the_price_nor_writes_anything(env: Envi
     await env.restart()
     await env.refresh(key)
     assert env.api.writes == writes
-    assert env.api.kept[key]["status"]["cost"] == {"hourlyUSD": "0.115"}
+    assert env.api.kept[key]["status"]["cost"]["hourlyUSD"] == "0.115"

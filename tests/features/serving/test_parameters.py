@@ -5,13 +5,14 @@ from typing import Any
 
 import pytest
 from botocore.model import ListShape, Shape, StructureShape
-from tests.engine.objects import ACCOUNT, merged, resolved, subject
+from tests.engine.objects import ACCOUNT, IMAGE, merged, packaged, resolved, subject
 
 from eep_platform.emulation.validation import input_shape
 from ephemeral_endpoints.api.kinds import ENDPOINT, ENDPOINT_CLASS
 from ephemeral_endpoints.api.schema.crds import crd
 from ephemeral_endpoints.engine.resources import DesiredResource
 from ephemeral_endpoints.features.desired import desired
+from ephemeral_endpoints.features.images.policy import images_of
 from ephemeral_endpoints.features.serving import deployment
 from ephemeral_endpoints.features.serving.parameters import OPERATIONS, PARAMETERS, HostingParameter
 from ephemeral_endpoints.features.serving.specs import EndpointConfigSpec, EndpointSpec, ModelSpec
@@ -123,6 +124,7 @@ OBJECTS: list[tuple[Mapping[str, Any], Mapping[str, Any]]] = [
         for strategy in ("Canary", "Linear", "Rolling")
     ),
     (merged(FULL, {"serving": {"instances": {"fallbackTypes": ["ml.m6i.large"]}}}), CLASS),
+    ({"model": {"image": None, "package": {"group": "wine", "version": 1}}}, {}),
     ({"model": {"dataUrl": "s3://bucket/m.tar.gz"}, "serving": {"serverless": {"provisionedConcurrency": 1}}}, {}),
 ]
 """Objects that together use every field."""
@@ -155,9 +157,11 @@ def sent(shape: Shape, value: Any, path: str = "") -> Iterator[str]:  # noqa: AN
 def test_what_is_sent_is_what_the_rows_say_is_sent() -> None:
     found = {(operation, path) for operation, paths in NAMED.items() for path in paths}
     for spec, endpoint_class in OBJECTS:
-        for resource in desired(subject(spec, endpoint_class), resolved()).resources:
-            if asked := request(resource):
-                operation, members = asked
+        asked = packaged(subject(spec, endpoint_class))
+        found_out = resolved(images=(IMAGE, *images_of(asked)))
+        for resource in desired(asked, found_out).resources:
+            if made := request(resource):
+                operation, members = made
                 found |= {(operation, path) for path in sent(input_shape("sagemaker", operation), members)}
     said = {each for each in PARAMETERS_OF_AWS if any(row.is_sent and row.covers(*each) for row in PARAMETERS)}
     assert found == said

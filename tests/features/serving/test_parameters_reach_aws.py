@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from botocore.compat import HTTPHeaders
-from tests.engine.objects import ACCOUNT, CLUSTER, DIGEST, REGISTRY, TOKEN, make_class, merged, subject
+from tests.engine.objects import ACCOUNT, CLUSTER, DIGEST, REGISTRY, TOKEN, make_class, merged, packaged, subject
 
 from ephemeral_endpoints.aws.calls import Calls
 from ephemeral_endpoints.aws.clients import Sessions
@@ -119,6 +119,13 @@ OBJECT_FIELDS: Mapping[str, tuple[Pair, ...]] = {
         of_object({"source": {"revision": "a" * 40}, "model": {"image": None, "build": {}}}, {}, BUILDS),
     ),
     "spec.model.copy": (of_object(model(image=None, copy={"image": "quay.io/acme/m:1"}), {}, BUILDS),),
+    "spec.model.package": (
+        of_object(
+            model(image=None, package={"group": "wine", "version": 1}),
+            model(image=None, package={"group": "wine", "version": 2}),
+        ),
+        of_object(model(image=None, package={"group": "unapproved", "version": 1}), {}),
+    ),
     "spec.model.dataUrl": (
         of_object(model(dataUrl=ARCHIVE), {}),
         of_object(data(dataUrl=ARCHIVE, acceptEula=True), data()),
@@ -250,7 +257,7 @@ class Recorder:
         return self._sent
 
     async def _apply(self, spec: Spec, endpoint_class: Spec) -> None:
-        asked = subject(spec, endpoint_class)
+        asked = packaged(subject(spec, endpoint_class))
         found = Resolved(
             dict.fromkeys(images_of(asked), DIGEST),
             TOKEN,

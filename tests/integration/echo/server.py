@@ -16,16 +16,17 @@ class Handler(BaseHTTPRequestHandler):
         self._answer(b"")
 
     def do_POST(self) -> None:
-        """Answer with the status and the text to say."""
-        self.rfile.read(int(self.headers["Content-Length"]))
-        self._answer(os.environ.get("SAY", "hello").encode(), int(os.environ.get("STATUS", "200")))
+        """Answer with the status and the text to say, or repeat the request."""
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        said = body if "REPEAT" in os.environ else os.environ.get("SAY", "hello").encode()
+        self._answer(said, int(os.environ.get("STATUS", "200")))
 
     def log_message(self, *_: object) -> None:
         """Access is not logged."""
 
     def _answer(self, body: bytes, status: int = 200) -> None:
         self.send_response(status)
-        self.send_header("Content-Type", "text/plain")
+        self.send_header("Content-Type", os.environ.get("MEDIA_TYPE", "text/plain"))
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)

@@ -86,6 +86,16 @@ class Guard:
         refused = await asyncio.to_thread(self._refused, caller, request, ctx)
         return None if refused is None else _denied(ctx, caller, *refused)
 
+    async def allows(self, request: Request, service: str, action: str, resource: str) -> bool:
+        """Whether the signer of a request may do something with a resource of the account; who is not held may."""
+        caller = self._caller(request)
+        if caller is None:
+            return True
+        scope = CallScope(caller.account, caller.region)
+        required = RequiredAction(f"{service}:{action}", scope.arn(service, resource))
+        decision = await asyncio.to_thread(caller.policies.decision, required, scope, dict)
+        return decision.allowed
+
     def learner(self, request: Request, ctx: RequestContext) -> Callable[[bytes], bytes] | None:
         """A function that learns from an answer which key a restricted role uses; None for other calls."""
         if ctx.service != "sts" or ctx.operation != "AssumeRole" or not self._held:

@@ -106,6 +106,11 @@ def _of_scaling(lookups: Lookups, arn: str) -> Mapping[str, str]:
     return found
 
 
+def _of_events(lookups: Lookups, arn: str) -> Mapping[str, str]:
+    answer = lookups.client("events").list_tags_for_resource(ResourceARN=arn)
+    return {each["Key"]: each["Value"] for each in answer["Tags"]}
+
+
 def _of_lambda(lookups: Lookups, arn: str) -> Mapping[str, str]:
     found: dict[str, str] = lookups.client("lambda").list_tags(Resource=arn)["Tags"]
     return found
@@ -120,6 +125,23 @@ def _of_logs(lookups: Lookups, arn: str) -> Mapping[str, str]:
 def _of_cloudwatch(lookups: Lookups, arn: str) -> Mapping[str, str]:
     answer = lookups.client("cloudwatch").list_tags_for_resource(ResourceARN=arn)
     return {each["Key"]: each["Value"] for each in answer["Tags"]}
+
+
+def _of_dynamodb(lookups: Lookups, arn: str) -> Mapping[str, str]:
+    answer = lookups.client("dynamodb").list_tags_of_resource(ResourceArn=arn)
+    return {each["Key"]: each["Value"] for each in answer["Tags"]}
+
+
+def _of_firehose(lookups: Lookups, arn: str) -> Mapping[str, str]:
+    name = arn.rpartition("/")[2]
+    answer = lookups.client("firehose").list_tags_for_delivery_stream(DeliveryStreamName=name, Limit=50)
+    return {each["Key"]: each["Value"] for each in answer["Tags"]}
+
+
+def _of_ssm(lookups: Lookups, arn: str) -> Mapping[str, str]:
+    name = arn.partition(":parameter")[2]
+    answer = lookups.client("ssm").list_tags_for_resource(ResourceType="Parameter", ResourceId=name)
+    return {each["Key"]: each["Value"] for each in answer["TagList"]}
 
 
 def _of_ecr(lookups: Lookups, arn: str) -> Mapping[str, str]:
@@ -146,8 +168,12 @@ _READERS: Final[Mapping[str, Callable[[Lookups, str], Mapping[str, str]]]] = {
     "apigateway": _of_api_gateway,
     "application-autoscaling": _of_scaling,
     "cloudwatch": _of_cloudwatch,
+    "dynamodb": _of_dynamodb,
     "ecr": _of_ecr,
+    "events": _of_events,
+    "firehose": _of_firehose,
     "lambda": _of_lambda,
     "logs": _of_logs,
     "sagemaker": _of_sagemaker,
+    "ssm": _of_ssm,
 }

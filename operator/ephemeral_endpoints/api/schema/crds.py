@@ -108,10 +108,7 @@ def _files(directory: Path, *, reference_file: Path | None, chart: Path | None) 
     made = crds()
     definitions = {f"{each['metadata']['name']}.yaml": rendered(each) for each in made}
     source = f"`{admission.__name__}`"
-    guards = {
-        "approval.yaml": rendered(*admission.approval_manifests(), source=source),
-        "abandon.yaml": rendered(*admission.abandon_manifests(), source=source),
-    }
+    guards = {name: rendered(*manifests, source=source) for name, manifests in admission.guards().items()}
     files = {directory / name: text for name, text in (definitions | guards).items()}
     if reference_file:
         files[reference_file] = reference(made)

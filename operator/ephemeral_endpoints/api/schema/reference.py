@@ -87,9 +87,11 @@ def _type(schema: Mapping[str, Any]) -> str:
     if "enum" in schema:
         return ", ".join(f"`{value}`" for value in schema["enum"])
     if "items" in schema:
-        return f"list of {schema['items']['type']}{_bounds(schema)}"
+        return f"list of {schema['items'].get('type', 'any JSON')}{_bounds(schema)}"
     if "additionalProperties" in schema:
         return f"map of {schema['additionalProperties']['type']}{_bounds(schema)}"
+    if "type" not in schema:
+        return "any JSON"
     return f"{schema.get('format', schema['type'])}{_bounds(schema)}"
 
 

@@ -9,15 +9,20 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ephemeral_endpoints.api.rules import VALIDATIONS
+from ephemeral_endpoints.api.v1alpha1.json_values import PRESERVE
 
 # In the order in which they are written.
 _KEYWORDS = (
-    *("description", "type", "format", "enum", "default"),
+    *("description", "type", "nullable", PRESERVE, "format", "enum", "default"),
     *("minimum", "maximum", "multipleOf", "minLength", "maxLength", "pattern"),
     *("minItems", "maxItems", "minProperties", "maxProperties"),
     *("x-kubernetes-list-type", "x-kubernetes-list-map-keys", "x-kubernetes-map-type", VALIDATIONS),
     *("required", "properties", "additionalProperties", "items"),
 )
+
+
+# What may stand beside PRESERVE: the API server looks into nothing below it but the properties that are named.
+_BESIDE_PRESERVE = frozenset({"description", "type", "nullable", PRESERVE, "x-kubernetes-map-type", "properties"})
 
 
 class NotStructuralError(ValueError):
@@ -27,9 +32,9 @@ class NotStructuralError(ValueError):
 def structural(schema: Mapping[str, Any]) -> dict[str, Any]:
     """Return the structural counterpart of a JSON Schema as pydantic's `model_json_schema()` writes it.
 
-    References are inlined. "X or null" becomes X, and a default that is null or an empty list is dropped: an omitted
-    field means the same. Closed objects become plain ones, because the API server handles unknown fields by itself.
-    Titles are dropped.
+    References are inlined. Any JSON (x-kubernetes-preserve-unknown-fields) stays as it is. "X or null" becomes X, and a
+    default that is null or an empty list is dropped: an omitted field means the same. Closed objects become plain ones,
+    because the API server handles unknown fields by itself. Titles are dropped.
     Raises NotStructuralError, with the path, for everything else that has no counterpart.
     """
     body = {key: value for key, value in schema.items() if key != "$defs"}
@@ -52,6 +57,10 @@ class _Node:
         plain = _plain(schema)
         if foreign := sorted(plain.keys() - set(_KEYWORDS)):
             raise self._refusal(f"{', '.join(foreign)} has no counterpart in a structural schema")
+        if PRESERVE in plain:
+            return self._any_json(plain)
+        if "nullable" in plain:
+            raise self._refusal("is nullable: elsewhere than in any JSON, null is an absent field")
         if not isinstance(plain.get("type"), str):
             raise self._refusal("has not exactly one type")
         plain |= self._parts(plain)
@@ -71,6 +80,17 @@ class _Node:
         if len(choices) != 1:
             raise self._refusal("is a union: only one type or null can be translated")
         return self.translate(_merge(choices[0], schema, without="anyOf"))
+
+    def _any_json(self, plain: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the schema of any JSON, or of an object with any members beside those that are named."""
+        if plain[PRESERVE] is not True:
+            raise self._refusal(f"{PRESERVE} can only be true")
+        if foreign := sorted(plain.keys() - _BESIDE_PRESERVE):
+            raise self._refusal(f"{', '.join(foreign)} does not go with {PRESERVE}")
+        if plain.get("type", "object") != "object":
+            raise self._refusal(f"{PRESERVE} needs the type object, or none for any JSON")
+        plain = {**plain, **self._parts(plain)}
+        return {key: plain[key] for key in _KEYWORDS if key in plain}
 
     def _parts(self, schema: Mapping[str, Any]) -> dict[str, Any]:
         """Return the keywords that hold schemas of parts, with those translated."""

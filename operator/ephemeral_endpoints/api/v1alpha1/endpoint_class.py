@@ -10,12 +10,24 @@ from pydantic import Field
 from ephemeral_endpoints.api import API_VERSION, DEFAULT_CLASS_ANNOTATION
 from ephemeral_endpoints.api.rules import Rule, matches
 from ephemeral_endpoints.api.v1alpha1.base import TOLERANT, ApiModel, Conditions, ObjectMeta, Readable
+from ephemeral_endpoints.api.v1alpha1.budgets import BudgetPolicy, EndedCosts
+from ephemeral_endpoints.api.v1alpha1.capture import CapturePolicy
+from ephemeral_endpoints.api.v1alpha1.comparison import ComparisonPolicy
 from ephemeral_endpoints.api.v1alpha1.duration import cel_is_duration, cel_seconds
 from ephemeral_endpoints.api.v1alpha1.hosting import HostingSettings, VolumeSize
 from ephemeral_endpoints.api.v1alpha1.image_policy import PRICE, BuildPolicy, ImagePolicy
+from ephemeral_endpoints.api.v1alpha1.lifecycle import TtlFrom
 from ephemeral_endpoints.api.v1alpha1.network import Encryption, NetworkPolicy
+from ephemeral_endpoints.api.v1alpha1.notifications import NotificationPolicy
+from ephemeral_endpoints.api.v1alpha1.packages import PackagePolicy
+from ephemeral_endpoints.api.v1alpha1.parameters import ParameterPolicy
+from ephemeral_endpoints.api.v1alpha1.reaper import ReaperPolicy
+from ephemeral_endpoints.api.v1alpha1.results import ResultsPolicy
+from ephemeral_endpoints.api.v1alpha1.reviews import ReviewPolicy
 from ephemeral_endpoints.api.v1alpha1.routing import RoutingPolicy
+from ephemeral_endpoints.api.v1alpha1.sleep import Sleep, WakeOn
 from ephemeral_endpoints.api.v1alpha1.tags import TagPolicy
+from ephemeral_endpoints.api.v1alpha1.training import TrainingPolicy
 from ephemeral_endpoints.api.v1alpha1.types import (
     Duration,
     InstanceTypeGlob,
@@ -111,7 +123,9 @@ class EventSource(ApiModel):
 
     queue_name: QueueName
     """Name of a standard SQS queue in the class's region and the account of its roles, used by the operator only. An
-    EventBridge rule must send it the events with source aws.sagemaker and detail type SageMaker Endpoint State Change.
+    EventBridge rule must send it the events with source aws.sagemaker and detail type SageMaker Endpoint State Change,
+    for training SageMaker Model Building Pipeline Execution Status Change and the like of its steps, and for the
+    approvals of spec.packages SageMaker Model Package State Change.
     The operator polls the queue with long polling, which makes 3 calls a minute per queue; its role needs
     sqs:GetQueueUrl, sqs:ReceiveMessage and sqs:DeleteMessage on it."""
 
@@ -161,11 +175,43 @@ class LifecyclePolicy(ApiModel):
     """How long an endpoint lives whose object asks for nothing: a duration such as 3d or 72h. Default 72h."""
 
     max_ttl: Duration = timedelta(hours=336)
-    """The longest that any endpoint lives, at most 365d; an object that asks for more gets this. Default 336h."""
+    """The longest that any endpoint lives from its creation, at most 365d; an object that asks for more gets this, and
+    neither its revisions, its use nor an extension lets it live longer. Default 336h."""
+
+    ttl_from: TtlFrom = TtlFrom.LAST_REVISION
+    """What the time to live of objects counts from that do not choose it: Created, LastRevision or, with spec.events,
+    LastUse; see spec.lifecycle.ttlFrom of EphemeralEndpoint. Default LastRevision."""
 
     allow_retain: bool = False
     """Whether objects may keep their AWS resources with deletionPolicy Retain, which nothing ends, not even maxTtl.
     Otherwise such an object is refused, and its resources are deleted with it. Default false."""
+
+    allow_retain_feedback: bool = False
+    """Whether objects may keep their tables of votes with feedback.deletionPolicy Retain, which nothing ends. Otherwise
+    such an object is refused, and its table is deleted with it. Default false."""
+
+
+class LimitPolicy(ApiModel):
+    """How many objects of the class may have something in AWS at a time.
+
+    The operator counts what is in AWS, and objects that ask for it. An object over a limit waits, in the order of
+    creation, until others end. A limit that is lowered stops nothing that runs.
+    """
+
+    objects_per_namespace: Annotated[Integer, Field(ge=0, le=10_000)] | None = None
+    """Maximum number of objects in a namespace, 0 to 10,000; with 0 none starts. Absent: no limit."""
+
+    objects_per_repository: Annotated[Integer, Field(ge=0, le=10_000)] | None = None
+    """Maximum number of objects of the same source.repository in a namespace, 0 to 10,000. Those of other namespaces do
+    not count: everybody can name any repository. Absent: no limit."""
+
+
+class StagePolicy(ApiModel):
+    """Whether the class has stages."""
+
+    allowed: bool = False
+    """Whether ModelStages may use the class, whose endpoints never expire and never sleep. Where it becomes false,
+    nothing is promoted any more; what serves stays until its stage is deleted. Default false."""
 
 
 class EphemeralEndpointClassSpec(ApiModel):
@@ -195,11 +241,84 @@ class EphemeralEndpointClassSpec(ApiModel):
             holds=lambda spec: all(_account(role) == spec.account for role in spec.allowed_execution_role_arns),
         ),
         Rule(
+            cel="!has(self.capture) || !has(self.capture.deliveryRoleArn)"
+            f" || self.capture.deliveryRoleArn.find('{_ACCOUNT}') == self.{_ROLES[0]}.find('{_ACCOUNT}')",
+            message="capture.deliveryRoleArn must be a role of the same account as the other roles: AWS services "
+            "cannot assume roles of other accounts",
+            holds=lambda spec: (
+                spec.capture is None
+                or spec.capture.delivery_role_arn is None
+                or _account(spec.capture.delivery_role_arn) == spec.account
+            ),
+        ),
+        Rule(
+            cel="!has(self.training) || has(self.packages)",
+            message="training needs packages, whose groups trained models are registered in",
+            holds=lambda spec: spec.training is None or spec.packages is not None,
+        ),
+        Rule(
+            cel="!has(self.training)"
+            f" || self.training.executionRoleArn.find('{_ACCOUNT}') == self.{_ROLES[0]}.find('{_ACCOUNT}')",
+            message="training.executionRoleArn must be a role of the same account as the other roles: AWS services "
+            "cannot assume roles of other accounts",
+            holds=lambda spec: spec.training is None or _account(spec.training.execution_role_arn) == spec.account,
+        ),
+        Rule(
+            cel=f"!has(self.reaper) || self.reaper.roleArn.find('{_ACCOUNT}') == self.{_ROLES[0]}.find('{_ACCOUNT}')",
+            message="reaper.roleArn must be a role of the same account as the other roles: AWS services cannot assume "
+            "roles of other accounts",
+            holds=lambda spec: spec.reaper is None or _account(spec.reaper.role_arn) == spec.account,
+        ),
+        Rule(
+            cel="!has(self.reaper) || !has(self.reaper.topicArn)"
+            " || self.reaper.topicArn.contains(':sns:' + self.region + ':')",
+            message="reaper.topicArn must be an SNS topic in the class's region: CloudWatch notifies no others",
+            holds=lambda spec: (
+                spec.reaper is None or spec.reaper.topic_arn is None or f":sns:{spec.region}:" in spec.reaper.topic_arn
+            ),
+        ),
+        Rule(
             # https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricAlarm.html
             cel="!has(self.alarms) || !has(self.alarms.actions)"
             " || self.alarms.actions.all(topic, topic.contains(':sns:' + self.region + ':'))",
             message="alarms.actions must be SNS topics in the class's region: CloudWatch notifies no others",
             holds=lambda spec: all(f":sns:{spec.region}:" in topic for topic in spec.alarms.actions),
+        ),
+        Rule(
+            cel="!has(self.notifications) || self.notifications.targets.all(each,"
+            " !has(each.topic) || each.topic.arn.contains(':sns:' + self.region + ':'))",
+            message="notifications.targets[].topic.arn must be an SNS topic in the class's region",
+            holds=lambda spec: all(
+                each.topic is None or f":sns:{spec.region}:" in each.topic.arn
+                for each in (spec.notifications.targets if spec.notifications else ())
+            ),
+        ),
+        Rule(
+            cel="!has(self.results) || !has(self.results.topicArn)"
+            " || self.results.topicArn.contains(':sns:' + self.region + ':')",
+            message="results.topicArn must be an SNS topic in the class's region",
+            holds=lambda spec: (
+                spec.results is None
+                or spec.results.topic_arn is None
+                or f":sns:{spec.region}:" in spec.results.topic_arn
+            ),
+        ),
+        Rule(
+            cel="!has(self.lifecycle) || !has(self.lifecycle.ttlFrom) || self.lifecycle.ttlFrom != 'LastUse'"
+            " || has(self.events)",
+            message="lifecycle.ttlFrom can be LastUse only with events: forwarders tell of use through its queue",
+            holds=lambda spec: spec.lifecycle.ttl_from is not TtlFrom.LAST_USE or spec.events is not None,
+        ),
+        Rule(
+            cel="!has(self.sleep) || self.sleep.wakeOn == 'Command' || has(self.events)",
+            message="sleep.wakeOn Request needs events: requests wake endpoints through its queue; set sleep.wakeOn to "
+            "Command, or set events",
+            holds=lambda spec: spec.sleep is None or spec.sleep.wake_on is WakeOn.COMMAND or spec.events is not None,
+        ),
+        Rule(
+            cel="!has(self.sleep) || !has(self.sleep.idleTimeout) || has(self.events)",
+            message="sleep.idleTimeout needs events: through its queue the operator learns of use",
+            holds=lambda spec: spec.sleep is None or spec.sleep.idle_timeout is None or spec.events is not None,
         ),
         Rule(
             cel="self.region == oldSelf.region"
@@ -236,6 +355,13 @@ class EphemeralEndpointClassSpec(ApiModel):
     builds: BuildPolicy | None = None
     """How images are built from commits, and copied. Absent: images are neither built nor copied."""
 
+    packages: PackagePolicy | None = None
+    """Which groups of the SageMaker Model Registry objects may serve packages of and register packages in. Absent:
+    none."""
+
+    training: TrainingPolicy | None = None
+    """How objects train models, which are registered in the groups of packages. Absent: they train none."""
+
     instances: InstancePolicy = InstancePolicy()
     """Which instances may be used, and how many."""
 
@@ -254,15 +380,55 @@ class EphemeralEndpointClassSpec(ApiModel):
     routing: RoutingPolicy = RoutingPolicy()
     """What the class allows of URLs."""
 
+    parameters: ParameterPolicy | None = None
+    """A parameter of SSM for each object, for people who call SageMaker themselves: the names of its endpoint and
+    variants, its URL and its revision as JSON, at <prefix>/<namespace>/<name>/. Absent: none."""
+
     endpoints: EndpointPolicy = EndpointPolicy()
     """Timeouts and retries of endpoints."""
 
     prices: Prices = Field(default_factory=dict)
-    """Hourly prices of instances in USD, by type: {ml.m5.large: "0.115"}; at most 200. Those of ml.t2.medium,
-    ml.m5.large and ml.g4dn.xlarge in us-east-1 are built in. Default empty."""
+    """Hourly prices of instances in USD, by type: {ml.m5.large: "0.115"}; at most 200. They take precedence over the
+    built-in table, which has some of us-east-1, see docs/cost.md. Default empty."""
 
     lifecycle: LifecyclePolicy = LifecyclePolicy()
     """Limits of the time to live."""
+
+    sleep: Sleep | None = None
+    """When endpoints on instances and with provisioned concurrency sleep whose objects do not say so (spec.sleep of
+    objects). Absent: never, but by a command."""
+
+    reaper: ReaperPolicy | None = None
+    """A function in the class's account, made by the operator, that deletes what expired when the operator is gone for
+    good. It goes last when the class is deleted. Absent: none, unless somebody installed the stack of
+    docs/leftovers.md."""
+
+    stages: StagePolicy = StagePolicy()
+    """Whether the class has stages: long-lived endpoints that versions of a model are promoted to. Default: no."""
+
+    limits: LimitPolicy = LimitPolicy()
+    """How many objects may have something in AWS at a time; the others wait. Default: no limits."""
+
+    budgets: BudgetPolicy = BudgetPolicy()
+    """What objects may cost, and what happens when they have cost as much. Default: no budgets."""
+
+    reviews: ReviewPolicy | None = None
+    """Where and how objects show themselves on their pull requests, and learn of their end. Absent: nothing is
+    published, and pull requests are not watched."""
+
+    comparisons: ComparisonPolicy = ComparisonPolicy()
+    """Reports of comparisons (spec.compare of objects), and the recorded requests that they may use."""
+
+    capture: CapturePolicy | None = None
+    """Where the records of requests and answers go (spec.capture of objects). Absent: they are not recorded, but by
+    SageMaker itself (spec.capture.s3Uri)."""
+
+    results: ResultsPolicy | None = None
+    """Where what models answer is published (spec.results of objects): an SNS topic, or a stream. Absent: objects
+    cannot publish."""
+
+    notifications: NotificationPolicy | None = None
+    """Who is notified of what happens to the class's objects. Absent: nobody."""
 
     events: EventSource | None = None
     """The queue that receives the events of endpoints, so that changes are seen at once and polling can be slower.
@@ -272,6 +438,24 @@ class EphemeralEndpointClassSpec(ApiModel):
     def account(self) -> str:
         """The 12-digit AWS account that endpoints of the class run in."""
         return _account(self.execution_role_arn)
+
+
+class LimitUse(ApiModel):
+    """How many objects of the class a namespace has."""
+
+    model_config = TOLERANT
+
+    namespace: str
+    """The namespace."""
+
+    used: int
+    """Number of objects that have something in AWS, or may."""
+
+    limit: int | None = None
+    """Maximum number of them (spec.limits.objectsPerNamespace). Absent: no limit."""
+
+    waiting: int = 0
+    """Number of objects that wait for others to end."""
 
 
 class EphemeralEndpointClassStatus(ApiModel):
@@ -284,7 +468,20 @@ class EphemeralEndpointClassStatus(ApiModel):
 
     conditions: Conditions = ()
     """Conditions of the class. Ready is True when endpoints can be created in this class and its queue, if it names
-    one, can be read."""
+    one, can be read. ForgeConnected is True when the credentials of spec.reviews can do what is needed, and
+    NotificationsDelivered when the targets of spec.notifications can be used. CaptureDelivered is True when the records
+    of spec.capture go where it says, and DomainReady when the domain of spec.routing.domain leads to the APIs of the
+    class. ReaperActive is True when the reaper of spec.reaper runs. QuotaLow is True when a quota of the AWS account is
+    lower than the number of instances that the objects of the class ask for."""
+
+    limits: tuple[LimitUse, ...] = ()
+    """The use of spec.limits by namespace, at most 10: those first in which most objects wait, then the fullest."""
+
+    ended_costs: EndedCosts | None = None
+    """What objects that are gone cost in the month of the last one, where spec.budgets has a budget by the month."""
+
+    limits_summary: str | None = None
+    """The first of them in words, such as "nlp 5/5, 2 waiting"."""
 
 
 class EphemeralEndpointClass(ApiModel):

@@ -1,47 +1,17 @@
 """The model that is served, and where its image comes from."""
 
-from enum import StrEnum
 from typing import Annotated, ClassVar
 
 from pydantic import Field
 
 from ephemeral_endpoints.api.rules import Rule
 from ephemeral_endpoints.api.v1alpha1.base import ApiModel
-from ephemeral_endpoints.api.v1alpha1.image_types import BuildArguments, ForeignImage, Image, RepositoryPath, StageName
+from ephemeral_endpoints.api.v1alpha1.image_build import ImageBuild
+from ephemeral_endpoints.api.v1alpha1.image_types import ForeignImage, Image
 from ephemeral_endpoints.api.v1alpha1.model_data import AdditionalData, EnvironmentSource, ModelData
-from ephemeral_endpoints.api.v1alpha1.types import DnsLabel, Environment
-
-
-class Platform(StrEnum):
-    """The platform of an image."""
-
-    AMD64 = "linux/amd64"
-    ARM64 = "linux/arm64"
-
-
-class ImageBuild(ApiModel):
-    """How the image is built from the commit."""
-
-    context: RepositoryPath = "."
-    """Folder of the repository that the Dockerfile may copy from, such as models/sentiment. . is the root. Default
-    .."""
-
-    dockerfile: RepositoryPath = "Dockerfile"
-    """Path of the Dockerfile within the context. Default Dockerfile."""
-
-    target: StageName | None = None
-    """The stage of the Dockerfile to build. Absent: the last."""
-
-    arguments: BuildArguments = Field(default_factory=dict)
-    """Build arguments, at most 50. Everyone who may pull the image can read them, so use no secrets. MODEL_REVISION is
-    always set to the commit."""
-
-    secrets: Annotated[tuple[DnsLabel, ...], Field(max_length=10)] = ()
-    """Names of secrets of the class, at most 10, for RUN --mount=type=secret,id=<name>. They leave no trace in the
-    image."""
-
-    platform: Platform = Platform.AMD64
-    """Platform of the image: linux/amd64, or linux/arm64 for Graviton instances. Default linux/amd64."""
+from ephemeral_endpoints.api.v1alpha1.packages import ModelPackage
+from ephemeral_endpoints.api.v1alpha1.training import Training
+from ephemeral_endpoints.api.v1alpha1.types import Environment
 
 
 class ImageCopy(ApiModel):
@@ -58,10 +28,26 @@ class Model(ModelData):
     rules: ClassVar[tuple[Rule, ...]] = (
         *ModelData.rules,
         Rule(
-            cel="[has(self.image), has(self.build), has(self.copy)].filter(given, given).size() == 1",
-            message="set exactly one of image (pushed to ECR by your pipeline), build (built from the commit) and copy "
-            "(copied from another registry)",
-            holds=lambda model: [model.image, model.build, model.copy_of].count(None) == 2,  # noqa: PLR2004 - of three
+            # https://kubernetes.io/docs/reference/using-api/cel/#escaping
+            cel="[has(self.image), has(self.build), has(self.copy), has(self.__package__),"
+            " has(self.training)].filter(given, given).size() == 1",
+            message="set exactly one of image (pushed to ECR by your pipeline), build (built from the commit), copy "
+            "(copied from another registry), package (of the SageMaker Model Registry) and training (trained by the "
+            "commit)",
+            holds=lambda model: len([each for each in model.origins if each]) == 1,
+        ),
+        Rule(
+            cel="!has(self.training) || !(has(self.dataUrl) || has(self.s3Prefix))",
+            message="dataUrl and s3Prefix must not be set with training, which makes the data of the model",
+            holds=lambda model: model.training is None or not (model.data_url or model.s3_prefix),
+        ),
+        Rule(
+            cel="!has(self.__package__) || !(has(self.dataUrl) || has(self.s3Prefix)"
+            " || (has(self.additionalData) && size(self.additionalData) > 0))",
+            message="dataUrl, s3Prefix and additionalData must not be set with package, which brings its own data",
+            holds=lambda model: (
+                model.package is None or not (model.data_url or model.s3_prefix or model.additional_data)
+            ),
         ),
     )
 
@@ -77,6 +63,14 @@ class Model(ModelData):
     copy_of: Annotated[ImageCopy | None, Field(alias="copy")] = None
     """An image of another registry, account or region, which is copied to the class's repository if the class allows
     it."""
+
+    package: ModelPackage | None = None
+    """A version of a model in the SageMaker Model Registry, with its image, data and environment, if the class allows
+    its group."""
+
+    training: Training | None = None
+    """How the model is trained on data in S3, if the class trains models. The image and the model data that serve are
+    those of the package that the training registers."""
 
     additional_data: Annotated[
         tuple[AdditionalData, ...],
@@ -101,3 +95,23 @@ class Model(ModelData):
     ] = ()
     """Environment variables whose values are in ConfigMaps, at most 50; a variable of the same name in environment
     takes precedence. They count towards the limits of environment, and are as readable."""
+
+    @property
+    def origins(self) -> tuple[object, ...]:
+        """Where the image may come from, of which exactly one is set."""
+        return (self.image, self.build, self.copy_of, self.package, self.training)
+
+    @property
+    def pushed_image(self) -> str | None:
+        """The image that another client pushes; None where there is none."""
+        return self.training.image.uri if self.training else self.image
+
+    @property
+    def built(self) -> ImageBuild | None:
+        """How the image is built from the commit; None where it is not."""
+        return self.training.image.build if self.training else self.build
+
+    @property
+    def is_made(self) -> bool:
+        """Whether the operator makes the image: builds or copies it."""
+        return self.built is not None or self.copy_of is not None

@@ -1,11 +1,13 @@
 """Sample requests to a model, and the proof that the model is ready."""
 
+from collections.abc import Sequence
 from typing import Annotated, Final
 
 from pydantic import Field
 
 from ephemeral_endpoints.api.rules import Rule, matches
 from ephemeral_endpoints.api.v1alpha1.base import ApiModel
+from ephemeral_endpoints.api.v1alpha1.packed import Packed
 from ephemeral_endpoints.api.v1alpha1.types import DnsLabel, Line
 
 MAX_SAMPLES: Final = 10
@@ -50,7 +52,7 @@ class Readiness(ApiModel):
 
 
 Samples = Annotated[
-    tuple[Sample, ...],
+    Sequence[Sample],
     Field(
         max_length=MAX_SAMPLES,
         json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
@@ -60,4 +62,5 @@ Samples = Annotated[
         message="the requests of all samples together must be at most 64 KiB",
         holds=lambda samples: sum(len(each.request.encode()) for each in samples) <= MAX_SAMPLE_BYTES,
     ),
+    Packed(),
 ]

@@ -404,6 +404,11 @@ class Serving(ApiModel):
     requests are answered at once."""
 
     @property
+    def is_provisioned(self) -> bool:
+        """Whether part of a serverless capacity is charged all the time."""
+        return self.serverless is not None and self.serverless.provisioned_concurrency is not None
+
+    @property
     def capacity(self) -> Serverless | Instances:
         """What each variant runs on."""
         return self.instances or self.serverless or Serverless()

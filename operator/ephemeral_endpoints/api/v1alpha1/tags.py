@@ -14,6 +14,8 @@ from ephemeral_endpoints.api.v1alpha1.base import ApiModel
 _KEY_LENGTH: Final = 128
 _VALUE_LENGTH: Final = 256
 _MOST: Final = 20
+_MOST_OF_CLASS: Final = 19
+# AWS takes 50 tags of a resource: these, and the owner tags.
 _CHARACTERS: Final = r"[\\p{L}\\p{Z}\\p{N}_.:/=+@-]"
 _OURS: Final = ("createdat", "environment", "managedby", "pr_number")
 _RESERVED: Final = ("aws:", "ephemeral-endpoints.io/")
@@ -61,7 +63,7 @@ _NAMES: Final = "|".join(PLACEHOLDERS)
 
 TagTemplates = Annotated[
     Mapping[str, Annotated[str, Field(max_length=_VALUE_LENGTH)]],
-    Field(max_length=_MOST),
+    Field(max_length=_MOST_OF_CLASS),
     *_RULES,
     Rule(
         cel=rf"self.all(key, self[key].matches('^({_CHARACTERS}|\\{{({_NAMES})\\}})*$'))",
@@ -89,7 +91,7 @@ class TagPolicy(ApiModel):
     """Tags of everything that is created in AWS, beside the owner tags."""
 
     values: TagTemplates = Field(default_factory=dict)
-    """Tags by their keys, at most 20: {CostCenter: "{namespace}"}. A value may contain {namespace}, {name},
+    """Tags by their keys, at most 19: {CostCenter: "{namespace}"}. A value may contain {namespace}, {name},
     {repository}, {pullRequest} and {branch} of the object; characters that AWS does not accept become _. Resources that
     the objects of a class share have only the tags without placeholders. Tags that are removed here stay on what exists
     already. Default empty."""

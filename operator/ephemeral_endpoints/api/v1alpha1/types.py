@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Annotated, Literal
 
 from pydantic import (
@@ -60,7 +61,9 @@ def _not_boolean(value: object) -> object:
     return value
 
 
+@lru_cache(maxsize=1024)
 def _to_timestamp(value: datetime) -> datetime:
+    """One object for what changed at the same time, which most conditions of an object did."""
     return value.astimezone(UTC).replace(microsecond=0)
 
 
@@ -105,6 +108,10 @@ def between(least: timedelta, most: timedelta, message: str) -> Rule:
 
 
 UpToAnHour = Annotated[Duration, between(timedelta(0), timedelta(hours=1), "must be at most 1h")]
+
+AtLeastAnHour = Annotated[Duration, between(timedelta(hours=1), _LONGEST_DURATION, "must be at least 1h")]
+
+AtLeastADay = Annotated[Duration, between(timedelta(days=1), _LONGEST_DURATION, "must be at least 1d")]
 
 AtLeastAMinute = Annotated[Duration, between(timedelta(minutes=1), _LONGEST_DURATION, "must be at least 1m")]
 
@@ -275,12 +282,84 @@ RoutePath = Annotated[
     ),
 ]
 
+HeaderName = Annotated[
+    str,
+    Field(max_length=64),
+    matches("[A-Za-z0-9][A-Za-z0-9-]*", "must be the name of an HTTP header: letters, digits and '-'"),
+]
+
+Origin = Annotated[
+    str,
+    Field(max_length=256),
+    matches(
+        "[*]|https?://[a-z0-9.-]+(:[0-9]{1,5})?",
+        "must be an origin such as https://example.com, in lower case and without a path, or *",
+    ),
+]
+
+_CLAIM_NAME = "[A-Za-z][A-Za-z0-9_.:/-]{0,127}"
+
+Claims = Annotated[
+    Mapping[str, Annotated[str, Field(max_length=256)]],
+    Field(min_length=1, max_length=10),
+    Rule(
+        cel=f"self.all(name, name.matches('^({_CLAIM_NAME})$') && self[name].matches('^[ -~]+$')"
+        " && self[name].matches('[A-Za-z0-9]'))",
+        message="must map names of claims to patterns of printable ASCII characters, in which * matches any characters "
+        "and ? one; a pattern without a letter or digit would admit everybody",
+        holds=lambda claims: all(
+            re.fullmatch(_CLAIM_NAME, name) and re.fullmatch("[ -~]+", value) and re.search("[A-Za-z0-9]", value)
+            for name, value in claims.items()
+        ),
+    ),
+]
+
+# https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-jwt-authorizer.html
+IssuerUrl = Annotated[
+    str,
+    Field(max_length=512),
+    matches(
+        r"(https://[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[0-9]{1,5})?|http://(localhost|127[.]0[.]0[.]1)(:[0-9]{1,5})?)"
+        "(/[A-Za-z0-9._~/-]*)?",
+        "must be the issuer as it is in the claim iss of its tokens: an https:// URL without a query, such as "
+        "https://token.actions.githubusercontent.com; http:// reaches this machine only",
+    ),
+]
+
+Audience = Annotated[
+    str,
+    Field(max_length=256),
+    matches("[!-~]+", "must be an audience of printable ASCII characters without spaces"),
+]
+
 RoutePathGlob = Annotated[
     str,
     Field(max_length=256),
     matches(
         "(/[A-Za-z0-9._~*?-]+)+",
         "must be a path in which * matches any characters and ? one, such as /public/*/v?",
+    ),
+]
+
+_LABEL = "[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
+
+DomainName = Annotated[
+    str,
+    Field(max_length=253),
+    matches(
+        f"({_LABEL}[.])+{_LABEL}",
+        "must be the name of a domain in lower case, such as previews.example.com, without * and a dot at the end",
+    ),
+]
+
+# https://docs.aws.amazon.com/apigateway/latest/developerguide/rest-api-mappings.html
+BasePath = Annotated[
+    str,
+    Field(max_length=200),
+    matches(
+        "[A-Za-z0-9.-][A-Za-z0-9._-]*(/[A-Za-z0-9._-]+)*",
+        "must be a path such as models or team/models: letters, digits, '.', '_' and '-', with neither '/' nor '_' at "
+        "the beginning and no '/' at the end",
     ),
 ]
 

@@ -1,8 +1,8 @@
-"""Reconciles EphemeralEndpoints: an active one towards its spec, one that is deleted or expired towards nothing."""
+"""Reconciles EphemeralEndpoints: an active one towards its spec, one that is deleted or has ended towards nothing."""
 
 import itertools
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -16,7 +16,7 @@ from ephemeral_endpoints.api.v1alpha1.endpoint_class import EphemeralEndpointCla
 from ephemeral_endpoints.aws.account import Account, Owner
 from ephemeral_endpoints.aws.accounts import Accounts
 from ephemeral_endpoints.controllers.endpoint.active import Active
-from ephemeral_endpoints.controllers.endpoint.finalize import Finalizer, is_abandoned, is_retained
+from ephemeral_endpoints.controllers.endpoint.finalize import Finalizer
 from ephemeral_endpoints.controllers.endpoint.reasons import class_not_found, class_refused
 from ephemeral_endpoints.controllers.endpoint.report import StatusInput
 from ephemeral_endpoints.controllers.endpoint.retain import Retainer
@@ -25,6 +25,8 @@ from ephemeral_endpoints.engine.errors import AwsError, ReconcileError, Unauthen
 from ephemeral_endpoints.engine.resources import Key
 from ephemeral_endpoints.engine.retries import Failure, Retries
 from ephemeral_endpoints.engine.tags import EXPIRES_AT, timestamp
+from ephemeral_endpoints.features.expiry.observe import Activities
+from ephemeral_endpoints.features.expiry.policy import is_abandoned
 from ephemeral_endpoints.features.images.policy import target_of
 from ephemeral_endpoints.features.reconciliation import Reconciliation
 from ephemeral_endpoints.features.step import Step
@@ -48,8 +50,8 @@ _CONNECTING: Final = "connecting"
 class ObjectMemory:
     """The controller's own memory of an object."""
 
-    state: tuple[int, bool] = (-1, False)
-    """Generation, and whether the object is being deleted; a change makes earlier failures stale."""
+    state: tuple[int, str, bool] = (-1, "", False)
+    """Generation, revision, and whether the object is being deleted; a change makes earlier failures stale."""
 
     asked_at: str | None = None
     """The value of the annotation that requests a refresh, as of the last one."""
@@ -81,7 +83,9 @@ class Inspection:
 class EndpointController:
     """Reconciles EphemeralEndpoints.
 
-    ``triggers`` says why an object was enqueued. ``now`` is the time of day in UTC, ``clock`` monotonic seconds.
+    ``activities`` tell since when objects have their revision; ``annotate`` have an object depend on its pull request
+    and on its budgets, and return it as it is then; ``triggers`` says why one was enqueued. ``now`` is the time of day
+    in UTC, ``clock`` monotonic seconds.
     """
 
     def __init__(  # noqa: PLR0913 - the steps of a reconciliation, in order
@@ -92,6 +96,8 @@ class EndpointController:
         finalizer: Finalizer,
         retainer: Retainer,
         *,
+        activities: Activities,
+        annotate: Sequence[Callable[[ObjectKey, Subject], Awaitable[EphemeralEndpoint]]],
         now: Callable[[], datetime],
         clock: Callable[[], float],
         triggers: Callable[[ObjectKey], tuple[str, ...]],
@@ -103,13 +109,18 @@ class EndpointController:
         self._active = active
         self._finalizer = finalizer
         self._retainer = retainer
+        self._activities = activities
+        self._annotate = annotate
         self._store, self._kube, self._reporter = active.store, finalizer.kube, active.reporter
         self._now = now
         self._clock = clock
         self._steps: tuple[Step[Any], ...] = (
             active.tags,
+            active.packages,
             active.images,
+            active.training,
             active.environment,
+            active.schemas,
             active.token,
             active.placement,
             active.convergence,
@@ -117,6 +128,7 @@ class EndpointController:
             active.costs,
             active.probe,
             active.last_lines,
+            *active.follow_ups,
         )
         self._memories: dict[ObjectKey, tuple[str, ObjectMemory]] = {}
         self._refreshed: WeakKeyDictionary[Account, float] = WeakKeyDictionary()
@@ -138,7 +150,9 @@ class EndpointController:
         convergence, active = self._active.convergence.memory(uid), self._active
         retries: tuple[Retries[Any], ...] = (
             memory.retries,
+            active.packages.memory(uid).retries,
             active.images.memory(uid).retries,
+            active.training.memory(uid).retries,
             convergence.retries,
             active.tags.memory(uid).retries,
         )
@@ -156,7 +170,7 @@ class EndpointController:
             await self._without_class(key, endpoint, class_name)
             return None
         memory = self._remember(key, endpoint)
-        await self._read_ahead(key, Subject(self._cluster_id, endpoint, endpoint_class))
+        await self._read_ahead(key, self._subject(endpoint, endpoint_class))
         try:
             account = await self._accounts.of(endpoint_class)
         except AwsError as error:
@@ -167,7 +181,12 @@ class EndpointController:
             inputs = StatusInput(conditions.of_waiting(class_refused(endpoint_class.metadata.name, refusal.message)))
             await self._reporter.update_status(key, endpoint, inputs)
             return REFUSED_SECONDS
-        return await self._reconcile(key, Subject(self._cluster_id, endpoint, endpoint_class), account, memory)
+        for annotate in self._annotate:
+            endpoint = await annotate(key, self._subject(endpoint, endpoint_class))
+        return await self._reconcile(key, self._subject(endpoint, endpoint_class), account, memory)
+
+    def _subject(self, endpoint: EphemeralEndpoint, endpoint_class: EphemeralEndpointClass) -> Subject:
+        return Subject(self._cluster_id, endpoint, endpoint_class, self._activities.of(endpoint, self._now()))
 
     async def _reconcile(
         self, key: ObjectKey, subject: Subject, account: Account, memory: ObjectMemory
@@ -189,22 +208,23 @@ class EndpointController:
         return due
 
     async def _finalize(self, reconciliation: Reconciliation) -> float | None:
-        """Reconcile an object that is deleted or expired."""
+        """Reconcile an object that is deleted or has ended."""
         finalizer = self._finalizer
-        if (due := await finalizer.hold_expired(reconciliation)) is not None:
+        if (due := await finalizer.hold_ended(reconciliation)) is not None:
             return due
         self._active.convergence.withdraw(reconciliation)
         self._active.builds.withdraw(reconciliation.key, reconciliation.subject.endpoint_class)
-        await finalizer.delete_if_expired(reconciliation)
+        await finalizer.delete_if_ended(reconciliation)
         if finalizer.is_revived(reconciliation):
             return 0.0
+        await self._active.training.withdraw(reconciliation)
         endpoint = reconciliation.current(self._store).endpoint
         if is_abandoned(endpoint):
             await self._active.tags.add(reconciliation, ((EXPIRES_AT, timestamp(self._now())),))
             await finalizer.abandon(reconciliation.key, endpoint, map(str, reconciliation.own))
             finalizer.enqueue_neighbours(reconciliation)
             return None
-        if is_retained(reconciliation.current(self._store)):
+        if reconciliation.current(self._store).is_retained:
             return await self._retainer.retain(reconciliation)
         return await finalizer.delete_resources(reconciliation)
 
@@ -276,7 +296,7 @@ class EndpointController:
             self._forget_steps(uid)
             memory = ObjectMemory(asked_at=metadata.annotations.get(RECONCILE_AT_ANNOTATION))
             self._memories[key] = (metadata.uid, memory)
-        state = (metadata.generation, metadata.deletion_timestamp is not None)
+        state = (metadata.generation, endpoint.revision, metadata.deletion_timestamp is not None)
         if memory.state != state:
             memory.state = state
             memory.retries.keep_only(())
@@ -287,12 +307,14 @@ class EndpointController:
     def _forget(self, key: ObjectKey, endpoint: EphemeralEndpoint | None) -> None:
         uid, _ = self._memories.pop(key, ("", None))
         self._forget_steps(uid)
+        self._active.turns.leave(key, uid)
         self._active.builds.forget(key)
         if endpoint is not None:
             self._store.remove(key, endpoint.metadata.uid)
 
     def _forget_steps(self, uid: str) -> None:
         self._finalizer.brake.forget(uid)
+        self._activities.forget(uid)
         for step in self._steps:
             step.forget(uid)
 

@@ -6,8 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
-from ephemeral_endpoints.api import ABANDON_ANNOTATION
-from ephemeral_endpoints.api.v1alpha1.endpoint import DeletionPolicy, EphemeralEndpoint
+from ephemeral_endpoints.api.v1alpha1.endpoint import EphemeralEndpoint
 from ephemeral_endpoints.controllers.endpoint.convergence import Convergence
 from ephemeral_endpoints.controllers.endpoint.reasons import ABANDONED, abandoned_event
 from ephemeral_endpoints.controllers.endpoint.report import Reporter, StatusInput
@@ -15,20 +14,21 @@ from ephemeral_endpoints.engine import conditions
 from ephemeral_endpoints.engine.plan import DesiredState
 from ephemeral_endpoints.engine.resources import ObservedResources
 from ephemeral_endpoints.engine.status import transitions
+from ephemeral_endpoints.features.capacity.ledger import Ledger
+from ephemeral_endpoints.features.capacity.turns import Turns
 from ephemeral_endpoints.features.expiry.brake import RETRY_SECONDS, ExpiryBrake
-from ephemeral_endpoints.features.expiry.policy import why_retired
+from ephemeral_endpoints.features.expiry.policy import EndCause, why_retired
 from ephemeral_endpoints.features.expiry.stage import (
     DELETED,
-    EXPIRED,
-    EXPIRED_EVENT,
     EXPIRY_HELD,
-    expired,
+    ended,
+    ended_event,
     of_held,
 )
 from ephemeral_endpoints.features.images.collection import ImageCollector
 from ephemeral_endpoints.features.reconciliation import Reconciliation
 from ephemeral_endpoints.features.routing.placements import PlacementStep
-from ephemeral_endpoints.features.subject import Subject
+from ephemeral_endpoints.features.training.step import TrainingStep
 from ephemeral_endpoints.kube.cache import ObjectKey, Store, class_key
 from ephemeral_endpoints.kube.client import Kube
 
@@ -40,28 +40,36 @@ AGAIN_SECONDS: Final = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Finalizer:
-    """Ends objects. ``enqueue`` has an object reconciled; ``now`` is the time of day in UTC."""
+    """Ends objects. ``enqueue`` has an object reconciled; ``now`` is the time of day in UTC.
 
+    ``show_end`` shows people the end of an object of which nothing is left in AWS, before anything of it is forgotten.
+    It returns in how many seconds the object may go at the latest, None: now.
+    """
+
+    turns: Turns
+    ledger: Ledger
     convergence: Convergence
     placement: PlacementStep
+    training: TrainingStep
     collector: ImageCollector
     reporter: Reporter
     kube: Kube
     store: Store
     brake: ExpiryBrake
     enqueue: Callable[[ObjectKey], None]
+    show_end: Callable[[ObjectKey, EphemeralEndpoint], float | None]
     now: Callable[[], datetime]
 
-    async def hold_expired(self, reconciliation: Reconciliation) -> float | None:
-        """Leave an expired object as it is, and say why, while it is held.
+    async def hold_ended(self, reconciliation: Reconciliation) -> float | None:
+        """Leave an object that has ended as it is, and say why, while it is held.
 
-        Returns in how many seconds it is due; None if it is not held: it may end.
+        Returns in how many seconds it is due; None if it is not held: it may be deleted.
         """
         endpoint, uid = reconciliation.subject.endpoint, reconciliation.uid
         if endpoint.metadata.deletion_timestamp is not None or self._loses_nothing(reconciliation):
             self.brake.forget(uid)
             return None
-        cause = self.brake.hold(uid)
+        cause = self.brake.hold(uid, reconciliation.subject.end.cause)
         if cause is None:
             return None
         updates = of_held(cause)
@@ -75,23 +83,25 @@ class Finalizer:
     def _loses_nothing(self, reconciliation: Reconciliation) -> bool:
         """Whether its end would delete neither the object nor anything in AWS: it has ended before."""
         endpoint = reconciliation.subject.endpoint
-        return bool(_why_retired(endpoint)) and (not reconciliation.own or is_retained(reconciliation.subject))
+        return bool(_why_retired(endpoint)) and (not reconciliation.own or reconciliation.subject.is_retained)
 
-    async def delete_if_expired(self, reconciliation: Reconciliation) -> None:
-        """Delete an expired object from the API server, unless a tool would create it again: that is reported.
+    async def delete_if_ended(self, reconciliation: Reconciliation) -> None:
+        """Delete an object that has ended from the API server, unless a tool would create it again: that is reported.
 
         Both are refused with a Conflict if the object was changed meanwhile, as its time to live may be while the
         machine sleeps or the watch stalls.
         """
         endpoint = reconciliation.subject.endpoint
-        if endpoint.metadata.deletion_timestamp is not None:
+        if endpoint.metadata.deletion_timestamp is not None or self.is_revived(reconciliation):
             return
         if _why_retired(endpoint):
             if not self._loses_nothing(reconciliation):
                 await self._report(reconciliation, reconciliation.own)
         else:
-            raw = self.store.raw(reconciliation.key)
-            await self.kube.event(raw, type_="Normal", reason=EXPIRED, message=EXPIRED_EVENT)
+            raw, cause = self.store.raw(reconciliation.key), reconciliation.subject.end.cause
+            if cause is not EndCause.OVER_BUDGET:  # the budget told people when it asked for the end
+                event = ended_event(cause)
+                await self.kube.event(raw, type_="Normal", reason=event.reason, message=event.message)
             self.store.put(await self.kube.delete(raw))
 
     async def delete_resources(self, reconciliation: Reconciliation) -> float | None:
@@ -102,7 +112,7 @@ class Finalizer:
             self.placement.withdraw(reconciliation)
             self.enqueue_neighbours(reconciliation)
             return None
-        if self.is_revived(reconciliation) or is_retained(reconciliation.current(self.store)):
+        if self.is_revived(reconciliation) or reconciliation.current(self.store).is_retained:
             return 0.0
         is_believed_gone = not reconciliation.own
         if is_believed_gone and reconciliation.seen:
@@ -113,13 +123,17 @@ class Finalizer:
             return AGAIN_SECONDS if is_believed_gone else self.convergence.due(reconciliation)
         self.placement.withdraw(reconciliation)
         is_made = self.collector.is_being_made(reconciliation)
-        if not is_made and self.is_deleted(reconciliation):
+        is_trained = not self.training.is_withdrawn(reconciliation)
+        if not is_made and not is_trained and self.is_deleted(reconciliation):
             await self.collector.collect_last(reconciliation)
-            await self.release(reconciliation)
-            return None
-        await self._report(reconciliation, left, is_made=is_made)
+            wait = self.show_end(reconciliation.key, self._endpoint(reconciliation))
+            if wait is None:
+                await self.release(reconciliation)
+            return wait
+        await self._report(reconciliation, left, is_made=is_made, is_trained=is_trained)
         self.enqueue_neighbours(reconciliation)
-        return self.convergence.due(reconciliation)
+        waits = (self.convergence.due(reconciliation), self.training.withdraws_in(reconciliation))
+        return min((each for each in waits if each is not None), default=None)
 
     async def abandon(self, key: ObjectKey, endpoint: EphemeralEndpoint, left: Iterable[str]) -> None:
         """Let an object go although resources are left, which the sweep finds by their tags.
@@ -137,12 +151,13 @@ class Finalizer:
         self.enqueue_neighbours(reconciliation)
 
     def enqueue_neighbours(self, reconciliation: Reconciliation) -> None:
-        """Enqueue the keys that waited for the object: its class, objects that claim its path or lack capacity."""
+        """Enqueue the keys that waited for the object: its class, and objects that need its path or capacity."""
+        self.turns.leave(reconciliation.key, reconciliation.uid)
         self.convergence.release_capacity(reconciliation)
         subject = reconciliation.subject
         class_name = subject.endpoint_class.metadata.name
         self.enqueue(class_key(class_name))
-        for key, _ in self.store.sharing_path(subject.path, class_name):
+        for key, _ in self.store.claiming(subject.path, class_name):
             if key != reconciliation.key:
                 self.enqueue(key)
 
@@ -151,7 +166,7 @@ class Finalizer:
         return not reconciliation.current(self.store).is_terminating(self.now())
 
     def is_deleted(self, reconciliation: Reconciliation) -> bool:
-        """Whether the object is deleted, not only expired."""
+        """Whether somebody deleted the object, or the operator because it had ended."""
         return self._endpoint(reconciliation).metadata.deletion_timestamp is not None
 
     def _endpoint(self, reconciliation: Reconciliation) -> EphemeralEndpoint:
@@ -159,11 +174,16 @@ class Finalizer:
 
     def _desired(self, reconciliation: Reconciliation) -> DesiredState:
         """An object whose lifetime was extended meanwhile, or that is to be retained, loses nothing."""
-        stays = self.is_revived(reconciliation) or is_retained(reconciliation.current(self.store))
+        stays = self.is_revived(reconciliation) or reconciliation.current(self.store).is_retained
         return DesiredState.unchanged() if stays else DesiredState.absent()
 
     async def _remove_finalizer(self, key: ObjectKey, uid: str) -> None:
+        last = self.store.endpoint(key)
+        if last:
+            await self.ledger.count(last)
         left = await self.kube.remove_finalizer(self.store.raw(key))
+        if last:
+            self.reporter.gone(key, last)
         if left is None:
             self.store.remove(key, uid)
         else:
@@ -172,27 +192,26 @@ class Finalizer:
         extra = {"namespace": key.namespace, "object_name": key.name, "uid": uid}
         logger.info("the finalizer is removed", extra=extra)
 
-    async def _report(self, reconciliation: Reconciliation, left: ObservedResources, *, is_made: bool = False) -> None:
+    async def _report(
+        self,
+        reconciliation: Reconciliation,
+        left: ObservedResources,
+        *,
+        is_made: bool = False,
+        is_trained: bool = False,
+    ) -> None:
         why = _why_retired(self._endpoint(reconciliation))
-        cause = DELETED if self.is_deleted(reconciliation) else expired(why)
+        end = reconciliation.current(self.store).end.cause
+        cause = DELETED if self.is_deleted(reconciliation) else ended(end, why)
         if is_made:
             cause = replace(cause, message=f"{cause.message}; the operator is stopping the build of its image")
-        updates = conditions.of_terminating(cause, left.values(), self.convergence.lasting_errors(reconciliation))
+        if is_trained:
+            cause = replace(cause, message=f"{cause.message}; the operator is stopping its training")
+        errors, stays = self.convergence.lasting_errors(reconciliation), cause.reason is not DELETED.reason
+        updates = conditions.of_terminating(cause, left.values(), errors, stays=stays and not (is_made or is_trained))
         inputs = StatusInput(updates, own=left, subject=reconciliation.subject)
         await self.reporter.update_status(reconciliation.key, self._endpoint(reconciliation), inputs)
 
 
 def _why_retired(endpoint: EphemeralEndpoint) -> str | None:
     return why_retired(endpoint.spec.lifecycle.on_expiry, endpoint.metadata)
-
-
-def is_retained(subject: Subject) -> bool:
-    """Whether the object's resources stay in AWS when it ends: both it and its class have to want that."""
-    wanted = subject.endpoint.spec.lifecycle.deletion_policy is DeletionPolicy.RETAIN
-    return wanted and subject.endpoint_class.spec.lifecycle.allow_retain
-
-
-def is_abandoned(endpoint: EphemeralEndpoint) -> bool:
-    """Whether the release of a terminating object was requested."""
-    metadata = endpoint.metadata
-    return metadata.deletion_timestamp is not None and metadata.annotations.get(ABANDON_ANNOTATION) == "true"

@@ -44,7 +44,7 @@ class Retainer:
         own = reconciliation.own
         updates = of_retained(
             own.values(),
-            is_deleted=finalizer.is_deleted(reconciliation),
+            None if finalizer.is_deleted(reconciliation) else reconciliation.current(finalizer.store).end.cause,
             is_tagged=is_tagged,
             problem=self.tags.memory(reconciliation.uid).error,
         )

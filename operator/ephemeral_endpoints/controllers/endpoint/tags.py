@@ -65,6 +65,10 @@ class TagsStep(Step[TagMemory]):
         elif self._clock() >= memory.audit_at and await self._repair(reconciliation, wanted):
             memory.audit_at = self._clock() + AUDIT_SECONDS
 
+    def has_followed(self, reconciliation: Reconciliation) -> bool:
+        """Whether all resources carry the tags that the object should have now."""
+        return self.memory(reconciliation.uid).followed == repairable(reconciliation.subject.tags)
+
     async def add(self, reconciliation: Reconciliation, tags: Tags) -> bool:
         """Have everything taggable that the object has in AWS carry these tags; returns whether it does.
 

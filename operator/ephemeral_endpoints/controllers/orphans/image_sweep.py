@@ -1,13 +1,14 @@
 """The sweep of images: deletes images of commits that no object names any more.
 
-Normally an object takes its last image with it. What is left are those of earlier commits, of builds that ended after
-their object, and of objects whose finalizer was removed by hand.
+Images of model packages stay, whoever built them. Normally an object takes its last image with it. What is left are
+those of earlier commits, of builds that ended after their object, and of objects whose finalizer was removed by hand.
 """
 
 import asyncio
 import logging
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Final
 
 from ephemeral_endpoints.api.v1alpha1.endpoint_class import EphemeralEndpointClass
@@ -22,6 +23,8 @@ from ephemeral_endpoints.features.images.components import registry_of
 from ephemeral_endpoints.features.images.desired import desired_repository
 from ephemeral_endpoints.features.images.policy import images_of
 from ephemeral_endpoints.features.images.references import ImageReference, StoredImage, recorded_images
+from ephemeral_endpoints.features.packages.inventory import PackageInventory
+from ephemeral_endpoints.features.packages.policy import allows
 from ephemeral_endpoints.features.subject import Subject
 from ephemeral_endpoints.kube.cache import Store
 from ephemeral_endpoints.settings import Settings, SweepMode
@@ -46,6 +49,7 @@ class ImageSweep:
         *,
         store: Store,
         accounts: Accounts,
+        packages: PackageInventory,
         observer: SweepObserver,
         disagreement: Callable[[], str | None],
         now: Callable[[], datetime],
@@ -54,26 +58,29 @@ class ImageSweep:
         self._cluster_id = cluster_id
         self._store = store
         self._accounts = accounts
+        self._packages = packages
         self._observer = observer
         self._disagreement = disagreement
         self._now = now
 
     async def run(self) -> None:
-        """Make one round, unless clocks differ. Repositories that cannot be reached are left for the next."""
+        """Make one round in all repositories at once, unless clocks differ.
+
+        Those that cannot be reached are left for the next.
+        """
         if differs := self._disagreement():
             logger.error("no sweep of images: set the clock of the operator's node", extra={"error": differs})
             return
-        for name in self._store.class_names():
-            if (
-                endpoint_class := self._store.named_class(name)
-            ) and not endpoint_class.spec.images.repository.keep_images:
-                try:
-                    await self._sweep(endpoint_class)
-                except ReconcileError as problem:
-                    logger.warning(
-                        "the sweep of images failed; the operator tries again",
-                        extra={"class": name, "error": str(problem)},
-                    )
+        classes = (self._store.named_class(name) for name in self._store.class_names())
+        swept = (each for each in classes if each and not each.spec.images.repository.keep_images)
+        await asyncio.gather(*map(self._try, swept))
+
+    async def _try(self, endpoint_class: EphemeralEndpointClass) -> None:
+        try:
+            await self._sweep(endpoint_class)
+        except ReconcileError as problem:
+            extra = {"class": endpoint_class.metadata.name, "error": str(problem)}
+            logger.warning("the sweep of images failed; the operator tries again", extra=extra)
 
     async def _sweep(self, endpoint_class: EphemeralEndpointClass) -> None:
         resource = desired_repository(self._cluster_id, endpoint_class)
@@ -82,7 +89,10 @@ class ImageSweep:
             return
         calls = account.calls.on_behalf_of(ORPHANS.owner, ORPHANS.priority)
         stored = await registry_of(account).list_tagged(calls, resource.key.name)
-        unused = self._unused(stored, self._named(endpoint_class))[:MOST_IMAGES]
+        policy = endpoint_class.spec.packages
+        packages = await self._packages.versions(account, calls, partial(allows, policy)) if policy else ()
+        registered = {ImageReference.parse(each.version.image) for each in packages if each.version.image}
+        unused = self._unused(stored, self._named(endpoint_class) | registered)[:MOST_IMAGES]
         if not unused:
             return
         extra = {

@@ -7,11 +7,13 @@ not merely seen before its object, and which object owned it.
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
 
+from ephemeral_endpoints.engine.holders import Holder
 from ephemeral_endpoints.engine.resources import Key, ObservedResource, ObservedResources, Phase, ResourceKind
-from ephemeral_endpoints.engine.tags import CLUSTER, EXPIRES_AT, NAME, NAMESPACE, moment_of
+from ephemeral_endpoints.engine.shares import most_at_once
+from ephemeral_endpoints.engine.tags import CLUSTER
 from ephemeral_endpoints.features.images.specs import REPOSITORY
+from ephemeral_endpoints.features.routing.specs import HTTP_API, INTEGRATION
 from ephemeral_endpoints.features.serving.specs import MODEL
 
 
@@ -33,29 +35,18 @@ Sightings = Mapping[Sighting, float]
 """Since when a resource is known to be an orphan, in monotonic seconds."""
 
 
-@dataclass(frozen=True, slots=True)
-class Holder:
-    """The object that owned it, by its tags; empty where those do not say, as classes have no namespace."""
-
-    namespace: str = ""
-    name: str = ""
-    expires_at: datetime | None = None
-    """The latest end of life that its resources name; classes have none."""
-
-    def is_expired(self, now: datetime) -> bool:
-        """Whether its resources would be gone by now if it still existed: no mistake is worth protecting then."""
-        return self.expires_at is not None and self.expires_at <= now
-
-
 class Breaker:
     """Tells losses by mistake from single ones: it counts the objects that are gone before their time, by namespace.
 
-    Every namespace is held for itself, so that none can stop the sweep for others; losses in more namespaces than
-    ``most`` hold all. What is past its end of life is never held, so a hold ends with the time to live.
+    Every namespace is held for itself, so that none can stop the sweep for others. Losses in more namespaces than
+    ``most`` hold all, and so do more than ``share`` of all objects, of which so many are ``alive``, where no namespace
+    of its own has lost too many. What is past its end of life is never held, so a hold ends with the time to live.
     """
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, most: int, *, share: float, alive: int) -> None:
         self._most = most
+        self._share = share
+        self._alive = alive
         self._lost: defaultdict[str, set[str | None]] = defaultdict(set)
 
     def count(self, owner: str | None, holder: Holder) -> None:
@@ -64,7 +55,13 @@ class Breaker:
 
     def is_held(self, holder: Holder) -> bool:
         """Whether what is left of an object in that namespace has to stay."""
-        return len(self._lost) > self._most or len(self._lost.get(holder.namespace, ())) > self._most
+        return self._holds_all or len(self._lost.get(holder.namespace, ())) > self._most
+
+    @property
+    def _holds_all(self) -> bool:
+        lost = [len(owners) for owners in self._lost.values()]
+        free = sum(count for count in lost if count <= self._most)
+        return len(lost) > self._most or free > most_at_once(self._alive + sum(lost), self._share)
 
     @property
     def held(self) -> dict[str, int]:
@@ -86,14 +83,26 @@ def orphans(there: ObservedResources, owners: Collection[str]) -> tuple[Observed
 
 
 def likely_users(own: ObservedResources, there: ObservedResources) -> ObservedResources:
-    """The retained models, as users of repositories to be deleted: lists do not contain the images of models."""
+    """The users of ``own`` that lists do not show.
+
+    The images of retained models are in repositories. What a class shares serves the objects that have an integration
+    in its APIs, also what leads to those, checks their callers or takes their records.
+    """
     repositories = frozenset(key for key in own if key.kind is REPOSITORY)
-    models = {key: observed for key, observed in there.items() if key.kind is MODEL and key not in own}
-    return (
-        {key: replace(observed, uses=observed.uses | repositories) for key, observed in models.items()}
-        if repositories
-        else {}
-    )
+    shared: defaultdict[str | None, set[Key]] = defaultdict(set)
+    for key, observed in own.items():
+        shared[observed.owner].add(key)
+    owners = {key: each.owner for key, each in there.items() if key.kind is HTTP_API and each.owner in shared}
+    found = dict[Key, ObservedResource]()
+    for key, observed in there.items():
+        if key in own:
+            continue
+        if key.kind is MODEL and repositories:
+            found[key] = replace(observed, uses=observed.uses | repositories)
+        elif key.kind is INTEGRATION and owners.keys() & observed.uses:
+            served = frozenset().union(*(shared[owners[api]] for api in owners.keys() & observed.uses))
+            found[key] = replace(observed, uses=observed.uses | served)
+    return found
 
 
 def sightings(before: Sightings, found: Iterable[ObservedResource], now: float) -> Sightings:
@@ -121,21 +130,6 @@ def is_kept_by(observed: ObservedResource, tags: Mapping[str, str] | None, retai
     Those are resources that AWS cannot tag, and log groups that a service recreated.
     """
     return observed.owner in retained and (tags is None or CLUSTER not in tags)
-
-
-def holder(tags: Mapping[str, str]) -> Holder | None:
-    """The object that the tags name; None if they name none."""
-    if NAME not in tags:
-        return None
-    return Holder(tags.get(NAMESPACE, ""), tags[NAME], moment_of(tags.get(EXPIRES_AT, "")))
-
-
-def latest(known: Holder | None, seen: Holder) -> Holder:
-    """What two resources of an object say of it: the later end of life counts, of which none is the latest."""
-    if known is None:
-        return seen
-    ends = [each.expires_at for each in (known, seen) if each.expires_at]
-    return replace(seen, expires_at=max(ends) if len(ends) == 2 else None)  # noqa: PLR2004 - both
 
 
 def is_within(holder: Holder | None, namespaces: Collection[str]) -> bool:

@@ -8,10 +8,11 @@ are taken for a sign that something else is wrong, and held until their end of l
 
 import asyncio
 import logging
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from typing import Any, Final, Protocol
 
 from ephemeral_endpoints.aws.account import ORPHANS, Account
@@ -21,24 +22,22 @@ from ephemeral_endpoints.aws.converge import converge
 from ephemeral_endpoints.aws.limits import Sleep
 from ephemeral_endpoints.controllers.orphans.policy import (
     Breaker,
-    Holder,
     Sighting,
     Sightings,
-    holder,
     is_kept_by,
     is_mature,
     is_within,
-    latest,
     likely_users,
     orphans,
     remaining,
     sightings,
 )
-from ephemeral_endpoints.engine.errors import AwsError, NotFound, ReconcileError
-from ephemeral_endpoints.engine.names import owner_hash
+from ephemeral_endpoints.engine.errors import AwsError, NotFound, ReconcileError, Transient
+from ephemeral_endpoints.engine.holders import Holder, holder, latest
+from ephemeral_endpoints.engine.names import lasting_uid, owner_hash
 from ephemeral_endpoints.engine.ownership import is_ours
 from ephemeral_endpoints.engine.plan import DesiredState, Step, View
-from ephemeral_endpoints.engine.resources import Key, ObservedResource, ObservedResources
+from ephemeral_endpoints.engine.resources import Key, ObservedResource, ObservedResources, ResourceKind
 from ephemeral_endpoints.engine.tags import is_retained
 from ephemeral_endpoints.kube.errors import KubernetesError
 from ephemeral_endpoints.settings import Settings, SweepMode
@@ -47,6 +46,10 @@ logger = logging.getLogger(__name__)
 
 RETAINED_SECONDS: Final = 3600.0
 """How long a resource is assumed to be still retained: the removal of its tag may take effect later."""
+
+
+KIND_SECONDS: Final = 60.0
+"""What one kind may take to be listed, and to have its tags read, in a round: a service that hangs stops no other."""
 
 
 class SweepObserver(Protocol):
@@ -86,6 +89,7 @@ class Sweep:
         disagreement: Callable[[], str | None],
         clock: Callable[[], float],
         now: Callable[[], datetime],
+        kind_seconds: float = KIND_SECONDS,
     ) -> None:
         """``objects`` lists all classes and all watched objects afresh.
 
@@ -103,45 +107,98 @@ class Sweep:
         self._disagreement = disagreement
         self._clock = clock
         self._now = now
+        self._kind_seconds = kind_seconds
         self._seen: dict[Scope, Sightings] = {}
         self._holders: dict[str, Holder] = {}
         self._our_wholes: set[str] = set()
-        self._unread: set[str | None] = set()
+        self._unread: set[tuple[Scope, str | None]] = set()
         self._retained: dict[tuple[Scope, Sighting], float] = {}
+        self._found: dict[Scope, list[Orphan]] = {}
+        self._under_way: dict[Scope, asyncio.Task[None]] = {}
 
     async def run(self) -> None:
-        """Make one round. Does nothing if the objects cannot be listed: a failed list is not an empty one."""
+        """Make one round, and wait until it has ended in all accounts."""
+        await self.begin()
+        await asyncio.gather(*self._under_way.values())
+
+    async def stop(self) -> None:
+        """End what is under way."""
+        tasks = list(self._under_way.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def begin(self) -> None:
+        """Begin a round in every account in which the last one has ended: none waits for another that hangs.
+
+        Does nothing if the objects cannot be listed: a failed list is not an empty one.
+        """
         # AWS before Kubernetes: every resource known to be in AWS now was created for an object that exists already.
         there = {account: dict(account.inventory.all) for account in _one_a_scope(self._accounts.connected)}
         try:
-            owners = frozenset([owner_hash(each["metadata"]["uid"]) async for each in self._objects()])
+            objects = [each["metadata"] async for each in self._objects()]
         except KubernetesError as error:
             logger.warning(
                 "no sweep: the operator cannot list the objects; it tries again", extra={"error": str(error)}
             )
             return
+        owners = frozenset(owner_hash(uid) for each in objects for uid in _uids(each))
         if differs := self._disagreement():
             logger.error("no sweep: set the clock of the operator's node", extra={"error": differs})
             return
-        breaker = Breaker(self._settings.sweep_most_owners)
-        proven = await self._verified(self._candidates(there, owners), breaker)
-        await self._act([each for each in proven if each.is_due], breaker)
+        candidates = self._candidates(there, owners)
+        breaker = self._breaker(candidates, alive=sum("namespace" in each for each in objects))
+        self._found = {account.scope: self._found.get(account.scope, []) for account in there}
+        for account in there:
+            if account.scope in self._under_way:
+                logger.warning("no sweep: the last one has not ended", extra={"region": account.scope.region})
+                continue
+            own = [each for each in candidates if each.account is account]
+            task = asyncio.create_task(self._sweep(account, own, breaker), name=f"sweep {account.scope}")
+            self._under_way[account.scope] = task
+            task.add_done_callback(partial(self._ended, account.scope))
 
-    async def _act(self, found: list[Orphan], breaker: Breaker) -> None:
-        self._observer.orphans(Counter(each.observed.key.kind.name for each in found), held=len(breaker.held))
+    def _ended(self, scope: Scope, task: asyncio.Task[None]) -> None:
+        self._under_way.pop(scope, None)
+        if not task.cancelled() and (error := task.exception()):
+            logger.error("the sweep failed; the operator tries again", exc_info=error, extra={"region": scope.region})
+
+    def _breaker(self, candidates: Iterable[Orphan], *, alive: int) -> Breaker:
+        """What is known to be lost counts in all accounts, before anything is deleted in one of them.
+
+        Young ones count too, or the sweep of too many would start before all of them are old enough.
+        """
+        breaker = Breaker(self._settings.sweep_most_owners, share=self._settings.sweep_most_share, alive=alive)
+        for owner in {each.observed.owner for each in candidates if not self._is_elsewhere(each.observed)}:
+            if (known := self._holders.get(owner or "")) and not known.is_expired(self._now()):
+                breaker.count(owner, known)
+        return breaker
+
+    async def _sweep(self, account: Account, candidates: list[Orphan], breaker: Breaker) -> None:
+        proven = await self._verified(account, candidates, breaker)
+        self._found[account.scope] = [each for each in proven if each.is_due]
+        kinds = Counter(each.observed.key.kind.name for found in self._found.values() for each in found)
+        self._observer.orphans(kinds, held=len(breaker.held))
+        await self._act(account, self._found[account.scope], breaker)
+
+    async def _act(self, account: Account, found: list[Orphan], breaker: Breaker) -> None:
         if breaker.held:
             logger.error(
                 "the sweep holds the orphans of these namespaces until they expire: so many lost objects at once may "
-                "mean that they were lost by mistake; if they were deleted on purpose, raise EEP_SWEEP_MOST_OWNERS",
-                extra={"namespaces": breaker.held, "most": self._settings.sweep_most_owners},
+                "mean that they were lost by mistake; if they were deleted on purpose, raise EEP_SWEEP_MOST_OWNERS, "
+                "and EEP_SWEEP_MOST_SHARE if they are a large share of all",
+                extra={
+                    "namespaces": breaker.held,
+                    "most": self._settings.sweep_most_owners,
+                    "share": self._settings.sweep_most_share,
+                },
             )
         free = [each for each in found if not self._is_held(each.holder, breaker)]
         if self._settings.sweep is SweepMode.DRY_RUN:
             for each in free:
                 logger.info("would be swept", extra=_described(each.observed, each.holder))
-        else:
-            for account in {each.account for each in free}:
-                await self._delete(account, [each for each in free if each.account is account])
+        elif free:
+            await self._delete(account, free)
 
     def _is_held(self, holder: Holder | None, breaker: Breaker) -> bool:
         """What no tag names an object of is never held: log groups that a service made again, and routes to nothing."""
@@ -166,27 +223,28 @@ class Sweep:
         self._holders = {owner: each for owner, each in self._holders.items() if owner in holders}
         return candidates
 
-    async def _verified(self, candidates: list[Orphan], breaker: Breaker) -> list[Orphan]:
+    async def _verified(self, account: Account, candidates: list[Orphan], breaker: Breaker) -> list[Orphan]:
         """Those that are ours and in our namespaces, without calls for those that are known to be held."""
-        usable = {
-            account for account in {each.account for each in candidates} if await self._update(account, candidates)
-        }
+        unlisted = await self._update(account, candidates) if candidates else None
+        if unlisted is None:
+            return []
+        spent: defaultdict[ResourceKind, float] = defaultdict(float)
         self._our_wholes.clear()
-        self._unread.clear()
+        self._unread = {(scope, owner) for scope, owner in self._unread if scope != account.scope}
         found: list[Orphan] = []
         for each in candidates:
-            account, observed = each.account, each.observed
-            if account not in usable or self._is_elsewhere(observed) or self._stays(account, observed):
+            observed = each.observed
+            if self._is_elsewhere(observed) or self._stays(account, observed) or observed.key.kind in unlisted:
                 continue
-            # Young ones count too, or the sweep of too many would start before all of them are old enough.
             known = self._holders.get(observed.owner or "")
             if known and self._is_held(known, breaker):
                 breaker.count(observed.owner, known)
                 continue
-            if not await self._is_proven(account, observed):
+            if not await self._is_proven_in_time(account, observed, spent):
                 continue
             owner = self._holders.get(observed.owner or "")
-            if (owner is None and observed.owner in self._unread) or not is_within(owner, self._settings.namespaces):
+            is_unread = (account.scope, observed.owner) in self._unread
+            if (owner is None and is_unread) or not is_within(owner, self._settings.namespaces):
                 continue
             if owner and not owner.is_expired(self._now()):
                 breaker.count(observed.owner, owner)
@@ -199,18 +257,30 @@ class Sweep:
         is_expired = owner is not None and owner.is_expired(self._now())
         return replace(orphan, holder=owner, is_due=orphan.is_due or is_expired)
 
-    async def _update(self, account: Account, candidates: list[Orphan]) -> bool:
-        """List again where something failed, and the kinds that cannot be described one by one at reasonable cost."""
+    async def _update(self, account: Account, candidates: list[Orphan]) -> frozenset[ResourceKind] | None:
+        """List again where something failed, and the kinds that cannot be described one by one at reasonable cost.
+
+        Returns the kinds that could not be listed; None if nothing can be decided.
+        """
         try:
             await account.resolve_unknown(ORPHANS.owner)
-            kinds = {each.observed.key.kind for each in candidates if each.account is account}
-            wholes = {kind.lineage[0] for kind in kinds if not kind.taggable}
-            await account.refresh([kind for kind in account.kinds if kind.lineage[0] in wholes], since=self._clock())
         except AwsError as error:
-            extra = {"region": account.scope.region, "error": str(error)}
-            logger.warning("no sweep: the operator could not list AWS again; it tries again", extra=extra)
-            return False
-        return True
+            self._unlisted(account, error)
+            return None
+        failed: set[ResourceKind] = set()
+        for whole in {each.observed.key.kind.lineage[0] for each in candidates if not each.observed.key.kind.taggable}:
+            kinds = [kind for kind in account.kinds if kind.lineage[0] is whole]
+            try:
+                async with asyncio.timeout(self._kind_seconds):
+                    await account.refresh(kinds, since=self._clock())
+            except (AwsError, TimeoutError) as error:
+                self._unlisted(account, error)
+                failed.update(kind for kind in kinds if not kind.taggable)
+        return frozenset(failed)
+
+    def _unlisted(self, account: Account, error: Exception) -> None:
+        extra = {"region": account.scope.region, "error": str(error) or _no_answer(self._kind_seconds)}
+        logger.warning("no sweep of what the operator could not list in AWS again; it tries again", extra=extra)
 
     def _stays(self, account: Account, observed: ObservedResource) -> bool:
         """Whether it is known to be retained, which is cached for a while."""
@@ -227,6 +297,21 @@ class Sweep:
         known = self._holders.get(observed.owner or "")
         return known is not None and not is_within(known, self._settings.namespaces)
 
+    async def _is_proven_in_time(
+        self, account: Account, observed: ObservedResource, spent: defaultdict[ResourceKind, float]
+    ) -> bool:
+        """The same as ``_is_proven``, as far as the time for the kind lasts."""
+        kind, began = observed.key.kind, self._clock()
+        try:
+            async with asyncio.timeout(max(0.0, self._kind_seconds - spent[kind])):
+                return await self._is_proven(account, observed)
+        except TimeoutError:
+            self._failed(observed, Transient(_no_answer(self._kind_seconds), operation=str(observed.key)))
+            self._unread.add((account.scope, observed.owner))
+            return False
+        finally:
+            spent[kind] += self._clock() - began
+
     async def _is_proven(self, account: Account, observed: ObservedResource) -> bool:
         """Whether it still exists in AWS and is ours."""
         known = account.inventory.all.get(observed.key)
@@ -240,7 +325,7 @@ class Sweep:
             return False
         except AwsError as error:
             self._failed(observed, error)
-            self._unread.add(observed.owner)
+            self._unread.add((account.scope, observed.owner))
             return False
         return is_ours(known, tags, account.scope.cluster_id) and self._may_be_deleted(account, known, tags)
 
@@ -295,6 +380,15 @@ class Sweep:
         )
 
 
+def _no_answer(seconds: float) -> str:
+    return f"no answer within {seconds:g} s"
+
+
+def _uids(metadata: Mapping[str, Any]) -> tuple[str, str]:
+    """What an object owns things by in AWS: its UID, and what stands for it on those that outlive it."""
+    return metadata["uid"], lasting_uid(metadata.get("namespace", ""), metadata["name"])
+
+
 def _one_a_scope(accounts: Iterable[Account]) -> list[Account]:
     """One connection for each account and region, which several roles may lead to: the one that saw it whole last."""
     newest_last = sorted(accounts, key=lambda account: account.seen_at)
@@ -302,10 +396,13 @@ def _one_a_scope(accounts: Iterable[Account]) -> list[Account]:
 
 
 async def sweep_regularly(sweep: Sweep, seconds: float, sleep: Sleep = asyncio.sleep) -> None:
-    """Make a round every so many seconds, until cancelled."""
-    while True:
-        await sleep(seconds)
-        await sweep.run()
+    """Begin a round every so many seconds, until cancelled."""
+    try:
+        while True:
+            await sleep(seconds)
+            await sweep.begin()
+    finally:
+        await sweep.stop()
 
 
 def _described(observed: ObservedResource, holder: Holder | None) -> dict[str, str]:

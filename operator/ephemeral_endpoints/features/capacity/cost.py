@@ -3,12 +3,12 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from math import ceil
-from types import MappingProxyType
 from typing import Final
 
 from ephemeral_endpoints.engine.resources import ObservedResource, ObservedResources, Phase
+from ephemeral_endpoints.features.capacity.prices import PROVISIONED, SERVERLESS, VOLUME, Price, Prices, Unit
 from ephemeral_endpoints.features.serving.specs import (
     ENDPOINT,
     ENDPOINT_CONFIG,
@@ -17,54 +17,79 @@ from ephemeral_endpoints.features.serving.specs import (
     ServerlessSpec,
 )
 
-PRICES: Final[Mapping[str, Decimal]] = MappingProxyType(
-    {"ml.t2.medium": Decimal("0.056"), "ml.m5.large": Decimal("0.115"), "ml.g4dn.xlarge": Decimal("0.736")}
-)
-"""Price of an instance for real-time inference in us-east-1 in USD per hour, as of November 2026.
-
-Source: https://aws.amazon.com/sagemaker/ai/pricing/. A class's ``prices`` adds and overrides prices.
-"""
-
-PROVISIONED: Final = "provisioned concurrency"
-"""Provisioned serverless capacity, in the words of the bill."""
-
-_PLACES: Final = Decimal("0.0001")
+PLACES: Final = Decimal("0.0001")
 _FEWEST_PLACES: Final = Decimal("0.01")
+_MOST_USD: Final = Decimal(10) ** 9
+_INFINITE: Final = Decimal("Infinity")
 
 Capacities = tuple[ServerlessSpec | InstanceSpec, ...]
 """The instances of a configuration's variants, with counts."""
 
 
 @dataclass(frozen=True, slots=True)
-class HourlyCost:
-    """The cost of instances per hour. ``unpriced`` names running capacity without a known price.
+class Part:
+    """Capacity that is charged by time: ``quantity`` instances or GB, and the price of each; None if it is not known.
 
-    ``is_bound`` if it may be less, since other types may run than those that it counts.
+    ``words`` say what it is. A ``minor`` part without a price does not make the sum unknown.
     """
 
-    usd: Decimal = Decimal(0)
-    instances: tuple[tuple[str, int], ...] = ()
-    unpriced: tuple[str, ...] = ()
+    item: str
+    words: str
+    quantity: Decimal
+    price: Price | None
+    is_minor: bool = False
+
+    @property
+    def usd(self) -> Decimal:
+        """USD per hour; 0 if the price is not known."""
+        return self.quantity * self.price.usd * self.price.unit.per_hour if self.price else Decimal(0)
+
+    @property
+    def formula(self) -> str:
+        """How its USD per hour come about."""
+        if self.price is None:
+            return "not known"
+        return f"{self.quantity.normalize():f} x {self.price}{_PER_HOUR[self.price.unit]}"
+
+
+_PER_HOUR: Final = {Unit.HOUR: "", Unit.GB_SECOND: " x 3600", Unit.GB_MONTH: " / 730"}
+
+
+@dataclass(frozen=True, slots=True)
+class HourlyCost:
+    """The cost of capacity per hour. ``is_bound`` if it may be less: other types may run than those that it counts."""
+
+    parts: tuple[Part, ...] = ()
     is_bound: bool = False
+
+    @property
+    def unpriced(self) -> tuple[str, ...]:
+        """The running capacity whose price is not known."""
+        return tuple(each.item for each in self.parts if each.price is None and not each.is_minor)
 
     @property
     def hourly(self) -> str | None:
         """USD per hour with two to four decimals; None if it is not known."""
         return None if self.unpriced else amount(self.usd)
 
+    @property
+    def usd(self) -> Decimal:
+        """USD per hour, as far as they are known."""
+        return sum((each.usd for each in self.parts), Decimal(0))
+
     def __str__(self) -> str:
         """In words that follow "it costs"."""
-        if not self.instances and not self.unpriced:
+        if not self.parts:
             return "nothing"
-        instances = ", ".join(f"{count} x {type_}" for type_, count in self.instances)
+        words = ", ".join(each.words for each in self.parts)
         if self.unpriced:
-            return f"an unknown amount, because the class has no price for {' and '.join(self.unpriced)} ({instances})"
-        return f"{'at most ' if self.is_bound else ''}${amount(self.usd)} an hour ({instances})"
+            return f"an unknown amount, because the class has no price for {' and '.join(self.unpriced)} ({words})"
+        return f"{'at most ' if self.is_bound else ''}${amount(self.usd)} an hour ({words})"
 
 
 def amount(usd: Decimal) -> str:
     """An amount with two to four decimals."""
-    exact = usd.quantize(_PLACES)
+    exact = usd.quantize(PLACES)
     short = exact.quantize(_FEWEST_PLACES)
     return str(short) if short == exact else str(exact).rstrip("0")
 
@@ -74,24 +99,44 @@ def capacities(config: EndpointConfigSpec) -> Capacities:
     return tuple(variant.capacity for variant in config.variants)
 
 
-def hourly_cost(asked: Iterable[ServerlessSpec | InstanceSpec], own_prices: Mapping[str, Decimal]) -> HourlyCost:
-    """The hourly cost of capacity, whether it is used or not. ``own_prices`` take precedence over ``PRICES``.
+def usd(text: str | None) -> Decimal | None:
+    """An amount of a status; None if there is none, or if it is no amount."""
+    try:
+        found = Decimal(text) if text else None
+    except InvalidOperation:
+        return None
+    return found if found is not None and found.is_finite() and 0 <= found < _MOST_USD else None
+
+
+def hourly_cost(asked: Iterable[ServerlessSpec | InstanceSpec], prices: Prices) -> HourlyCost:
+    """The hourly cost of capacity, whether it is used or not.
 
     Of several types that may run, the dearest counts: SageMaker falls back whenever it adds an instance, which changes
     nothing that lists show. One without a price counts before all that have one.
     """
-    prices = {**PRICES, **own_prices}
-    counts: Counter[str] = Counter()
-    is_bound = False
+    instances: Counter[str] = Counter()
+    volumes, warm, warm_mb, is_bound = 0, 0, 0, False
     for capacity in asked:
         if isinstance(capacity, InstanceSpec):
             types = (capacity.instance_type, *capacity.fallback_types)
-            counts[max(types, key=lambda type_: prices.get(type_, Decimal("Infinity")))] += capacity.count
+            instances[max(types, key=lambda type_: prices[type_].usd if type_ in prices else _INFINITE)] += (
+                capacity.count
+            )
+            volumes += capacity.count * (capacity.volume_size_gb or 0)
             is_bound = is_bound or len(types) > 1
         elif capacity.provisioned_concurrency:
-            counts[PROVISIONED] += capacity.provisioned_concurrency
-    usd = sum((prices[type_] * count for type_, count in counts.items() if type_ in prices), Decimal(0))
-    return HourlyCost(usd, tuple(sorted(counts.items())), tuple(sorted(counts.keys() - prices.keys())), is_bound)
+            warm += capacity.provisioned_concurrency
+            warm_mb += capacity.provisioned_concurrency * capacity.memory_mb
+    parts = [
+        Part(type_, f"{count} x {type_}", Decimal(count), prices.get(type_))
+        for type_, count in sorted(instances.items())
+    ]
+    if warm:
+        parts.append(Part(PROVISIONED, f"{warm} x {PROVISIONED}", Decimal(warm_mb) / 1024, prices.get(PROVISIONED)))
+    if volumes:
+        words = f"{volumes} GB of volumes"
+        parts.append(Part(VOLUME, words, Decimal(volumes), prices.get(VOLUME), is_minor=True))
+    return HourlyCost(tuple(parts), is_bound)
 
 
 def running_capacity(own: ObservedResources, known: Mapping[str, Capacities]) -> Capacities | None:
@@ -117,3 +162,12 @@ def of_build(seconds: float, price_per_minute: str) -> Decimal:
     Source: https://aws.amazon.com/codebuild/pricing/.
     """
     return ceil(seconds / 60) * Decimal(price_per_minute)
+
+
+def of_serverless_requests(count: int, memory_mb: int, seconds: float, prices: Prices) -> Decimal | None:
+    """The cost in USD of requests that take ``seconds`` each on a serverless endpoint; None if that is not known.
+
+    Data that goes in and out is charged beside it.
+    """
+    price = prices.get(SERVERLESS)
+    return count * Decimal(memory_mb) / 1024 * Decimal(str(seconds)) * price.usd if price else None

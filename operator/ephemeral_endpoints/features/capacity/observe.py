@@ -2,11 +2,10 @@
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from decimal import Decimal
 
 from ephemeral_endpoints.engine.plan import DesiredState
 from ephemeral_endpoints.engine.resources import ObservedResource
-from ephemeral_endpoints.features.capacity import cost
+from ephemeral_endpoints.features.capacity import cost, prices
 from ephemeral_endpoints.features.capacity.cost import Capacities, HourlyCost
 from ephemeral_endpoints.features.reconciliation import Reconciliation
 from ephemeral_endpoints.features.serving.specs import ENDPOINT_CONFIG, EndpointConfigSpec
@@ -45,8 +44,7 @@ class RunningCosts(Step[ConfiguredCapacities]):
         capacity = cost.running_capacity(own, self.memory(reconciliation.uid).by_config)
         if capacity is None:
             return None
-        prices = reconciliation.subject.endpoint_class.spec.prices
-        return cost.hourly_cost(capacity, {type_: Decimal(price) for type_, price in prices.items()})
+        return cost.hourly_cost(capacity, prices.of_class(reconciliation.subject.endpoint_class.spec))
 
     def describe(self, reconciliation: Reconciliation, endpoints: Collection[ObservedResource]) -> str:
         """The cost of some endpoints, in words that follow "it costs"."""

@@ -1,4 +1,4 @@
-"""What keeps an object that has expired from being deleted for the moment: clocks that differ, or too many at once.
+"""What keeps an object that has ended from being deleted for the moment: clocks that differ, or too many at once.
 
 A lifetime that is over by mistake (a clock that is off, a maximum in a class that is too short) would otherwise delete
 everything within seconds. What somebody deletes is not held.
@@ -8,38 +8,49 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from enum import StrEnum
-from math import ceil
 from typing import Final
 
 from ephemeral_endpoints.api.v1alpha1.endpoint import EphemeralEndpoint
 from ephemeral_endpoints.engine.conditions import Cause, ConditionType
-from ephemeral_endpoints.features.expiry.policy import Lifetime
-from ephemeral_endpoints.features.expiry.stage import EXPIRED, EXPIRY_HELD
+from ephemeral_endpoints.engine.shares import most_at_once
+from ephemeral_endpoints.features.expiry.policy import End, EndCause
+from ephemeral_endpoints.features.expiry.stage import ENDED, held
 
 WINDOW_SECONDS: Final = 900.0
-"""The time in which only a share of all objects expires."""
+"""The time in which only a share of all objects ends."""
 
 LEAST: Final = 10
-"""So many objects may expire in that time, however few there are: else the last one of two would wait."""
+"""So many objects may end in that time, however few there are: else the last one of two would wait."""
 
-_HELD: Final = "the time to live is over, but the operator does not delete the object yet"
+_MANY: Final = (
+    f"as many objects as may end within {WINDOW_SECONDS / 60:g} minutes have done so; this one follows by itself"
+)
+_REMEDY: Final = "if they should, raise operator.expiry.mostShare in the chart"
+_CLOSED: Final = f"{_MANY}. If so many pull requests should not be closed, reopen them now; {_REMEDY}"
+_TOO_MANY: Final[Mapping[EndCause, str]] = {
+    EndCause.EXPIRED: f"{_MANY}. If so many should not expire, a platform engineer must raise their time to live now; "
+    f"{_REMEDY}",
+    EndCause.CLOSED: _CLOSED,
+    EndCause.MERGED: _CLOSED,
+}
+_ENDED: Final = frozenset(cause.reason.name for cause in ENDED.values())
 
 RETRY_SECONDS: Final = 15.0
 """How soon a held object is looked at again."""
 
 
 class Hold(StrEnum):
-    """Why objects that have expired are held."""
+    """Why objects that have ended are held."""
 
     CLOCK = "clock"
     SHARE = "share"
 
 
 class ExpiryBrake:
-    """Decides whether an object that has expired may end now.
+    """Decides whether an object that has ended may be deleted now.
 
     ``disagreement`` says which clocks differ; ``count`` is how many objects there are, ``share`` the part of them that
-    may expire within the window; ``clock`` is monotonic seconds. ``ended`` gives what ``recently_ended`` finds: a new
+    may end within the window; ``clock`` is monotonic seconds. ``ended`` gives what ``recently_ended`` finds: a new
     leader begins with it, since a process that crashes time and again would else have a whole share each time.
     """
 
@@ -62,25 +73,22 @@ class ExpiryBrake:
         self._recent: deque[float] = deque()
         self._held: dict[str, Hold] = {}
 
-    def hold(self, uid: str) -> Cause | None:
-        """Why the object must wait; None if it may end, which is remembered."""
+    def hold(self, uid: str, end: EndCause) -> Cause | None:
+        """Why the object must wait; None if it may be deleted, which is remembered."""
         self._held.pop(uid, None)
-        if differs := self._disagreement():
-            return self._hold(uid, Hold.CLOCK, f"{differs}; a platform engineer must set the clock of the node")
+        if end is EndCause.EXPIRED and (differs := self._disagreement()):
+            self._held[uid] = Hold.CLOCK
+            return held(end, f"{differs}; a platform engineer must set the clock of the node")
         now = self._clock()
         self._learn(now)
         if uid in self._begun:
             return None
         while self._recent and self._recent[0] <= now - WINDOW_SECONDS:
             self._recent.popleft()
-        most = max(LEAST, ceil(self._share * (self._count() + len(self._recent))))
+        most = most_at_once(self._count() + len(self._recent), self._share, LEAST)
         if len(self._recent) >= most:
-            message = (
-                f"as many objects as may expire within {WINDOW_SECONDS / 60:g} minutes have done so; this one follows "
-                "by itself. If so many should not expire, a platform engineer must raise their time to live now; if "
-                "they should, raise operator.expiry.mostShare in the chart"
-            )
-            return self._hold(uid, Hold.SHARE, message)
+            self._held[uid] = Hold.SHARE
+            return held(end, _TOO_MANY[end])
         self._recent.append(now)
         self._begun.add(uid)
         return None
@@ -103,28 +111,22 @@ class ExpiryBrake:
             self._recent.extend(sorted(now - seconds for seconds in ended.values()))
             self._is_informed = True
 
-    def _hold(self, uid: str, why: Hold, message: str) -> Cause:
-        self._held[uid] = why
-        return Cause(EXPIRY_HELD, f"{_HELD}: {message}")
 
-
-def recently_ended(
-    endpoints: Iterable[tuple[EphemeralEndpoint, Lifetime]], now: datetime
-) -> Iterator[tuple[str, float]]:
-    """The UIDs of objects that expired within the window, and how many seconds ago, as the API server shows them.
+def recently_ended(endpoints: Iterable[tuple[EphemeralEndpoint, End]], now: datetime) -> Iterator[tuple[str, float]]:
+    """The UIDs of objects that ended within the window, and how many seconds ago, as the API server shows them.
 
     They are being deleted, or stay as tombstones. One that is gone shows nowhere; its deletion in SageMaker took a
     while.
     """
-    for endpoint, lifetime in endpoints:
-        ended_at = _ended_at(endpoint, lifetime)
+    for endpoint, end in endpoints:
+        ended_at = _ended_at(endpoint, end)
         if ended_at and (seconds := (now - ended_at).total_seconds()) < WINDOW_SECONDS:
             yield endpoint.metadata.uid, max(0.0, seconds)
 
 
-def _ended_at(endpoint: EphemeralEndpoint, lifetime: Lifetime) -> datetime | None:
+def _ended_at(endpoint: EphemeralEndpoint, end: End) -> datetime | None:
     deleted_at = endpoint.metadata.deletion_timestamp
     if deleted_at is not None:
-        return deleted_at if lifetime.is_over(deleted_at) else None
+        return deleted_at if end.is_over(deleted_at) else None
     ready = (each for each in endpoint.status.conditions if each.type == ConditionType.READY)
-    return next((each.last_transition_time for each in ready if each.reason == EXPIRED.name), None)
+    return next((each.last_transition_time for each in ready if each.reason in _ENDED), None)

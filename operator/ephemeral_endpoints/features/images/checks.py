@@ -2,14 +2,14 @@
 
 import json
 import shlex
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Final
 
 from ephemeral_endpoints.api import RECONCILE_AT_ANNOTATION
+from ephemeral_endpoints.api.v1alpha1.image_build import Platform
 from ephemeral_endpoints.api.v1alpha1.image_policy import ScanPolicy, Severity
-from ephemeral_endpoints.api.v1alpha1.model import Platform
 from ephemeral_endpoints.features.images.reasons import ImageProblem
-from ephemeral_endpoints.features.images.references import ImageState, ScanState, ScanStatus
+from ephemeral_endpoints.features.images.references import ImageReference, ImageState, ScanState, ScanStatus
 
 # https://docs.aws.amazon.com/sagemaker/latest/dg/serverless-endpoints.html#serverless-endpoints-how-it-works-containers
 SERVERLESS_BYTES: Final = 10 * 1000**3
@@ -69,6 +69,21 @@ def without_entrypoint(command: Sequence[str]) -> ImageState:
         f"executable named serve: add the line ENTRYPOINT {line} to the Dockerfile"
     )
     return ImageState(problem=ImageProblem.NO_ENTRYPOINT, message=message)
+
+
+def replaced(reference: ImageReference, state: ImageState, pushed: Collection[str]) -> ImageState | None:
+    """Whether an image that was built is another one than was ``pushed``; None if it is the same, or nobody knows.
+
+    The digest is the builder's word, not the registry's: whoever can push to the repository can move the tag.
+    """
+    if state.digest is None or not pushed or state.digest in pushed:
+        return None
+    message = (
+        f"{reference.name}:{reference.tag} in ECR is {state.digest}, but the build pushed {', '.join(sorted(pushed))}: "
+        "ask the platform team who else pushes to the repository, and to delete this image; then the operator builds "
+        "it again"
+    )
+    return ImageState(problem=ImageProblem.REPLACED, message=message)
 
 
 def push_again(platform: Platform) -> str:

@@ -51,9 +51,14 @@ class ImageCollector:
         return self._builds.is_making(reconciliation.key, endpoint_class, reconciliation.account, target.image)
 
     async def collect_last(self, reconciliation: Reconciliation) -> None:
-        """Delete the images made for a terminating object, unless others name them. Raises an ``AwsError``."""
-        target, replaced = target_of(reconciliation.subject), self._images.memory(reconciliation.uid).replaced
-        await self._collect(reconciliation, {target.image, *replaced} if target else replaced)
+        """Delete the images made for a terminating object, unless others name them. Raises an ``AwsError``.
+
+        Once it has succeeded, a repetition calls nothing.
+        """
+        target, known = target_of(reconciliation.subject), self._images.memory(reconciliation.uid)
+        last = ({target.image} if target else set()) | known.replaced
+        await self._collect(reconciliation, last - known.collected)
+        known.collected |= last
 
     async def collect_replaced(self, reconciliation: Reconciliation) -> None:
         """Delete the images of revisions that the object does not serve any more, unless others name them.
@@ -61,7 +66,7 @@ class ImageCollector:
         What fails is left for the sweep.
         """
         known = self._images.memory(reconciliation.uid)
-        replaced, known.replaced = known.replaced, set()
+        replaced, known.replaced = known.replaced, frozenset()
         try:
             await self._collect(reconciliation, replaced - images_of(reconciliation.subject))
         except AwsError as error:
@@ -70,7 +75,10 @@ class ImageCollector:
     async def _collect(self, reconciliation: Reconciliation, uris: Collection[str]) -> None:
         """Take the tags off: ECR deletes an image with its last one, so that another one keeps it."""
         subject, account = reconciliation.subject, reconciliation.account
-        if not self._sees_all_namespaces or not uris or subject.endpoint_class.spec.images.repository.keep_images:
+        policy = subject.endpoint_class.spec
+        # An image may be that of a model package, which only the sweep knows.
+        stays = policy.images.repository.keep_images or policy.packages is not None
+        if not self._sees_all_namespaces or not uris or stays:
             return
         repository = desired_repository(subject.cluster_id, subject.endpoint_class)
         if repository is None or repository.key not in reconciliation.others:

@@ -11,7 +11,14 @@ from ephemeral_endpoints.engine.retries import Retries
 from ephemeral_endpoints.features.images import policy
 from ephemeral_endpoints.features.images.builds.policy import BuildRequest, BuildTarget, waiting_for_repository
 from ephemeral_endpoints.features.images.builds.queues import Builds
-from ephemeral_endpoints.features.images.checks import BUILD_AGAIN, judged, push_again, unfit, without_entrypoint
+from ephemeral_endpoints.features.images.checks import (
+    BUILD_AGAIN,
+    judged,
+    push_again,
+    replaced,
+    unfit,
+    without_entrypoint,
+)
 from ephemeral_endpoints.features.images.components import registry_of
 from ephemeral_endpoints.features.images.desired import desired_repository, is_of_other_class
 from ephemeral_endpoints.features.images.policy import images_of, target_of
@@ -40,8 +47,11 @@ class Images:
     repository: str = ""
     """Which repository the class's images are in: one that was deleted and recreated is another, and empty."""
 
-    replaced: set[str] = field(default_factory=set)
+    replaced: frozenset[str] = frozenset()
     """The images of earlier revisions, which may go once this one serves."""
+
+    collected: frozenset[str] = frozenset()
+    """The images that were deleted as the object's last."""
 
     retries: Retries[str] = field(default_factory=Retries)
     """The errors that kept them from being looked up."""
@@ -58,7 +68,7 @@ class Images:
     def begin(self, revision: str, states: dict[str, ImageState], now: float) -> None:
         """Start over for another revision, of which these states are known; ``now`` is monotonic seconds."""
         self.revision, self.states, self.looks, self.due, self.looked_at = revision, states, 0, 0.0, now
-        self.repository, self.replaced = "", set()
+        self.repository, self.replaced = "", frozenset()
 
     def digests(self, revision: str) -> dict[str, str]:
         """The digests that are known for this very revision."""
@@ -80,7 +90,9 @@ class Images:
         return state is None or (state.problem is not None and not state.problem.is_notified)
 
     def overall(self, uris: frozenset[str]) -> ImageState | None:
-        """A problem of any of them, else that all of them are pinned; None while one was not looked up."""
+        """A problem of any of them, else that all of them are pinned; None while one is not known or looked up."""
+        if not uris:
+            return None
         states = [self.states.get(uri) for uri in sorted(uris)]
         problem = next((state for state in states if state and state.problem), None)
         if problem or None in states:
@@ -147,7 +159,7 @@ class ImagesStep(Step[Images]):
 
     def _remembered(self, reconciliation: Reconciliation) -> Images:
         known, subject = self.memory(reconciliation.uid), reconciliation.subject
-        revision, wanted = subject.endpoint.spec.source.revision, images_of(subject)
+        revision, wanted = subject.endpoint.revision, images_of(subject)
         replaced = known.replaced | known.states.keys() | _served(subject)
         if known.revision != revision:
             known.begin(revision, _recorded(subject), self._clock())
@@ -155,10 +167,12 @@ class ImagesStep(Step[Images]):
         known.states = {
             uri: state
             for uri, state in known.states.items()
-            # A recorded pin is no permission: any client that can write a status could have any image served.
-            if uri in wanted and not (uri in refused and known.is_pinned(uri))
+            # A recorded pin is no permission: any client that can write a status could have any image served. An
+            # approval is to be noticed at once.
+            if uri in wanted
+            and not (known.is_pinned(uri) if uri in refused else state.problem is ImageProblem.UNAPPROVED)
         }
-        known.replaced = {uri for uri in replaced if uri not in wanted}
+        known.replaced = frozenset(uri for uri in replaced if uri not in wanted)
         return known
 
     def _to_resolve(self, subject: Subject, known: Images) -> frozenset[str]:
@@ -210,8 +224,13 @@ class ImagesStep(Step[Images]):
             policy.platform_of(reconciliation.subject.endpoint.spec.serving),
         )
         state = await registry.resolve_for(reconciliation.calls, reference, platform)
-        if target and is_made and state.problem is ImageProblem.NOT_FOUND:
-            return self._requested(reconciliation, target)
+        if target and is_made:
+            if state.problem is ImageProblem.NOT_FOUND:
+                return self._requested(reconciliation, target)
+            pushed = await self._builds.pushed(
+                reconciliation.subject.endpoint_class, reconciliation.account, target.image
+            )
+            state = replaced(reference, state, pushed) or state
         return state if state.problem else await _checked(reconciliation, reference, state, is_made=is_made)
 
     def _requested(self, reconciliation: Reconciliation, target: BuildTarget) -> ImageState:
@@ -239,7 +258,7 @@ def _forget_if_lost(reconciliation: Reconciliation, known: Images, target: Build
 def _refusal(reconciliation: Reconciliation, reference: ImageReference) -> ImageState | None:
     """Why the class does not allow an image pushed by another client; None if it does."""
     scope, endpoint_class = reconciliation.account.scope, reconciliation.subject.endpoint_class
-    return refusal(
+    return policy.refused_training(reconciliation.subject.endpoint, endpoint_class) or refusal(
         reference,
         region=scope.region,
         account=scope.account_id,
@@ -282,7 +301,7 @@ def _recorded(subject: Subject) -> dict[str, ImageState]:
     A tag that moves meanwhile does not change the served image.
     """
     known = subject.endpoint.status
-    if known.revision != subject.endpoint.spec.source.revision:
+    if known.revision != subject.endpoint.revision:
         return {}
     return {image.uri: ImageState(digest=image.digest) for image in recorded_images(known)}
 

@@ -6,8 +6,8 @@ from typing import Final
 
 from ephemeral_endpoints.api.v1alpha1.endpoint import EphemeralEndpoint, Source
 from ephemeral_endpoints.api.v1alpha1.endpoint_class import EphemeralEndpointClass
+from ephemeral_endpoints.api.v1alpha1.image_build import ImageBuild, Platform
 from ephemeral_endpoints.api.v1alpha1.image_policy import GITHUB, BuildPolicy, ForkPolicy
-from ephemeral_endpoints.api.v1alpha1.model import ImageBuild, Platform
 from ephemeral_endpoints.api.v1alpha1.serving import Serving
 from ephemeral_endpoints.features.images.approvals import build_digest, missing_approval
 from ephemeral_endpoints.features.images.build_options import refused_option
@@ -31,8 +31,12 @@ _CODE_COMMIT: Final = re.compile(r"https://git-codecommit(-fips)?\.")
 
 def platform_of(serving: Serving) -> Platform:
     """The platform that an object's images must run on, by the type of its instances."""
-    instances = serving.instances
-    return Platform.ARM64 if instances and _ARM64.match(instances.type) else Platform.AMD64
+    return runs_on(serving.instances.type) if serving.instances else Platform.AMD64
+
+
+def runs_on(instance_type: str) -> Platform:
+    """The platform of a type of instances."""
+    return Platform.ARM64 if _ARM64.match(instance_type) else Platform.AMD64
 
 
 def target_of(subject: Subject) -> BuildTarget | None:
@@ -40,10 +44,10 @@ def target_of(subject: Subject) -> BuildTarget | None:
     endpoint, endpoint_class = subject.endpoint, subject.endpoint_class
     model = endpoint.spec.model
     content: Commit | Copy
-    if model.build:
-        content, platform = commit_of(endpoint, model.build, endpoint_class.spec.builds), model.build.platform
+    if build := model.built:
+        content, platform = commit_of(endpoint, build, endpoint_class.spec.builds), build.platform
     elif model.copy_of:
-        content = Copy(model.copy_of.image, endpoint.spec.source.revision)
+        content = Copy(model.copy_of.image, endpoint.revision)
         platform = platform_of(endpoint.spec.serving)
     else:
         return None
@@ -52,21 +56,26 @@ def target_of(subject: Subject) -> BuildTarget | None:
 
 
 def image_of(subject: Subject) -> str:
-    """The URI of the image of ``spec.model``, by tag or digest, whether it exists yet or not."""
-    target = target_of(subject)
-    return target.image if target else str(subject.endpoint.spec.model.image)
+    """The URI of the image of ``spec.model``, by tag or digest, whether it exists yet or not.
+
+    Empty while the package is not known that brings it.
+    """
+    if target := target_of(subject):
+        return target.image
+    return subject.endpoint.spec.model.pushed_image or (subject.package.image if subject.package else "")
 
 
 def images_of(subject: Subject) -> frozenset[str]:
-    """The images of all variants, as the spec names them."""
+    """The images of all variants that are known, as the spec or the package names them."""
     own = image_of(subject)
-    return frozenset(each.model.image or own for each in subject.endpoint.spec.serving.variants) or frozenset({own})
+    named = {each.model.image or own for each in subject.endpoint.spec.serving.variants} or {own}
+    return frozenset(filter(None, named))
 
 
 def refusal(endpoint: EphemeralEndpoint, endpoint_class: EphemeralEndpointClass) -> ImageState | None:
     """Why a class does not make the object's image; None if it does, or need not."""
     model, policy = endpoint.spec.model, endpoint_class.spec.builds
-    if model.build is None and model.copy_of is None:
+    if not model.is_made:
         return None
     if policy is None:
         return _refused(
@@ -79,8 +88,8 @@ def refusal(endpoint: EphemeralEndpoint, endpoint_class: EphemeralEndpointClass)
             f"{', '.join(images)}; the platform team must add their digests (@sha256:...) to spec.builds of the class, "
             "or accept tags with spec.builds.allowTags"
         )
-    if model.build:
-        return _refused_build(endpoint, model.build, policy)
+    if model.built:
+        return _refused_build(endpoint, model.built, policy)
     return _refused_copy(endpoint, endpoint_class)
 
 
@@ -98,13 +107,13 @@ def clone_url(git_url: str, repository: str) -> str:
 
 
 def commit_of(endpoint: EphemeralEndpoint, build: ImageBuild, policy: BuildPolicy | None) -> Commit:
-    """The commit that an object names, with all that its build depends on."""
+    """The commit that an object asks for, with all that its build depends on."""
     source = endpoint.spec.source
     secrets = policy.secrets if policy else {}
     host = policy.git_url if policy else GITHUB
     return Commit(
         location=clone_url(host, source.head_repository or source.repository),
-        revision=source.revision,
+        revision=endpoint.revision,
         context=build.context,
         dockerfile=build.dockerfile,
         target=build.target,
@@ -112,20 +121,21 @@ def commit_of(endpoint: EphemeralEndpoint, build: ImageBuild, policy: BuildPolic
         secrets=tuple(sorted((name, secrets.get(name, "")) for name in build.secrets)),
         frontends=tuple(policy.allowed_frontends) if policy else (),
         trust=_trust(source, policy),
-        base=clone_url(host, source.repository) if _is_fork(source) else None,
+        base=clone_url(host, source.repository) if is_fork(source) else None,
     )
 
 
-def _is_fork(source: Source) -> bool:
+def is_fork(source: Source) -> bool:
+    """Whether the object says that its commit is in a fork of the repository."""
     return (source.head_repository or source.repository).lower() != source.repository.lower()
 
 
 def _trust(source: Source, policy: BuildPolicy | None) -> Trust:
     """Why the class would build the commit; a class without builds counts as one with their defaults."""
     approve_all, forks = (policy.approve_all, policy.forks) if policy else (False, ForkPolicy.APPROVE)
-    if approve_all or (_is_fork(source) and forks is not ForkPolicy.BUILD):
+    if approve_all or (is_fork(source) and forks is not ForkPolicy.BUILD):
         return Trust.APPROVED
-    return Trust.FORK if _is_fork(source) else Trust.OWN
+    return Trust.FORK if is_fork(source) else Trust.OWN
 
 
 def _refused_build(endpoint: EphemeralEndpoint, build: ImageBuild, policy: BuildPolicy) -> ImageState | None:
@@ -153,21 +163,30 @@ def _refused_build(endpoint: EphemeralEndpoint, build: ImageBuild, policy: Build
     return _unapproved(endpoint, build, policy)
 
 
-def _unapproved(endpoint: EphemeralEndpoint, build: ImageBuild, policy: BuildPolicy) -> ImageState | None:
+def refused_training(endpoint: EphemeralEndpoint, endpoint_class: EphemeralEndpointClass) -> ImageState | None:
+    """Why an image that another client pushes may not train; None if it may, or need not.
+
+    It says nothing of where it comes from, so that only the commit that the object names can be approved with it.
+    """
+    training = endpoint.spec.model.training
+    return _unapproved(endpoint, ImageBuild(), endpoint_class.spec.builds) if training else None
+
+
+def _unapproved(endpoint: EphemeralEndpoint, build: ImageBuild, policy: BuildPolicy | None) -> ImageState | None:
     source = endpoint.spec.source
-    is_fork = _is_fork(source)
-    if is_fork and policy.forks is ForkPolicy.REFUSE:
+    comes_from_fork = is_fork(source)
+    if comes_from_fork and policy and policy.forks is ForkPolicy.REFUSE:
         return _refused(
             f"the commit comes from the fork {source.head_repository}, but the class does not build forks: push it to "
             f"a branch of {source.repository}, or ask the platform team to change spec.builds.forks of the class"
         )
     if _trust(source, policy) is not Trust.APPROVED:
         return None
-    digest = build_digest(commit_of(endpoint, build, policy), build.platform)
+    digest = build_digest(commit_of(endpoint, build, policy), build.platform, endpoint.spec.model.training)
     missing = missing_approval(endpoint.metadata.annotations, digest)
     if missing is None:
         return None
-    origin = f"the fork {source.head_repository}" if is_fork else source.repository
+    origin = f"the fork {source.head_repository}" if comes_from_fork else source.repository
     return ImageState(problem=ImageProblem.UNAPPROVED, message=f"the commit from {origin} {missing}")
 
 

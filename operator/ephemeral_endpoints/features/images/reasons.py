@@ -45,7 +45,7 @@ class ImageProblem(Enum):
         "ApprovalRequired",
         finality=Finality.RECOVERABLE,
         meaning="The commit comes from a fork, or the class requires an approval for every commit, and what is built "
-        "is not approved: no approval was given, or the commit or `spec.model.build` has changed since.",
+        "is not approved: no approval was given, or the commit or `spec.model` has changed since.",
         remedy="ask a person who may approve objects to review and [approve](approvals.md) the build",
     )
     QUEUED = REASONS.transient(
@@ -70,6 +70,14 @@ class ImageProblem(Enum):
         meaning="The build took longer than `spec.builds.timeout` of the class allows.",
         remedy="make the build faster and push again; or ask the platform team to raise the timeout, and change the "
         "annotation `ephemeral-endpoints.io/reconcile-at` to build again",
+    )
+    REPLACED = REASONS.for_platform(
+        "ImageReplaced",
+        finality=Finality.RECOVERABLE,
+        meaning="The image in ECR is not the one that the build pushed: another client has pushed to the same tag, or "
+        "deleted the image and pushed another one.",
+        remedy="find out who pushes to the repository of the class, and revoke that permission; then delete the "
+        "image, and the operator builds it again",
     )
     TOO_LARGE = REASONS.for_author(
         "ImageTooLarge",

@@ -11,7 +11,7 @@ from itertools import islice
 from typing import Any, Final, Self
 
 from ephemeral_endpoints.api.v1alpha1.ecr import REGISTRY_PATTERN, Registry
-from ephemeral_endpoints.api.v1alpha1.endpoint import EphemeralEndpointStatus, ResolvedImage
+from ephemeral_endpoints.api.v1alpha1.endpoint_status import EphemeralEndpointStatus, ResolvedImage
 from ephemeral_endpoints.features.images.reasons import ImageProblem
 
 _URI: Final = re.compile(

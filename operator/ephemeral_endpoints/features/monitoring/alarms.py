@@ -13,10 +13,11 @@ from ephemeral_endpoints.engine import errors
 from ephemeral_endpoints.engine.resources import DesiredResource, Key, ObservedResource, ObservedResources, Phase
 from ephemeral_endpoints.engine.tags import Tags
 from ephemeral_endpoints.features.monitoring.iam import ALARMS
-from ephemeral_endpoints.features.monitoring.specs import ALARM, AlarmSpec
+from ephemeral_endpoints.features.monitoring.specs import ALARM, IN_ALARM, AlarmSpec
 from ephemeral_endpoints.iam.statement import granted
 
 PAGE: Final = 100
+_LOW: Final = "LessThanOrEqualToThreshold"
 
 
 class AlarmComponent(Component):
@@ -71,11 +72,11 @@ class AlarmComponent(Component):
             MetricName=spec.metric,
             Dimensions=[{"Name": name, "Value": value} for name, value in spec.dimensions],
             Statistic="Average",
-            ComparisonOperator="GreaterThanThreshold",
+            ComparisonOperator=_LOW if spec.is_low else "GreaterThanThreshold",
             Threshold=spec.threshold,
             Period=spec.period_seconds,
             EvaluationPeriods=spec.evaluation_periods,
-            TreatMissingData="notBreaching",
+            TreatMissingData="breaching" if spec.is_low else "notBreaching",
             AlarmActions=spec.actions,
             OKActions=spec.actions,
             Tags=tag_list(spec.tags),
@@ -118,8 +119,10 @@ class AlarmComponent(Component):
                 evaluation_periods=item.get("EvaluationPeriods", 0),
                 description=item.get("AlarmDescription", ""),
                 actions=_actions(item),
+                is_low=item.get("ComparisonOperator") == _LOW,
             ),
             arn=item["AlarmArn"],
+            status=IN_ALARM if item.get("StateValue") == IN_ALARM else "",
             owner=self._owner_of(name),
         )
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Final
 
-from ephemeral_endpoints.api.v1alpha1.endpoint import Alarms
+from ephemeral_endpoints.api.v1alpha1.monitoring import Alarms
 from ephemeral_endpoints.engine.names import Names, endpoint_logs
 from ephemeral_endpoints.engine.plan import DesiredState
 from ephemeral_endpoints.engine.resources import DesiredResource, Key

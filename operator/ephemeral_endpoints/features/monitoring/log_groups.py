@@ -116,14 +116,25 @@ class LogGroupComponent(Component):
         )
 
 
-async def last_lines(
-    calls: Calls, client: "CloudWatchLogsClient", group: str, attempt: Attempt, *, count: int
+async def last_lines(  # noqa: PLR0913 - where they are, and which
+    calls: Calls,
+    client: "CloudWatchLogsClient",
+    group: str,
+    attempt: Attempt,
+    *,
+    count: int,
+    streams_of: str | None = None,
 ) -> tuple[str, ...]:
-    """The last ``count`` telling lines of an attempt that failed, oldest first; empty if it has logged none."""
+    """The last ``count`` telling lines of an attempt that failed, oldest first; empty if it has logged none.
+
+    ``streams_of`` is what the names of its streams begin with, in a group of several owners.
+    """
+    # Only by their names can streams be selected by a prefix.
+    order: Any = {"orderBy": "LastEventTime", "descending": True}
+    if streams_of:
+        order = {"logStreamNamePrefix": streams_of}
     try:
-        answer = await calls(
-            client.describe_log_streams, logGroupName=group, orderBy="LastEventTime", descending=True, limit=PAGE
-        )
+        answer = await calls(client.describe_log_streams, logGroupName=group, limit=PAGE, **order)
         streams: list[Any] = [*answer["logStreams"]]
         found = attempt.stream(LogStream(each["logStreamName"], _moment(each["creationTime"])) for each in streams)
         if found is None:

@@ -12,6 +12,9 @@ MONITORED: Final = "Monitored"
 LOG_GROUP: Final = ResourceKind("LogGroup", MONITORED, remade_by_services=True)
 ALARM: Final = ResourceKind("Alarm", MONITORED)
 
+IN_ALARM: Final = "ALARM"
+"""The status of an alarm that has gone off."""
+
 
 @dataclass(frozen=True, slots=True)
 class LogGroupSpec(Spec):
@@ -34,5 +37,8 @@ class AlarmSpec(Spec):
     description: str
     actions: tuple[str, ...] = ()
     """The topics that are notified when it goes off and when it ends, sorted."""
+
+    is_low: bool = False
+    """Whether it goes off at or below the threshold, and where nothing is measured, in place of above."""
 
     tags: Tags = field(compare=False, default=())

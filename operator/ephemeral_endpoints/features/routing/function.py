@@ -1,4 +1,4 @@
-"""The forwarder functions in Lambda."""
+"""The functions in Lambda: forwarders, and the reapers of classes."""
 
 from collections.abc import Mapping
 from typing import Any, ClassVar, Final
@@ -85,7 +85,7 @@ class FunctionComponent(Component):
             # Made only now: in a burst hundreds wait for their turn, and so would their bundles.
             return {
                 "FunctionName": key.name,
-                "Description": "Forwards requests to the SageMaker endpoint of the same name",
+                "Description": spec.description,
                 "Role": spec.role_arn,
                 "Runtime": spec.runtime,
                 "Handler": spec.handler,
@@ -117,6 +117,8 @@ class FunctionComponent(Component):
 
 
 def _code(key: Key, spec: FunctionSpec) -> bytes:
+    if spec.package is not None:
+        return spec.package
     if spec.forwarder is None:
         raise TypeError(f"{key} would have no code")
     return bundle.build(spec.forwarder).zip

@@ -1,4 +1,4 @@
-"""The HTTP APIs that objects share, and each object's integration and route in them.
+"""The HTTP APIs that objects share or have for themselves, and each object's integration and routes in them.
 
 API Gateway gives ids instead of names, and neither creating an API nor an integration is idempotent. Those
 of a lost answer are found by their reference: an API by its name, an integration by its function. Of twin APIs the
@@ -21,20 +21,32 @@ from ephemeral_endpoints.engine.resources import DesiredResource, Key, ObservedR
 from ephemeral_endpoints.engine.tags import Tags
 from ephemeral_endpoints.features.routing.iam import APIS
 from ephemeral_endpoints.features.routing.specs import (
+    AUTHORIZER,
+    AUTHORIZER_NAME,
+    BY_JWT,
     FUNCTION,
     HTTP_API,
     INTEGRATION,
+    OPEN,
     ROUTE,
+    AuthorizerSpec,
     HttpApiSpec,
     IntegrationSpec,
     RouteSpec,
-    ThrottleSpec,
+    integration_key,
     route_key_name,
 )
+from ephemeral_endpoints.features.routing.stage_settings import (
+    EVERY_ROUTE,
+    PAGE,
+    STAGE,
+    StageSettings,
+    stage_of,
+    throttle_of,
+)
 
-PAGE: Final = "500"
-STAGE: Final = "$default"
 TIMEOUT_MILLIS: Final = 30_000
+_JWT: Final = "JWT"
 _ACTIONS: Final = frozenset({"apigateway:DELETE", "apigateway:GET", "apigateway:PATCH", "apigateway:POST"})
 
 
@@ -50,7 +62,7 @@ class _GatewayComponent(Component, ABC):
         return next((observed for observed in await self.list_all(calls, known) if observed.key == key), None)
 
 
-class _InApiComponent(_GatewayComponent, ABC):
+class InApiComponent(_GatewayComponent, ABC):
     """The contents of an API: they have no tags, and the resource that they lead to identifies the owner."""
 
     @override
@@ -70,6 +82,18 @@ class _InApiComponent(_GatewayComponent, ABC):
             for item in sorted(found, key=lambda item: item[id_]):
                 yield api, item
 
+    async def _delete_in_api(
+        self,
+        calls: Calls,
+        observed: ObservedResource,
+        known: ObservedResources,
+        method: Callable[..., Any],
+        id_: str,
+    ) -> None:
+        """Delete a part of an API; it is gone with its API."""
+        if api := known.get(observed.part_of) if observed.part_of else None:
+            await if_there(calls(method, ApiId=api.id, **{id_: observed.id}))
+
 
 class HttpApiComponent(_GatewayComponent):
     """HTTP APIs, each with one stage that deploys by itself."""
@@ -77,6 +101,10 @@ class HttpApiComponent(_GatewayComponent):
     kind: ClassVar = HTTP_API
     actions: ClassVar = _ACTIONS | {"apigateway:TagResource"}
     statements: ClassVar = APIS
+
+    def __init__(self, clients: Clients, scope: Scope) -> None:
+        super().__init__(clients, scope)
+        self._settings = StageSettings.of(self._client)
 
     @override
     async def list_all(self, calls: Calls, known: ObservedResources) -> list[ObservedResource]:
@@ -86,7 +114,7 @@ class HttpApiComponent(_GatewayComponent):
         found: dict[Key, ObservedResource] = {}
         for item in ours:
             key = _unless_taken(Key(self.kind, item["Name"]), item["ApiId"], found)
-            found[key] = self._observed(key, item, await self._stage(calls, item["ApiId"]))
+            found[key] = self._observed(key, item, await stage_of(calls, self._client, item["ApiId"]))
         return list(found.values())
 
     @override
@@ -117,13 +145,7 @@ class HttpApiComponent(_GatewayComponent):
             return replace(observed, spec=HttpApiSpec(staged=True))
         if spec.throttle is None:
             raise TypeError(f"{resource.key} would have no throttle")
-        # A member that is left out falls back to AWS's default.
-        settings: Any = {
-            "DetailedMetricsEnabled": False,
-            "ThrottlingBurstLimit": spec.throttle.burst,
-            "ThrottlingRateLimit": spec.throttle.rate,
-        }
-        await calls(self._client.update_stage, ApiId=observed.id, StageName=STAGE, DefaultRouteSettings=settings)
+        await self._settings.put(calls, observed.id, EVERY_ROUTE, spec.throttle)
         return replace(observed, spec=spec)
 
     @override
@@ -131,15 +153,13 @@ class HttpApiComponent(_GatewayComponent):
         # Deleting an API takes its stage, routes and integrations with it.
         await if_there(calls(self._client.delete_api, ApiId=observed.id))
 
-    async def _stage(self, calls: Calls, api_id: str) -> Any:
-        stages = await calls(self._client.get_stages, ApiId=api_id)
-        return next((stage for stage in stages["Items"] if stage["StageName"] == STAGE), None)
-
     def _observed(self, key: Key, item: Any, stage: Any) -> ObservedResource:
         return ObservedResource(
             key,
             Phase.READY,
-            spec=HttpApiSpec(staged=stage is not None, throttle=_throttle(stage or {})),
+            spec=HttpApiSpec(
+                staged=stage is not None, throttle=throttle_of((stage or {}).get("DefaultRouteSettings", {}))
+            ),
             id=item["ApiId"],
             arn=f"arn:{self._scope.partition}:apigateway:{self._scope.region}::/apis/{item['ApiId']}",
             owner=self._owner_of(item["Name"]),
@@ -147,7 +167,61 @@ class HttpApiComponent(_GatewayComponent):
         )
 
 
-class IntegrationComponent(_InApiComponent):
+class AuthorizerComponent(InApiComponent):
+    """Authorizers that check JWTs: one an API, as the objects of one class share it."""
+
+    kind: ClassVar = AUTHORIZER
+    actions: ClassVar = _ACTIONS
+
+    @override
+    async def list_all(self, calls: Calls, known: ObservedResources) -> list[ObservedResource]:
+        found: dict[Key, ObservedResource] = {}
+        async for api, item in self._in_apis(calls, known, self._client.get_authorizers, "AuthorizerId"):
+            name = f"{api.key.name} {item['Name']}"
+            if item["AuthorizerType"] != _JWT:
+                # It can become none of ours, whatever it is named.
+                name = f"{name}#{item['AuthorizerId']}"
+            key = _unless_taken(Key(self.kind, name), item["AuthorizerId"], found)
+            found[key] = self._observed(key, api, item)
+        return list(found.values())
+
+    @override
+    async def apply(
+        self, calls: Calls, resource: DesiredResource, observed: ObservedResource | None, known: ObservedResources
+    ) -> ObservedResource:
+        spec = expect(resource, AuthorizerSpec)
+        api = known_resource(spec.api, known)
+        settings: dict[str, Any] = {
+            "AuthorizerType": _JWT,
+            "IdentitySource": list(spec.source),
+            "JwtConfiguration": {"Audience": list(spec.audiences), "Issuer": spec.issuer},
+            "Name": AUTHORIZER_NAME,
+        }
+        if observed is None:
+            made: Any = await calls(self._client.create_authorizer, ApiId=api.id, **settings)
+        else:
+            made = await calls(self._client.update_authorizer, ApiId=api.id, AuthorizerId=observed.id, **settings)
+        return self._observed(resource.key, api, made)
+
+    @override
+    async def delete(self, calls: Calls, observed: ObservedResource, known: ObservedResources) -> None:
+        await self._delete_in_api(calls, observed, known, self._client.delete_authorizer, "AuthorizerId")
+
+    def _observed(self, key: Key, api: ObservedResource, item: Any) -> ObservedResource:
+        checked = item.get("JwtConfiguration", {})
+        audiences = tuple(sorted(checked.get("Audience", ())))
+        return ObservedResource(
+            key,
+            Phase.READY,
+            spec=AuthorizerSpec(api.key, checked.get("Issuer", ""), audiences, tuple(item.get("IdentitySource", ()))),
+            id=item["AuthorizerId"],
+            arn=f"{api.arn}/authorizers/{item['AuthorizerId']}",
+            owner=api.owner,
+            uses=frozenset({api.key}),
+        )
+
+
+class IntegrationComponent(InApiComponent):
     """Integrations: one an object, from the API to its forwarder function."""
 
     kind: ClassVar = INTEGRATION
@@ -157,7 +231,7 @@ class IntegrationComponent(_InApiComponent):
     async def list_all(self, calls: Calls, known: ObservedResources) -> list[ObservedResource]:
         found: dict[Key, ObservedResource] = {}
         async for api, item in self._in_apis(calls, known, self._client.get_integrations, "IntegrationId"):
-            key = _unless_taken(Key(self.kind, _function_name(item)), item["IntegrationId"], found)
+            key = _unless_taken(integration_key(api.key, _function_name(item)), item["IntegrationId"], found)
             found[key] = self._observed(key, api, item)
         return list(found.values())
 
@@ -166,12 +240,12 @@ class IntegrationComponent(_InApiComponent):
         self, calls: Calls, resource: DesiredResource, observed: ObservedResource | None, known: ObservedResources
     ) -> ObservedResource:
         spec = expect(resource, IntegrationSpec)
-        api = _known(spec.api, known)
+        api = known_resource(spec.api, known)
         settings: dict[str, Any] = {
             "CredentialsArn": spec.role_arn,
             "Description": _description(spec.role_arn),
             "IntegrationType": "AWS_PROXY",
-            "IntegrationUri": _known(spec.function, known).arn,
+            "IntegrationUri": known_resource(spec.function, known).arn,
             "PayloadFormatVersion": "2.0",
             "TimeoutInMillis": TIMEOUT_MILLIS,
         }
@@ -183,11 +257,7 @@ class IntegrationComponent(_InApiComponent):
 
     @override
     async def delete(self, calls: Calls, observed: ObservedResource, known: ObservedResources) -> None:
-        spec = observed.spec
-        api = known.get(spec.api) if isinstance(spec, IntegrationSpec) else None
-        if api is None:
-            return
-        await if_there(calls(self._client.delete_integration, ApiId=api.id, IntegrationId=observed.id))
+        await self._delete_in_api(calls, observed, known, self._client.delete_integration, "IntegrationId")
 
     def _observed(self, key: Key, api: ObservedResource, item: Any) -> ObservedResource:
         function = Key(FUNCTION, _function_name(item))
@@ -202,19 +272,19 @@ class IntegrationComponent(_InApiComponent):
         )
 
 
-class RouteComponent(_InApiComponent):
-    """Routes: one an object, from its path to its integration."""
+class RouteComponent(InApiComponent):
+    """Routes: several an object, from its path to its integration."""
 
     kind: ClassVar = ROUTE
     actions: ClassVar = _ACTIONS
 
     @override
     async def list_all(self, calls: Calls, known: ObservedResources) -> list[ObservedResource]:
-        integrations = _by_target(known.values())
+        integrations, authorizers = _by_target(known.values()), _by_id(known.values())
         found: dict[Key, ObservedResource] = {}
         async for api, item in self._in_apis(calls, known, self._client.get_routes, "RouteId"):
             key = _unless_taken(Key(self.kind, route_key_name(api.key, item["RouteKey"])), item["RouteId"], found)
-            found[key] = self._observed(key, api, item, integrations)
+            found[key] = self._observed(key, api, item, integrations, authorizers)
         return list(found.values())
 
     @override
@@ -224,46 +294,57 @@ class RouteComponent(_InApiComponent):
         spec = expect(resource, RouteSpec)
         if spec.integration is None:
             raise TypeError(f"{resource.key} leads nowhere")
-        api = _known(spec.api, known)
-        integration = _known(spec.integration, known)
-        target = f"integrations/{integration.id}"
+        api = known_resource(spec.api, known)
+        integration = known_resource(spec.integration, known)
+        authorizer = known_resource(spec.authorizer, known) if spec.authorizer else None
+        # The type is always sent: what is left out stays, and NONE takes the authorizer off.
+        settings: dict[str, Any] = {
+            "AuthorizationType": spec.authorization,
+            "RouteKey": spec.route_key,
+            "Target": f"integrations/{integration.id}",
+            **({"AuthorizerId": authorizer.id} if authorizer else {}),
+        }
         if observed is None:
-            made: Any = await calls(self._client.create_route, ApiId=api.id, RouteKey=spec.route_key, Target=target)
+            made: Any = await calls(self._client.create_route, ApiId=api.id, **settings)
         else:
-            made = await calls(
-                self._client.update_route, ApiId=api.id, RouteId=observed.id, RouteKey=spec.route_key, Target=target
-            )
-        return self._observed(resource.key, api, made, _by_target([integration]))
+            made = await calls(self._client.update_route, ApiId=api.id, RouteId=observed.id, **settings)
+        return self._observed(
+            resource.key, api, made, _by_target([integration]), _by_id([authorizer] if authorizer else [])
+        )
 
     @override
     async def delete(self, calls: Calls, observed: ObservedResource, known: ObservedResources) -> None:
-        api = known.get(observed.spec.api) if isinstance(observed.spec, RouteSpec) else None
-        if api is None:
-            return
-        await if_there(calls(self._client.delete_route, ApiId=api.id, RouteId=observed.id))
+        await self._delete_in_api(calls, observed, known, self._client.delete_route, "RouteId")
 
     def _observed(
-        self, key: Key, api: ObservedResource, item: Any, integrations: Mapping[str, ObservedResource]
+        self,
+        key: Key,
+        api: ObservedResource,
+        item: Any,
+        integrations: Mapping[str, ObservedResource],
+        authorizers: Mapping[str, Key],
     ) -> ObservedResource:
         integration = integrations.get(f"{api.key.name} {item.get('Target', '')}")
+        authorization, id_ = item.get("AuthorizationType", OPEN), item.get("AuthorizerId", "")
+        # One that is not known, such as another's, is none that is ever desired.
+        authorizer = authorizers.get(f"{api.key.name} {id_}", Key(AUTHORIZER, f"{api.key.name}#{id_}"))
+        authorizer_used = authorizer if authorization == BY_JWT else None
         return ObservedResource(
             key,
             Phase.READY,
-            spec=RouteSpec(api.key, item["RouteKey"], integration.key if integration else None),
+            spec=RouteSpec(
+                api.key, item["RouteKey"], integration.key if integration else None, authorization, authorizer_used
+            ),
             id=item["RouteId"],
             arn=f"{api.arn}/routes/{item['RouteId']}",
             owner=integration.owner if integration else None,
-            uses=frozenset({api.key, *([integration.key] if integration else [])}),
+            uses=frozenset(
+                {api.key, *([integration.key] if integration else []), *([authorizer_used] if authorizer_used else [])}
+            ),
         )
 
 
-def _throttle(stage: Any) -> ThrottleSpec | None:
-    settings = stage.get("DefaultRouteSettings", {})
-    rate, burst = settings.get("ThrottlingRateLimit"), settings.get("ThrottlingBurstLimit")
-    return None if rate is None or burst is None else ThrottleSpec(rate, burst)
-
-
-def _known(key: Key, known: ObservedResources) -> ObservedResource:
+def known_resource(key: Key, known: ObservedResources) -> ObservedResource:
     """The resource that a step refers to; it may be gone since the step was planned."""
     observed = known.get(key)
     if observed is None:
@@ -277,6 +358,15 @@ def _by_target(resources: Iterable[ObservedResource]) -> dict[str, ObservedResou
         f"{observed.spec.api.name} integrations/{observed.id}": observed
         for observed in resources
         if isinstance(observed.spec, IntegrationSpec)
+    }
+
+
+def _by_id(resources: Iterable[ObservedResource]) -> dict[str, Key]:
+    """The authorizers among these, by the API and the id that its routes have."""
+    return {
+        f"{observed.spec.api.name} {observed.id}": observed.key
+        for observed in resources
+        if isinstance(observed.spec, AuthorizerSpec)
     }
 
 

@@ -10,10 +10,12 @@ tags: https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-ta
 
 from typing import Final
 
-from ephemeral_endpoints.iam.scope import IS_NEW, IS_OURS, OURS, arn, pass_role, retag
+from ephemeral_endpoints.iam.scope import IS_NEW, IS_OURS, OURS, arn, pass_role, passed_to, retag, role
 from ephemeral_endpoints.iam.statement import Statement
 
 _FUNCTIONS: Final = (arn("lambda", f"function:{OURS}"),)
+
+_TAGS: Final = "/tags/arn%3A${Partition}%3Aapigateway%3A${Region}%3A%3A"
 
 
 def _api(path: str) -> str:
@@ -45,7 +47,13 @@ FUNCTIONS: Final = (
         "Updates and deletions.",
         IS_OURS,
     ),
-    pass_role("PassForwarderRole", "ForwarderRole", "lambda", "Forwarders run with this role only."),
+    Statement(
+        "PassFunctionRoles",
+        ("iam:PassRole",),
+        (role("ForwarderRole"), role("ReaperRole")),
+        "Forwarders and reapers run with these roles only.",
+        passed_to("lambda"),
+    ),
 )
 
 CONCURRENCY: Final = (
@@ -57,7 +65,7 @@ CONCURRENCY: Final = (
     ),
     Statement("ReadFunctionConcurrency", ("lambda:GetFunctionConcurrency",), _FUNCTIONS, "What is reserved for each."),
     Statement(
-        "ReserveConcurrency",
+        "Reserve",
         ("lambda:DeleteFunctionConcurrency", "lambda:PutFunctionConcurrency"),
         _FUNCTIONS,
         "What a class reserves for each of its URLs.",
@@ -82,9 +90,12 @@ APIS: Final = (
     Statement(
         "TagNewApis",
         ("apigateway:POST",),
-        (_api("/tags/arn%3A${Partition}%3Aapigateway%3A${Region}%3A%3A%2Fv2%2Fapis%2F*"),),
+        (_api(f"{_TAGS}%2Fv2%2Fapis%2F*"),),
         "Creating an API with tags requires the permission to tag it, before it has an id.",
         IS_NEW,
+    ),
+    retag(
+        "RetagApis", "apigateway:POST", (_api("/tags/arn%3A${Partition}%3Aapigateway%3A${Region}%3A%3A%2Fapis%2F*"),)
     ),
     Statement(
         "CreateStages",
@@ -103,15 +114,47 @@ APIS: Final = (
     Statement(
         "ChangeRoutes",
         ("apigateway:DELETE", "apigateway:PATCH"),
-        (_api("/apis/*/integrations/*"), _api("/apis/*/routes/*")),
-        "Not restricted: routes and integrations neither have nor inherit tags; their path has the id of their API.",
+        (_api("/apis/*/integrations/*"), _api("/apis/*/routes/*"), _api("/apis/*/authorizers/*")),
+        "Not restricted: they neither have nor inherit tags; their path has the id of their API.",
     ),
     Statement(
         "CreateRoutes",
         ("apigateway:POST",),
-        (_api("/apis/*/integrations"), _api("/apis/*/routes")),
-        "Not restricted, for the same reason.",
+        (_api("/apis/*/integrations"), _api("/apis/*/routes"), _api("/apis/*/authorizers")),
+        "Not restricted, for the same reason, but that no authorizer may run code.",
+        {"StringEqualsIfExists": {"apigateway:Request/AuthorizerType": "JWT"}},
     ),
     Statement("DeleteApis", ("apigateway:DELETE",), (_api("/apis/*"),), "Deletion of APIs.", IS_OURS),
     pass_role("PassInvokeRole", "InvokeRole", "apigateway", "API Gateway invokes forwarders with this role only."),
+)
+
+API_MAPPINGS: Final = (
+    Statement(
+        "ReadDomains",
+        ("apigateway:GET",),
+        (_api("/domainnames"), _api("/domainnames/*")),
+        "Which paths of custom domains lead to APIs of the operator, and the state of the domain of a class.",
+    ),
+    Statement(
+        "MapDomains",
+        ("apigateway:POST",),
+        (_api("/domainnames/*/apimappings"),),
+        "Paths of the custom domain that a class names. Not restricted by tags, as mappings have none: name the domain "
+        "in place of the first * to restrict it.",
+    ),
+    Statement(
+        "ChangeMappings",
+        ("apigateway:DELETE", "apigateway:PATCH"),
+        (_api("/domainnames/*/apimappings/*"),),
+        "Likewise.",
+    ),
+)
+
+ROUTE_SETTINGS: Final = (
+    Statement(
+        "DeleteRouteSettings",
+        ("apigateway:DELETE",),
+        (_api("/apis/*/stages/*/routesettings/*"),),
+        "Not restricted: settings of routes have no tags; their path has the id of their API.",
+    ),
 )

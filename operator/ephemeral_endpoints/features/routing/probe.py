@@ -12,12 +12,12 @@ from ephemeral_endpoints.engine.conditions import Cause, ConditionType
 from ephemeral_endpoints.engine.plan import is_in_place, is_ready
 from ephemeral_endpoints.features.reconciliation import Reconciliation
 from ephemeral_endpoints.features.routing.answers import MAX_BYTES, Answer, read_answer
-from ephemeral_endpoints.features.routing.desired import needs_token
+from ephemeral_endpoints.features.routing.callers import auth_type, entrance, needs_token
 from ephemeral_endpoints.features.routing.placements import PlacementStep
-from ephemeral_endpoints.features.routing.specs import ROUTE, FunctionSpec, IntegrationSpec
+from ephemeral_endpoints.features.routing.specs import FunctionSpec, IntegrationSpec, RouteSpec
 from ephemeral_endpoints.features.routing.stage import refused
 from ephemeral_endpoints.features.routing.token import TokenStep
-from ephemeral_endpoints.features.serving.specs import EndpointSpec
+from ephemeral_endpoints.features.serving.forms import served_configs
 from ephemeral_endpoints.features.step import Step
 
 POLL_SECONDS: Final = (0.25, 60.0)
@@ -27,6 +27,9 @@ SAMPLE_SECONDS: Final = (60.0, 600.0, 3600.0)
 SageMaker counts the sample as a request, and a failure as an error. An alarm on errors needs ``ALARM_PERIODS`` minutes
 with data: the second pause keeps the samples alone from raising it, and so from rolling a corrected revision back.
 """
+
+READINESS: Final = "/readyz"
+"""What the forwarder answers with 200 if requests reach the models, below the URL that takes the object's token."""
 
 TIMEOUT_SECONDS: Final = 35
 
@@ -40,7 +43,7 @@ class Probe(Protocol):
 
 
 class HttpProbe:
-    """Sends a GET, which the forwarder answers with 200 if requests reach the models."""
+    """Sends a GET over HTTP."""
 
     def __init__(self, session: aiohttp.ClientSession) -> None:
         self._session = session
@@ -106,7 +109,9 @@ class ProbeStep(Step[Proof]):
         if proof.due_at is not None and self._clock() < proof.due_at:
             return
         token = self._tokens.memory(reconciliation.uid).value if needs_token(reconciliation.subject) else None
-        proof.answer = await self._probe.request(url, token)
+        proof.answer = await self._probe.request(
+            f"{entrance(auth_type(reconciliation.subject), url)}{READINESS}", token
+        )
         proof.attempts += 1
         proof.due_at = self._clock() + pause(proof.answer, proof.attempts)
         if proof.answer.ok:
@@ -129,13 +134,16 @@ class ProbeStep(Step[Proof]):
         """See ``Step``."""
         self._memories[uid] = Proof(answered_by=())
 
+    def rest(self, uid: str) -> None:
+        """The endpoint is gone: nothing answers, and when it is awake that has to be proven anew."""
+        self.refresh(uid)
+
     def url(self, reconciliation: Reconciliation) -> str | None:
         """The public URL, once its route exists."""
         view, api = reconciliation.view, self._placements.memory(reconciliation.uid).api
-        entrance = view.others.get(api) if api else None
-        routes = (resource for resource in view.desired.resources if resource.key.kind is ROUTE)
+        routes = (each for each in view.desired.resources if isinstance(each.spec, RouteSpec) and each.spec.api == api)
         is_routed = any(is_ready(route, view.own) for route in routes)
-        return f"{entrance.url.rstrip('/')}{reconciliation.subject.path}" if entrance and is_routed else None
+        return reconciliation.url(api, reconciliation.subject.path) if is_routed else None
 
     def has_answered(self, reconciliation: Reconciliation) -> bool:
         """Whether the URL has answered, as everything is now."""
@@ -163,9 +171,9 @@ def _serving(reconciliation: Reconciliation, url: str) -> tuple[str, ...]:
     """Everything that an answer through the URL depends on."""
     own = reconciliation.view.own
     specs = [own[key].spec for key in sorted(own)]
-    configs = [spec.config for spec in specs if isinstance(spec, EndpointSpec)]
     functions = [f"{spec.code_sha256} {spec.role_arn}" for spec in specs if isinstance(spec, FunctionSpec)]
-    return (url, *configs, *functions, *(spec.role_arn for spec in specs if isinstance(spec, IntegrationSpec)))
+    roles = {spec.role_arn for spec in specs if isinstance(spec, IntegrationSpec)}
+    return (url, *served_configs(reconciliation.view), *functions, *sorted(roles))
 
 
 def _was_ready(endpoint: EphemeralEndpoint) -> bool:

@@ -30,15 +30,11 @@ _ROUTING: Final = {
 
 def model(spec: ModelSpec) -> dict[str, Any]:
     """The members of CreateModel that describe the model."""
-    container: dict[str, Any] = {"Image": spec.image, "Environment": dict(spec.environment)}
-    if spec.data_url:
-        container["ModelDataUrl"] = spec.data_url
-    if spec.data_source:
-        container["ModelDataSource"] = _source(spec.data_source)
-    if spec.additional_data:
-        container["AdditionalModelDataSources"] = [
-            {"ChannelName": name, **_source(data)} for name, data in spec.additional_data
-        ]
+    container: dict[str, Any] = {"Environment": dict(spec.environment)}
+    if spec.package and not spec.is_direct:
+        container["ModelPackageName"] = spec.package
+    else:
+        container |= _content(spec)
     members: dict[str, Any] = {"PrimaryContainer": container, "ExecutionRoleArn": spec.role_arn}
     if spec.vpc:
         members["VpcConfig"] = {
@@ -48,6 +44,19 @@ def model(spec: ModelSpec) -> dict[str, Any]:
     if spec.isolated:
         members["EnableNetworkIsolation"] = True
     return members
+
+
+def _content(spec: ModelSpec) -> dict[str, Any]:
+    container: dict[str, Any] = {"Image": spec.image}
+    if spec.data_url:
+        container["ModelDataUrl"] = spec.data_url
+    if spec.data_source:
+        container["ModelDataSource"] = _source(spec.data_source)
+    if spec.additional_data:
+        container["AdditionalModelDataSources"] = [
+            {"ChannelName": name, **_source(data)} for name, data in spec.additional_data
+        ]
+    return container
 
 
 def _source(spec: DataSpec) -> dict[str, Any]:

@@ -1,21 +1,15 @@
 """The serving of one object: SageMaker models, endpoint configurations, endpoints and their autoscaling."""
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Final, Self
 
-from ephemeral_endpoints.api.v1alpha1.endpoint import Capture, EphemeralEndpointSpec
+from ephemeral_endpoints.api.v1alpha1.capture import Capture
+from ephemeral_endpoints.api.v1alpha1.endpoint import EphemeralEndpointSpec
 from ephemeral_endpoints.api.v1alpha1.model_data import ModelData
-from ephemeral_endpoints.api.v1alpha1.serving import (
-    Asynchronous,
-    Autoscaling,
-    Rollout,
-    Serverless,
-    Serving,
-    Strategy,
-)
+from ephemeral_endpoints.api.v1alpha1.serving import Asynchronous, Autoscaling, Rollout, Serverless, Serving, Strategy
 from ephemeral_endpoints.engine.names import Names, content_digest, endpoint_logs
 from ephemeral_endpoints.engine.plan import DesiredState
 from ephemeral_endpoints.engine.resources import DesiredResource, Key
@@ -23,12 +17,14 @@ from ephemeral_endpoints.engine.tags import Tags
 from ephemeral_endpoints.features.images.policy import image_of
 from ephemeral_endpoints.features.images.references import ImageReference
 from ephemeral_endpoints.features.monitoring.specs import ALARM, LOG_GROUP
+from ephemeral_endpoints.features.packages.specs import PackagedModel
 from ephemeral_endpoints.features.serving.hosting import Hosting
 from ephemeral_endpoints.features.serving.policy import refusal
 from ephemeral_endpoints.features.serving.specs import (
     ENDPOINT,
     ENDPOINT_CONFIG,
     MODEL,
+    RUNNING_KINDS,
     SCALABLE_TARGET,
     SERVING_KINDS,
     AsynchronousSpec,
@@ -36,16 +32,19 @@ from ephemeral_endpoints.features.serving.specs import (
     DataSpec,
     EndpointConfigSpec,
     EndpointSpec,
+    InstanceSpec,
     ModelSpec,
     RolloutSpec,
     ScalableTargetSpec,
     ScalingMetric,
     ScheduledBounds,
+    ServerlessSpec,
     TargetTracking,
     VariantSpec,
     content,
     scalable_target_name,
 )
+from ephemeral_endpoints.features.sleep.policy import stops_asleep
 from ephemeral_endpoints.features.subject import Resolved, Subject
 
 ONLY_VARIANT: Final = "main"
@@ -65,6 +64,7 @@ class Served:
     image: str
     data: ModelData
     environment: Mapping[str, str]
+    package: PackagedModel | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,12 +85,17 @@ class AsynchronousFolders:
 def desired(subject: Subject, resolved: Resolved, earlier: DesiredState) -> DesiredState:
     """Everything that serves.
 
-    Until all images are pinned and all variables of the environment are known, and where the class refuses, the current
-    resources stay. The alarms among the ``earlier`` resources take a rollout back.
+    Until all images are pinned, the model is trained, all variables of the environment are known and the schemas of
+    the API can be used, and where the class refuses, the current resources stay. The alarms among the ``earlier``
+    resources take a rollout back.
     """
-    variants = variants_of(subject)
+    if resolved.refused:
+        return DesiredState()
+    if subject.endpoint.spec.model.training and resolved.trained is None:
+        return DesiredState(keep_kinds=SERVING_KINDS)
+    variants = _with_trained(subject, variants_of(subject), resolved.trained)
     is_pinned = {each.image for each in variants} <= resolved.digests.keys()
-    if refusal(subject) or not is_pinned or resolved.environment is None:
+    if refusal(subject) or not is_pinned or resolved.environment is None or resolved.schemas is None:
         return DesiredState(keep_kinds=SERVING_KINDS)
     resources = endpoints(
         subject.endpoint.spec,
@@ -100,13 +105,25 @@ def desired(subject: Subject, resolved: Resolved, earlier: DesiredState) -> Desi
         hosting=Hosting.of(subject, resolved.environment),
         alarms=frozenset(resource.key for resource in earlier.resources if resource.key.kind is ALARM),
         tags=subject.tags,
+        is_asleep=resolved.asleep,
     )
+    if resolved.asleep and stops_asleep(subject.endpoint.spec.serving):
+        resources = [each for each in resources if each.key.kind not in RUNNING_KINDS]
     return DesiredState(tuple(resources))
 
 
 def variants_of(subject: Subject) -> tuple[Served, ...]:
     """The models behind the URL."""
-    return served(subject.endpoint.spec, subject.names, image_of(subject))
+    return served(subject.endpoint.spec, subject.names, image_of(subject), subject.package)
+
+
+def _with_trained(subject: Subject, variants: tuple[Served, ...], data_url: str | None) -> tuple[Served, ...]:
+    """The variants with the trained model, where they have no data of their own."""
+    model = subject.endpoint.spec.model
+    if data_url is None:
+        return variants
+    trained = ModelData(data_url=data_url)
+    return tuple(replace(each, data=trained) if each.data is model else each for each in variants)
 
 
 def describe_capacity(subject: Subject) -> str:
@@ -120,14 +137,17 @@ def describe_capacity(subject: Subject) -> str:
     return each if count == 1 else f"{count} variants, each {each}"
 
 
-def served(spec: EphemeralEndpointSpec, names: Names, image: str) -> tuple[Served, ...]:
+def served(
+    spec: EphemeralEndpointSpec, names: Names, image: str, package: PackagedModel | None = None
+) -> tuple[Served, ...]:
     """The models behind the URL: on instances they share an endpoint, without instances each has its own.
 
-    ``image`` is that of ``spec.model``, wherever it comes from.
+    ``image`` is that of ``spec.model``, wherever it comes from; ``package`` is the one that brings it.
     """
     model, serving = spec.model, spec.serving
+    data = package.data if package else model
     if not serving.variants:
-        only = Served(ONLY_VARIANT, names.base, 1, image, model, model.environment)
+        only = Served(ONLY_VARIANT, names.base, 1, image, data, model.environment, package)
         return (only,)
     return tuple(
         Served(
@@ -135,8 +155,9 @@ def served(spec: EphemeralEndpointSpec, names: Names, image: str) -> tuple[Serve
             endpoint=names.endpoint(None if serving.instances else variant.name),
             weight=variant.weight,
             image=variant.model.image or image,
-            data=variant.model if variant.model.data_url or variant.model.s3_prefix else model,
+            data=variant.model if variant.model.data_url or variant.model.s3_prefix else data,
             environment=model.environment if variant.model.environment is None else variant.model.environment,
+            package=package,
         )
         for variant in serving.variants
     )
@@ -156,8 +177,12 @@ def endpoints(  # noqa: PLR0913 - all that a deployment consists of
     hosting: Hosting,
     alarms: frozenset[Key],
     tags: Tags,
+    is_asleep: bool = False,
 ) -> list[DesiredResource]:
-    """Everything that serves: equal resources of several variants are desired once. ``digests`` are by image."""
+    """Everything that serves: equal resources of several variants are desired once. ``digests`` are by image.
+
+    While it ``is_asleep``, it serves without provisioned concurrency.
+    """
     groups: dict[str, list[Served]] = {}
     for each in variants:
         groups.setdefault(each.endpoint, []).append(each)
@@ -165,12 +190,21 @@ def endpoints(  # noqa: PLR0913 - all that a deployment consists of
     for endpoint, group in groups.items():
         models = _models(group, names, digests, hosting, tags)
         resources |= {resource.key: resource for resource in models.values()}
-        config = _config(spec, names, endpoint, group, models, hosting, tags)
+        hostings = (replace(hosting, capacity=each) for each in _forms(hosting.capacity))
+        forms = [_config(spec, names, endpoint, group, models, each, tags) for each in hostings]
+        config = forms[-1 if is_asleep else 0]
         resources[config.key] = config
-        serving = _endpoint(spec.serving, endpoint, config.key, alarms, tags)
+        serving = _endpoint(spec.serving, endpoint, config.key, forms, alarms, tags)
         resources[serving.key] = serving
         resources |= {resource.key: resource for resource in _scalable_targets(spec.serving, serving.key, group, tags)}
     return list(resources.values())
+
+
+def _forms(capacity: ServerlessSpec | InstanceSpec) -> tuple[ServerlessSpec | InstanceSpec, ...]:
+    """The capacity of an endpoint awake, and that of one that serves asleep."""
+    if isinstance(capacity, InstanceSpec) or capacity.provisioned_concurrency is None:
+        return (capacity,)
+    return (capacity, replace(capacity, provisioned_concurrency=None))
 
 
 def _models(
@@ -186,16 +220,20 @@ def _models(
 
 
 def _model(variant: Served, digest: str, hosting: Hosting, tags: Tags) -> ModelSpec:
+    package = variant.package
+    brought = dict(package.environment) if package else {}
     return ModelSpec(
         image=ImageReference.parse(variant.image).pinned(digest),
         data_url=None if variant.data.is_source else variant.data.data_url,
-        environment=tuple(sorted({**hosting.environment, **variant.environment}.items())),
+        environment=tuple(sorted({**brought, **hosting.environment, **variant.environment}.items())),
         role_arn=hosting.role_arn,
         tags=tags,
         data_source=_data(variant.data) if variant.data.is_source else None,
         additional_data=tuple(sorted((each.name, _data(each)) for each in hosting.additional_data)),
         vpc=hosting.vpc,
         isolated=hosting.isolated,
+        package=package.arn if package else None,
+        is_direct=package is None or package.is_direct,
     )
 
 
@@ -228,19 +266,25 @@ def _config(  # noqa: PLR0913, PLR0917 - a configuration brings everything toget
     return DesiredResource(key, config, frozenset(resource.key for resource in models.values()))
 
 
-def _endpoint(serving: Serving, endpoint: str, config: Key, alarms: frozenset[Key], tags: Tags) -> DesiredResource:
+def _endpoint(  # noqa: PLR0913, PLR0917 - what it serves, and how it changes
+    serving: Serving, endpoint: str, config: Key, forms: Sequence[DesiredResource], alarms: frozenset[Key], tags: Tags
+) -> DesiredResource:
     rollout = _rollout(serving.rollout, alarms) if serving.instances else None
+    names = tuple(each.key.name for each in forms) if len(forms) > 1 else ()
     is_scaled = serving.instances is not None and serving.instances.autoscaling is not None
     return DesiredResource(
         Key(ENDPOINT, endpoint),
-        EndpointSpec(config.name, rollout=rollout, keeps_counts=is_scaled, tags=tags),
+        EndpointSpec(config.name, rollout=rollout, keeps_counts=is_scaled, forms=names, tags=tags),
         needs=frozenset({config, Key(LOG_GROUP, endpoint_logs(endpoint))}),
         update_needs=alarms if rollout and rollout.alarms else frozenset(),
     )
 
 
 def _capture(asked: Capture | None, hosting: Hosting) -> CaptureSpec | None:
-    return CaptureSpec(asked.s3_uri, asked.sampling_percent, hosting.encryption.capture_key_arn) if asked else None
+    """SageMaker's own capture, which the forwarder's is not."""
+    if asked is None or asked.s3_uri is None:
+        return None
+    return CaptureSpec(asked.s3_uri, asked.sampling_percent, hosting.encryption.capture_key_arn)
 
 
 def _asynchronous(asked: Asynchronous | None, endpoint: str, hosting: Hosting) -> AsynchronousSpec | None:

@@ -16,6 +16,7 @@ from ephemeral_endpoints.kube.cache import ObjectKey
 from ephemeral_endpoints.kube.configmaps import UNWATCHED_SECONDS, ConfigMaps
 from ephemeral_endpoints.kube.errors import KubernetesError
 
+_REFERRER: Final = "environment"
 _ENVIRONMENT: Final[TypeAdapter[Mapping[str, str]]] = TypeAdapter(Environment)
 
 
@@ -78,12 +79,12 @@ class EnvironmentStep(Step[EnvironmentMemory]):
     def forget(self, uid: str) -> None:
         """See ``Step``."""
         if key := self.memory(uid).key:
-            self._configmaps.refer(key, ())
+            self._configmaps.refer(key, (), _REFERRER)
         super().forget(uid)
 
     async def _read(self, key: ObjectKey, model: Model) -> dict[str, Mapping[str, str] | None]:
         """The data of each ConfigMap that the model refers to. Raises KubernetesError."""
         references = (each.config_map_key_ref for each in model.environment_from)
         names = sorted({reference.name for reference in references if reference})
-        self._configmaps.refer(key, names)
+        self._configmaps.refer(key, names, _REFERRER)
         return {name: await self._configmaps.data(key.namespace or "", name) for name in names}

@@ -1,5 +1,7 @@
 """Parses SageMaker's events. Pure; the text may come from any client."""
 
+from dataclasses import dataclass
+from enum import StrEnum, auto
 from typing import Any, Final
 
 from pydantic import BaseModel, Field, ValidationError
@@ -8,12 +10,65 @@ LONGEST_BODY: Final = 64 * 1024
 """In characters. An event that SageMaker sends is a few thousand long."""
 
 _SOURCE: Final = "aws.sagemaker"
-_DETAIL_TYPE: Final = "SageMaker Endpoint State Change"
+ENDPOINT_CHANGED: Final = "SageMaker Endpoint State Change"
+EXECUTION_CHANGED: Final = "SageMaker Model Building Pipeline Execution Status Change"
+STEP_CHANGED: Final = "SageMaker Model Building Pipeline Execution Step Status Change"
+PIPELINE_CHANGED: Final = (EXECUTION_CHANGED, STEP_CHANGED)
+PACKAGE_CHANGED: Final = "SageMaker Model Package State Change"
+_LASTING: Final = frozenset({"Processing", "Training"})
+"""The types of steps that take long enough for people to be told of them."""
+
+_EXECUTING: Final = "Executing"
 _LONGEST_NAME: Final = 63
+_LONGEST_ARN: Final = 2048
 
 
-class _Detail(BaseModel):
+class Kind(StrEnum):
+    """What an event can be about."""
+
+    ENDPOINT = auto()
+    PIPELINE = auto()
+    """An execution of it, or a step of one."""
+    PACKAGE_GROUP = auto()
+    """A version in it. The group says where to look; what has become of the version, the registry says itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """What has changed, by its name.
+
+    ``execution`` is the ARN of a pipeline's execution if it goes on, and only a step of it has begun.
+    """
+
+    kind: Kind
+    name: str
+    execution: str = ""
+
+
+class _EndpointDetail(BaseModel):
     endpoint_name: str = Field(alias="EndpointName", max_length=_LONGEST_NAME)
+
+
+class _PipelineDetail(BaseModel):
+    pipeline_arn: str = Field(alias="pipelineArn", max_length=_LONGEST_ARN)
+    execution_arn: str = Field(alias="pipelineExecutionArn", max_length=_LONGEST_ARN)
+    status: str = Field(alias="currentPipelineExecutionStatus", default="")
+    step_status: str = Field(alias="currentStepStatus", default="")
+    step_type: str = Field(alias="stepType", default="")
+
+    @property
+    def is_execution_told(self) -> bool:
+        """Whether the execution has become something else than what its start has made it."""
+        return self.status != _EXECUTING
+
+    @property
+    def is_step_told(self) -> bool:
+        """Whether a step has begun; after one that has ended the next begins, or the execution ends."""
+        return self.step_status == _EXECUTING and self.step_type in _LASTING
+
+
+class _PackageDetail(BaseModel):
+    group: str | None = Field(default=None, alias="ModelPackageGroupName", max_length=_LONGEST_NAME)
 
 
 class _Event(BaseModel):
@@ -22,8 +77,8 @@ class _Event(BaseModel):
     detail: dict[str, Any]
 
 
-def endpoint_in(body: str) -> str | None:
-    """The name of the endpoint whose state a message says has changed; None if it is about something else.
+def changed_in(body: str) -> Changed | None:
+    """What a message says has changed; None if it is about something else, or of no consequence.
 
     Raises ValueError for other messages; its text repeats nothing of the body, which any client may have written.
     Source: "Events that Amazon SageMaker AI sends to Amazon EventBridge" in the SageMaker developer guide.
@@ -32,9 +87,27 @@ def endpoint_in(body: str) -> str | None:
         raise ValueError(f"longer than {LONGEST_BODY} characters")
     try:
         event = _Event.model_validate_json(body)
-        if (event.source, event.detail_type) != (_SOURCE, _DETAIL_TYPE):
-            return None
-        return _Detail.model_validate(event.detail).endpoint_name
+        return _changed(event) if event.source == _SOURCE else None
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False, include_context=False)[0]
         raise ValueError(": ".join([*map(str, first["loc"]), first["msg"]])) from None
+
+
+def _changed(event: _Event) -> Changed | None:
+    if event.detail_type == ENDPOINT_CHANGED:
+        return Changed(Kind.ENDPOINT, _EndpointDetail.model_validate(event.detail).endpoint_name)
+    if event.detail_type in PIPELINE_CHANGED:
+        return _pipeline(event)
+    if event.detail_type == PACKAGE_CHANGED:
+        group = _PackageDetail.model_validate(event.detail).group
+        return Changed(Kind.PACKAGE_GROUP, group) if group else None
+    return None
+
+
+def _pipeline(event: _Event) -> Changed | None:
+    """What an event of an execution or a step says; None if nobody needs to look because of it."""
+    detail = _PipelineDetail.model_validate(event.detail)
+    name = detail.pipeline_arn.rpartition(":pipeline/")[2]
+    if event.detail_type == EXECUTION_CHANGED:
+        return Changed(Kind.PIPELINE, name) if detail.is_execution_told else None
+    return Changed(Kind.PIPELINE, name, execution=detail.execution_arn) if detail.is_step_told else None

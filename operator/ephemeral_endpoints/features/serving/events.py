@@ -1,4 +1,7 @@
-"""Triggers: SageMaker's events, which EventBridge puts into an SQS queue, say when endpoints are to be listed.
+"""Triggers: SageMaker's events, which EventBridge puts into an SQS queue, say when endpoints and pipelines are listed.
+
+Forwarders put their notices into the same queue, which are handed on as they come. So are changes of model packages:
+what they concern is read again.
 
 An event is never believed: it causes a list, and the list says what is true. Duplicates, disorder and forgeries
 therefore cost at most a list, of which there is one for all events that have come in. Without any event the polls of
@@ -21,8 +24,9 @@ from ephemeral_endpoints.engine.backoff import delay
 from ephemeral_endpoints.engine.errors import AwsError, ReconcileError, Transient, Unauthenticated
 from ephemeral_endpoints.engine.names import owner_of
 from ephemeral_endpoints.engine.sharding import WHOLE, Shard
-from ephemeral_endpoints.features.serving.event_messages import endpoint_in
+from ephemeral_endpoints.features.serving.event_messages import Changed, Kind, changed_in
 from ephemeral_endpoints.features.serving.iam import EVENTS
+from ephemeral_endpoints.features.serving.notices import Notice, OnNotice, notice_in
 from ephemeral_endpoints.features.serving.reasons import EventsUnavailable
 from ephemeral_endpoints.iam.statement import granted
 
@@ -58,17 +62,35 @@ class EventQueue:
 
         SQS hands a message to one receiver only.
         """
-        if endpoint_class.spec.events is None:
-            return None
-        suffix = "" if shard.is_first else f"-{shard.index}"
-        return cls(Access.of(endpoint_class), f"{endpoint_class.spec.events.queue_name}{suffix}")
+        name = queue_name(endpoint_class, shard)
+        return cls(Access.of(endpoint_class), name) if name else None
+
+
+def queue_name(endpoint_class: EphemeralEndpointClass, shard: Shard) -> str | None:
+    """The name of the class's queue that a shard reads; None for a class without one."""
+    if endpoint_class.spec.events is None:
+        return None
+    suffix = "" if shard.is_first else f"-{shard.index}"
+    return f"{endpoint_class.spec.events.queue_name}{suffix}"
+
+
+@dataclass(slots=True)
+class _Heard:
+    """What messages say that is to be acted on: endpoints of this operator by name, executions of its pipelines."""
+
+    events: int = 0
+    endpoints: set[str] = field(default_factory=set)
+    pipelines: set[Changed] = field(default_factory=set)
+    malformed: list[str] = field(default_factory=list)
 
 
 class EndpointEvents:
     """Listens to queues. Times are seconds, of a monotonic clock.
 
     Events cause at most one list in ``seconds`` per queue. ``on_change`` is called with the name of each class whose
-    queue's error appeared, changed or was resolved.
+    queue's error appeared, changed or was resolved; ``on_notice`` with each notice, once for each class of the queue,
+    and ``on_package`` likewise with the group of each model package that has changed; ``on_pipeline`` with each
+    pipeline of which an execution has changed.
     """
 
     def __init__(  # noqa: PLR0913 - the way into AWS, a callback, and times
@@ -78,6 +100,9 @@ class EndpointEvents:
         seconds: float,
         clock: Callable[[], float],
         on_change: Callable[[str], None],
+        on_notice: OnNotice,
+        on_pipeline: Callable[[Changed], None],
+        on_package: Callable[[str, str], None],
         shard: Shard = WHOLE,
         sleep: Sleep = asyncio.sleep,
     ) -> None:
@@ -86,6 +111,9 @@ class EndpointEvents:
         self._seconds = seconds
         self._clock = clock
         self._on_change = on_change
+        self._on_notice = on_notice
+        self._on_pipeline = on_pipeline
+        self._on_package = on_package
         self._sleep = sleep
         self._queues: dict[str, EventQueue] = {}
         self._listeners: dict[EventQueue, Listener] = {}
@@ -107,7 +135,15 @@ class EndpointEvents:
             del self._listeners[queue]
         for queue in queues - self._tasks.keys():
             self._listeners[queue] = listener = Listener(
-                queue, self._accounts, self._seconds, self._clock, self._changed, self._sleep
+                queue,
+                self._accounts,
+                self._seconds,
+                self._clock,
+                self._changed,
+                self._noticed,
+                self._on_pipeline,
+                self._package_changed,
+                self._sleep,
             )
             self._tasks[queue] = asyncio.create_task(listener.run(), name=f"events from {queue.name}")
 
@@ -119,17 +155,33 @@ class EndpointEvents:
 
     def is_heard(self, account: Account) -> bool:
         """Whether events of the account's endpoints can be expected."""
+        return any(each.is_hearing for each in self._of(account))
+
+    def is_registry_heard(self, account: Account) -> bool:
+        """Whether events of the account's model packages can be expected.
+
+        A rule of EventBridge may be older than them, which nothing but the first one of them disproves.
+        """
+        return any(each.is_hearing and each.has_heard_registry for each in self._of(account))
+
+    def _of(self, account: Account) -> "Iterable[Listener]":
         place = (account.scope.account_id, account.scope.region)
-        return any(
-            each.is_hearing
-            for queue, each in self._listeners.items()
-            if (queue.access.account, queue.access.region) == place
-        )
+        return (each for queue, each in self._listeners.items() if (queue.access.account, queue.access.region) == place)
 
     def _changed(self, queue: EventQueue) -> None:
         for name, each in self._queues.items():
             if each == queue:
                 self._on_change(name)
+
+    def _noticed(self, queue: EventQueue, notice: Notice) -> None:
+        for name, each in self._queues.items():
+            if each == queue:
+                self._on_notice(name, notice)
+
+    def _package_changed(self, queue: EventQueue, group: str) -> None:
+        for name, each in self._queues.items():
+            if each == queue:
+                self._on_package(name, group)
 
     async def stop(self) -> None:
         """Stop listening. Messages that were received and not deleted are delivered again to the next receiver."""
@@ -148,8 +200,14 @@ class Listener:
     seconds: float
     clock: Callable[[], float]
     on_change: Callable[[EventQueue], None]
+    on_notice: Callable[[EventQueue, Notice], None]
+    on_pipeline: Callable[[Changed], None]
+    on_package: Callable[[EventQueue, str], None]
     sleep: Sleep
     events_error: EventsUnavailable | None = None
+    has_heard_registry: bool = False
+    """Whether a model package has ever been told of."""
+
     _undeletable: bool = False
     _readable: bool = False
     _url: str | None = None
@@ -192,6 +250,11 @@ class Listener:
             self._succeeded()
 
     async def _heed(self, account: Account, messages: list[Any]) -> None:
+        heard, cluster_id = _Heard(), account.scope.cluster_id
+        self._hear_of(messages, cluster_id, heard)
+        if not heard.events:
+            await self._delete(account, messages)
+            return
         await self.sleep(max(0.0, self._rest_until - self.clock()))
         began = self.clock()
         while len(messages) < MOST_MESSAGES and len(messages) % BATCH == 0:
@@ -199,7 +262,15 @@ class Listener:
             if not more:
                 break
             messages += more
-        if _concern(messages, account.scope.cluster_id):
+            self._hear_of(more, cluster_id, heard)
+        if heard.malformed:
+            logger.warning(
+                "dropped messages that are neither events of SageMaker nor notices",
+                extra={"count": len(heard.malformed), "error": heard.malformed[0]},
+            )
+        for each in heard.pipelines:
+            self.on_pipeline(each)
+        if heard.endpoints:
             try:
                 await self._refresh(account)
             except Unauthenticated:
@@ -211,8 +282,31 @@ class Listener:
                     extra={"error": str(error), "region": account.scope.region},
                 )
                 return
-        self._rest_until = began + self.seconds
+        if heard.endpoints or heard.pipelines:
+            self._rest_until = began + self.seconds
         await self._delete(account, messages)
+
+    def _hear_of(self, messages: list[Any], cluster_id: str, heard: _Heard) -> None:
+        """Hand on the notices and the changes of packages, which wait for no list, and add the rest to ``heard``."""
+        for message in messages:
+            if notice := notice_in(message["Body"]):
+                self.on_notice(self.queue, notice)
+                continue
+            try:
+                changed = changed_in(message["Body"])
+            except ValueError as error:
+                heard.malformed.append(str(error))
+                changed = None
+            if changed and changed.kind is Kind.PACKAGE_GROUP:
+                self.has_heard_registry = True
+                self.on_package(self.queue, changed.name)
+                continue
+            heard.events += 1
+            if changed and owner_of(cluster_id, changed.name):
+                if changed.kind is Kind.PIPELINE:
+                    heard.pipelines.add(changed)
+                else:
+                    heard.endpoints.add(changed.name)
 
     async def _refresh(self, account: Account) -> None:
         """List what changed, for other roles in the same account and region too: a message is received only once."""
@@ -277,18 +371,3 @@ class Listener:
             extra={"queue": self.queue.name, "error": str(error)},
         )
         self.on_change(self.queue)
-
-
-def _concern(messages: list[Any], cluster_id: str) -> bool:
-    """Whether any of the messages is about an endpoint of this operator; logs messages that are no event."""
-    names, reasons = set(), []
-    for message in messages:
-        try:
-            names.add(endpoint_in(message["Body"]))
-        except ValueError as error:
-            reasons.append(str(error))
-    if reasons:
-        logger.warning(
-            "dropped messages that are not events of SageMaker", extra={"count": len(reasons), "error": reasons[0]}
-        )
-    return any(name and owner_of(cluster_id, name) for name in names)

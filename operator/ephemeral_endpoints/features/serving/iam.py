@@ -178,3 +178,12 @@ EVENTS: Final = (
         "SageMaker's events, from the one queue.",
     ),
 )
+
+FORWARDER_NOTICES: Final = (
+    Statement(
+        "SendNotices",
+        ("sqs:SendMessage",),
+        (arn("sqs", "${ClassQueue}"),),
+        "That somebody uses the model, in the queue that the operator reads anyway.",
+    ),
+)

@@ -75,7 +75,13 @@ _OF_MODELS: Final = (
     HostingParameter(
         _MODEL,
         f"{_CONTAINER}.Image",
-        ("spec.model.image", "spec.model.build", "spec.model.copy", "spec.serving.variants[].model.image"),
+        (
+            "spec.model.image",
+            "spec.model.build",
+            "spec.model.copy",
+            "spec.model.package",
+            "spec.serving.variants[].model.image",
+        ),
     ),
     HostingParameter(
         _MODEL, f"{_CONTAINER}.ModelDataUrl", ("spec.model.dataUrl", "spec.serving.variants[].model.dataUrl")
@@ -162,13 +168,11 @@ _OF_MODELS: Final = (
         for source in (_SOURCE, f"{_ADDITIONAL}.S3DataSource")
         for member in ("ManifestS3Uri", "ETag", "ManifestEtag")
     ),
-    *(
-        HostingParameter.unused(
-            _MODEL,
-            f"{_CONTAINER}.{member}",
-            "Comes with the model registry, whose packages bring their own image and data.",
-        )
-        for member in ("ModelPackageName", "InferenceSpecificationName")
+    HostingParameter(_MODEL, f"{_CONTAINER}.ModelPackageName", ("spec.model.package",)),
+    HostingParameter.unused(
+        _MODEL,
+        f"{_CONTAINER}.InferenceSpecificationName",
+        "Chooses another specification of a package: a version serves one image with one set of data.",
     ),
     HostingParameter.unused(
         _MODEL,

@@ -3,12 +3,13 @@
 from collections.abc import Collection, Iterable, Mapping
 from fnmatch import fnmatchcase
 
-from ephemeral_endpoints.api.v1alpha1.endpoint import DeletionPolicy, Lifecycle
 from ephemeral_endpoints.api.v1alpha1.endpoint_class import EphemeralEndpointClassSpec, InstancePolicy, LifecyclePolicy
+from ephemeral_endpoints.api.v1alpha1.lifecycle import DeletionPolicy, Lifecycle, TtlFrom
 from ephemeral_endpoints.api.v1alpha1.network import Network, NetworkPolicy
 from ephemeral_endpoints.api.v1alpha1.serving import Serving
 from ephemeral_endpoints.api.v1alpha1.tags import TagPolicy
 from ephemeral_endpoints.engine.errors import NotAllowed
+from ephemeral_endpoints.features.sleep import policy as sleep
 from ephemeral_endpoints.features.subject import Subject
 
 
@@ -21,6 +22,8 @@ def refusal(subject: Subject) -> NotAllowed | None:
         _refused_role(spec.serving, policy),
         _refused_tags(spec.tags, policy.tags),
         _refused_retention(spec.lifecycle, policy.lifecycle),
+        _refused_ttl_from(spec.lifecycle, policy),
+        sleep.refusal(subject),
     )
     return next((each for each in found if each), None)
 
@@ -102,3 +105,13 @@ def _most(serving: Serving) -> int:
     scaling = instances.autoscaling
     bounds = [scaling.max_count, *(each.max_count for each in scaling.schedule)] if scaling else [instances.count]
     return max(bounds) * max(1, len(serving.variants))
+
+
+def _refused_ttl_from(lifecycle: Lifecycle, policy: EphemeralEndpointClassSpec) -> NotAllowed | None:
+    """Why the time to live cannot count from the last use; None if it can, or need not."""
+    if lifecycle.ttl_from is not TtlFrom.LAST_USE or policy.events is not None:
+        return None
+    return NotAllowed(
+        "the class has no queue through which forwarders could tell of use, and the time to live counts from the last "
+        "revision: set spec.lifecycle.ttlFrom to LastRevision, or ask the platform team for spec.events in the class"
+    )

@@ -22,15 +22,18 @@ SCALABLE_TARGET: Final = ResourceKind("ScalableTarget", ENDPOINT_READY)
 SERVING_KINDS: Final = frozenset({MODEL, ENDPOINT_CONFIG, ENDPOINT, SCALABLE_TARGET})
 """The kinds that serve a revision."""
 
+RUNNING_KINDS: Final = frozenset({ENDPOINT, SCALABLE_TARGET})
+"""Those of them that an object does without whose endpoint is gone while it is asleep."""
+
 
 _OPTIONAL: Final[Mapping[str, bool]] = {"optional": True}
 """Of a member that is part of the content only where it is set: adding it to a kind renames nothing that exists."""
 
 
 def content(spec: object) -> Any:
-    """The content of an immutable resource as JSON, from which its name is made; its tags are left empty."""
+    """The content of an immutable resource as JSON, from which its name is made; what does not count is left empty."""
     if is_dataclass(spec):
-        members = {each: () if each.name == "tags" else getattr(spec, each.name) for each in fields(spec)}
+        members = {each: getattr(spec, each.name) if each.compare else () for each in fields(spec)}
         return {
             each.name: content(value) for each, value in members.items() if value or not each.metadata.get("optional")
         }
@@ -63,7 +66,9 @@ class ModelSpec(Spec):
     """A SageMaker model, immutable and named by its content.
 
     Its data is at ``data_url`` if it is an archive without an agreement, which is all that serverless endpoints
-    support, otherwise in ``data_source``. ``additional_data`` are further sources by name.
+    support, otherwise in ``data_source``. ``additional_data`` are further sources by name. ``package`` is the ARN of
+    the version that image and data are of. SageMaker makes the model of it, and only if it is approved, unless the
+    model ``is_direct``. That does not rename it: an approval replaces nothing that serves.
     """
 
     image: str
@@ -75,6 +80,8 @@ class ModelSpec(Spec):
     additional_data: tuple[tuple[str, DataSpec], ...] = field(default=(), metadata=_OPTIONAL)
     vpc: VpcSpec | None = field(default=None, metadata=_OPTIONAL)
     isolated: bool = field(default=False, metadata=_OPTIONAL)
+    package: str | None = field(default=None, metadata=_OPTIONAL)
+    is_direct: bool = field(default=True, compare=False, metadata=_OPTIONAL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,12 +172,15 @@ class EndpointSpec(Spec):
 
     ``rollout`` None leaves the way of an update to SageMaker. An update ``keeps_counts`` of instances where something
     else sets them. One that ``recreates`` is not updated to another configuration, but deleted and created again.
+    ``forms`` are the configurations with and without provisioned concurrency of an endpoint that sleeps without it:
+    they serve the same.
     """
 
     config: str
     rollout: RolloutSpec | None = field(compare=False, default=None)
     keeps_counts: bool = field(compare=False, default=False)
     recreates: bool = field(compare=False, default=False)
+    forms: tuple[str, ...] = field(compare=False, default=())
     tags: Tags = field(compare=False, default=())
 
     @override

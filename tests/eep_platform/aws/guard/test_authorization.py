@@ -50,6 +50,17 @@ CASES = [
         required=[("sagemaker:CreateModel", f"arn:aws:sagemaker:{HERE}:model/m")],
     ),
     Case(
+        "a job passes its role",
+        service="sagemaker",
+        operation="CreateProcessingJob",
+        parameters={"ProcessingJobName": "j", "RoleArn": ROLE, "Tags": [{"Key": "a", "Value": "b"}]},
+        required=[
+            ("sagemaker:CreateProcessingJob", f"arn:aws:sagemaker:{HERE}:processing-job/j"),
+            ("sagemaker:AddTags", f"arn:aws:sagemaker:{HERE}:processing-job/j"),
+            ("iam:PassRole", ROLE),
+        ],
+    ),
+    Case(
         "an endpoint is updated to a configuration, and both are asked for",
         service="sagemaker",
         operation="UpdateEndpoint",
@@ -58,6 +69,47 @@ CASES = [
             ("sagemaker:UpdateEndpoint", f"arn:aws:sagemaker:{HERE}:endpoint/e"),
             ("sagemaker:UpdateEndpoint", f"arn:aws:sagemaker:{HERE}:endpoint-config/c"),
         ],
+    ),
+    Case(
+        "a model from a package is also asked for at the package",
+        service="sagemaker",
+        operation="CreateModel",
+        parameters={"ModelName": "m", "PrimaryContainer": {"ModelPackageName": "wine/7"}},
+        required=[
+            ("sagemaker:CreateModel", f"arn:aws:sagemaker:{HERE}:model/m"),
+            ("sagemaker:CreateModel", f"arn:aws:sagemaker:{HERE}:model-package/wine/7"),
+        ],
+    ),
+    Case(
+        "a version is registered in its group, and has no number yet",
+        service="sagemaker",
+        operation="CreateModelPackage",
+        parameters={"ModelPackageGroupName": f"arn:aws:sagemaker:{HERE}:model-package-group/wine"},
+        required=[
+            ("sagemaker:CreateModelPackage", f"arn:aws:sagemaker:{HERE}:model-package-group/wine"),
+            ("sagemaker:CreateModelPackage", f"arn:aws:sagemaker:{HERE}:model-package/wine/*"),
+        ],
+    ),
+    Case(
+        "a pipeline passes its role to SageMaker",
+        service="sagemaker",
+        operation="CreatePipeline",
+        parameters={"PipelineName": "p", "RoleArn": ROLE},
+        required=[("sagemaker:CreatePipeline", f"arn:aws:sagemaker:{HERE}:pipeline/p"), ("iam:PassRole", ROLE)],
+    ),
+    Case(
+        "an execution is started at its pipeline, whose ARN is a name of it",
+        service="sagemaker",
+        operation="StartPipelineExecution",
+        parameters={"PipelineName": f"arn:aws:sagemaker:{HERE}:pipeline/p"},
+        required=[("sagemaker:StartPipelineExecution", f"arn:aws:sagemaker:{HERE}:pipeline/p")],
+    ),
+    Case(
+        "and stopped at itself",
+        service="sagemaker",
+        operation="StopPipelineExecution",
+        parameters={"PipelineExecutionArn": f"arn:aws:sagemaker:{HERE}:pipeline/p/execution/e"},
+        required=[("sagemaker:StopPipelineExecution", f"arn:aws:sagemaker:{HERE}:pipeline/p/execution/e")],
     ),
     Case(
         "every alarm of a deletion is asked for",
@@ -138,6 +190,22 @@ def test_conditions_see_the_instance_types_of_an_endpoint() -> None:
     assert required.keys == {
         "sagemaker:InstanceTypes": ["ml.m5.large"],
         "sagemaker:ServerlessMaxConcurrency": "5",
+    }
+
+
+def test_conditions_see_approval_stage_and_properties_of_a_package() -> None:
+    parameters = {
+        "ModelPackageArn": f"arn:aws:sagemaker:{HERE}:model-package/wine/7",
+        "ModelApprovalStatus": "Approved",
+        "ModelLifeCycle": {"Stage": "Production", "StageStatus": "Approved"},
+        "CustomerMetadataProperties": {"revision": "abc"},
+    }
+    [required] = required_actions("sagemaker", "UpdateModelPackage", parameters, SCOPE)
+    assert required.keys == {
+        "sagemaker:ModelApprovalStatus": "Approved",
+        "sagemaker:ModelLifeCycle:stage": "Production",
+        "sagemaker:ModelLifeCycle:stageStatus": "Approved",
+        "sagemaker:CustomerMetadataProperties/revision": "abc",
     }
 
 

@@ -33,7 +33,7 @@ BUILDER = [
     *("--driver-opt", f"image={BUILDKIT}"),
 ]
 # One that tells what it was called with.
-STUB = f"""#!{sys.executable} -I
+STUB = f"""#!{sys.executable} -IS
 import json, os, sys
 words = [os.path.basename(sys.argv[0]), *sys.argv[1:]]
 with open(os.environ["CALLS"], "a") as calls:
@@ -125,7 +125,14 @@ def test_a_commit_is_built_first_and_then_pushed(shell: Shell) -> None:
     login = [each for each in shell.called(target, "post_build") if each[1] in {"ecr", "login"}]
     assert sorted(login) == LOGIN
     assert [each for each in shell.called(target, "post_build") if each[1] == "run"] == [
-        in_skopeo("--format", "v2s2", "oci-archive:/run/eep/build/image.tar", f"docker://{target.image}"),
+        in_skopeo(
+            "--format",
+            "v2s2",
+            "--digestfile",
+            "/run/eep/build/digest",
+            "oci-archive:/run/eep/build/image.tar",
+            f"docker://{target.image}",
+        ),
         in_skopeo("--preserve-digests", "oci:/run/eep/build/cache:latest", f"docker://{target.cache}"),
     ]
 
@@ -249,7 +256,7 @@ def copied(source: str, target: BuildTarget) -> list[str]:
             "--override-arch",
             "amd64",
         ),
-        *("copy", "--authfile", "/run/eep/config.json", "--format", "v2s2"),
+        *("copy", "--authfile", "/run/eep/config.json", "--format", "v2s2", "--digestfile", "/run/eep/build/digest"),
         *(f"docker://{source}", f"docker://{target.image}"),
     ]
 
@@ -266,7 +273,8 @@ def test_a_phase_that_fails_is_the_last_and_all_is_yaml_too(origin: Commit | Cop
     target = BuildTarget(REPOSITORY, origin, "linux/arm64", TENANT)
     reported = specification(target)
     assert yaml.safe_load(buildspec(target, Tools(REGION))) == reported
-    assert (reported["version"], reported["env"]) == (0.2, {"variables": {"SOURCE_DATE_EPOCH": "0"}})
+    env = {"variables": {"SOURCE_DATE_EPOCH": "0"}, "exported-variables": ["EEP_DIGEST"]}
+    assert (reported["version"], reported["env"]) == (0.2, env)
     assert {phase["on-failure"] for phase in reported["phases"].values()} == {"ABORT"}
 
 

@@ -511,6 +511,7 @@ async def test_an_image_is_built_of_a_commit_copied_and_found_again(
     second = await site.made(copied)
     assert second.result is Result.SUCCEEDED, await site.builder.last_lines(second, count=20)
     assert await site.digest(copied.image) == digest, "it is the very same image"
+    assert (build.digest, second.digest) == (digest, digest), "as the builder says, not the registry"
     assert await site.builder.all() == [second, build]
 
 

@@ -179,6 +179,7 @@ def test_a_copy_runs_nothing_of_the_image_and_has_no_more_rights_than_it_needs()
         [
             *("skopeo", "--override-os", "linux", "--override-arch", "amd64"),
             *("copy", "--authfile", "/run/eep/registry/config.json", "--format", "v2s2"),
+            *("--digestfile", "/dev/termination-log"),
             *("docker://public.ecr.aws/acme/model:1.2", f"docker://{COPY.image}"),
         ]
     ]
@@ -282,6 +283,8 @@ def test_no_process_of_a_commit_is_where_a_password_is() -> None:
             *authfile,
             "--format",
             "v2s2",
+            "--digestfile",
+            "/dev/termination-log",
             "oci-archive:/run/eep/build/image.tar",
             f"docker://{FULL.image}",
         ],
@@ -336,7 +339,7 @@ def test_nothing_in_a_copy_becomes_a_command_of_the_shell(image: str) -> None:
     _, _, copy = of(made(BuildTarget(REPOSITORY, Copy(f"quay.io/{image}", SHA), "linux/amd64", TENANT)))
     [words] = called(copy)
     assert words[-2] == f"docker://quay.io/{re.sub(':[^:/@]+(?=@)', '', image)}"
-    assert len(words) == 12
+    assert len(words) == 14
 
 
 ALLOWED = re.compile(
@@ -754,6 +757,17 @@ def test_a_copy_that_failed_is_tried_again_since_it_runs_nothing(
     assert reported(build) == expected, reason
     assert build.can_be_helped
     assert speaking_container(seen) == "push"
+
+
+@pytest.mark.parametrize(
+    ("message", "digest"), [(f"sha256:{'a' * 64}", f"sha256:{'a' * 64}"), ("", None), ("sha256:a", None)]
+)
+def test_a_build_tells_the_digest_that_it_has_pushed(message: str, digest: str | None) -> None:
+    complete = {"type": "Complete", "status": "True", "lastTransitionTime": ENDED}
+    state = {"terminated": {"exitCode": 0, "reason": "Completed", "message": message}}
+    seen = {**pod(), "status": {"containerStatuses": [{"name": "push", "image": "i", "state": state}]}}
+    assert build_of(found(status={"conditions": [complete]}), seen).digest == digest
+    assert build_of(failed(), seen).digest is None, "what failed has pushed nothing that counts"
 
 
 def test_the_log_to_read_is_that_of_the_container_that_came_last() -> None:

@@ -16,10 +16,10 @@ from kubernetes.client import (
     ApiClient,
     BatchV1Api,
     CoreV1Api,
-    RbacAuthorizationV1Api,
     V1Namespace,
     V1ObjectMeta,
 )
+from tests.fixtures.accounts import account
 from tests.fixtures.kubernetes import NOW
 
 from ephemeral_endpoints.api.v1alpha1.image_policy import JobBuild
@@ -57,8 +57,7 @@ class Builds:
 
     def __init__(self, admin: ApiClient, api: AsyncApiClient, namespace: str) -> None:
         self.core, self.batch = CoreV1Api(admin), BatchV1Api(admin)
-        self.rbac = RbacAuthorizationV1Api(admin)
-        self.api, self.namespace = api, namespace
+        self.admin, self.api, self.namespace = admin, api, namespace
         self.settings = JobBuild(namespace=namespace, service_account_name="default", git_secret="git")  # noqa: S106 - a name
         self.builder = self.of_class("default")
 
@@ -317,34 +316,8 @@ async def test_a_quota_of_the_namespace_is_reported_as_one(builds: Builds) -> No
     assert "exceeded quota" in str(await eventually(refused))
 
 
-@asynccontextmanager
-async def account(builds: Builds, rules: object) -> AsyncIterator[AsyncApiClient]:
-    """A client of a ServiceAccount with these rules in the namespace of the Jobs."""
-    name, namespace = "operator", builds.namespace
-    named = {"metadata": {"name": name}}
-    reference = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": name}
-    subject = {"kind": "ServiceAccount", "name": name, "namespace": namespace}
-    bodies: list[Any] = [
-        named,
-        {**named, "rules": rules},
-        {**named, "roleRef": reference, "subjects": [subject]},
-        {**named, "spec": {}},
-    ]
-    builds.core.create_namespaced_service_account(namespace, bodies[0])
-    builds.rbac.create_namespaced_role(namespace, bodies[1])
-    builds.rbac.create_namespaced_role_binding(namespace, bodies[2])
-    request: Any = builds.core.create_namespaced_service_account_token(name, namespace, bodies[3])
-    configuration = Configuration()
-    for setting in ("host", "ssl_ca_cert"):
-        setattr(configuration, setting, getattr(builds.api.configuration, setting))
-    configuration.ca_cert_data = builds.api.configuration.ca_cert_data
-    configuration.api_key = {"BearerToken": f"Bearer {request.status.token}"}
-    async with AsyncApiClient(configuration) as client:
-        yield client
-
-
 async def test_the_rules_are_enough_for_all_that_it_does(builds: Builds) -> None:
-    async with account(builds, RULES) as api:
+    async with account(builds.admin, builds.api, builds.namespace, RULES) as api:
         builder = JobBuilder(api, JobScope(builds.settings, "c1", "default"), lambda: NOW)
         build = await builder.begin(ORDER, attempt=1, timeout_seconds=60)
         assert await builder.begin(ORDER, attempt=1, timeout_seconds=60) == build
@@ -355,7 +328,7 @@ async def test_the_rules_are_enough_for_all_that_it_does(builds: Builds) -> None
 
 
 async def test_a_missing_permission_is_reported(builds: Builds) -> None:
-    async with account(builds, []) as api:
+    async with account(builds.admin, builds.api, builds.namespace, []) as api:
         builder = JobBuilder(api, JobScope(builds.settings, "c1", "default"), lambda: NOW)
         with pytest.raises(errors.Denied, match="cannot list resource"):
             await builder.all()

@@ -154,6 +154,25 @@ async def test_an_image_is_made_and_its_object_called(env: Environment, queues: 
     assert [build.result for build in env.ended] == [Result.SUCCEEDED]
 
 
+async def test_what_builds_pushed_is_known_although_they_ended_before_the_operator_started(
+    env: Environment, queues: Builds
+) -> None:
+    image = target("1").image
+    for number, digest in enumerate(("sha256:a", None, "sha256:b")):
+        build = Build(f"{number}", image, Result.SUCCEEDED, Step.PUSHING, START, START, digest=digest)
+        env.builds[build.id] = build
+    assert await queues.pushed(CLASS, ACCOUNT, image) == {"sha256:a", "sha256:b"}
+    assert await queues.pushed(CLASS, ACCOUNT, target("2").image) == set()
+
+
+async def test_without_a_list_of_builds_nobody_knows_what_they_pushed(env: Environment, queues: Builds) -> None:
+    env.deaf = Transient("away", operation="ListBuilds")
+    with pytest.raises(Transient):
+        await queues.pushed(CLASS, ACCOUNT, target("1").image)
+    env.deaf = None
+    assert await queues.pushed(CLASS, ACCOUNT, target("1").image) == set()
+
+
 async def test_two_objects_with_one_commit_share_a_build(env: Environment, queues: Builds) -> None:
     queues.request(PR, CLASS, ACCOUNT, request("1"))
     queues.request(OTHER, CLASS, ACCOUNT, request("1", 2))

@@ -5,6 +5,7 @@ import importlib.util
 import io
 import json
 import threading
+import time
 import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -17,11 +18,15 @@ from typing import Any, NamedTuple
 import pytest
 
 from ephemeral_endpoints.features.routing.forwarder.bundle import build
-from ephemeral_endpoints.features.routing.forwarder.config import ForwarderConfig
+from ephemeral_endpoints.features.routing.forwarder.config import About, ForwarderConfig
+from ephemeral_endpoints.features.routing.forwarder.expiry import TAG
 
 TOKEN = "correct-horse"  # noqa: S105 - opens nothing but the forwarder of these tests
 TOKEN_SHA256 = hashlib.sha256(TOKEN.encode()).hexdigest()
 JSON = {"Content-Type": "application/json"}
+PATH = "/nlp/sentiment"
+ABOUT = About("nlp", "sentiment", "4f1c" * 10, "acme/sentiment", 42)
+END = "2026-12-01T12:00:00Z"
 
 
 @dataclass(frozen=True)
@@ -39,6 +44,10 @@ def refusal(status: int, code: str, message: str = "", **members: object) -> Rep
     """An error as SageMaker's REST-JSON protocol writes it."""
     content = json.dumps({"Message": message, **members}).encode()
     return Reply(status, {"x-amzn-ErrorType": code, **JSON}, content)
+
+
+FUNCTIONS = "/2015-03-31/functions/"
+NO_FUNCTION = refusal(404, "ResourceNotFoundException", Type="User")
 
 
 class Asked(NamedTuple):
@@ -68,8 +77,10 @@ class Runtime(ThreadingHTTPServer):
         self.requests: list[Asked] = []
 
     def reply_to(self, path: str) -> Reply:
-        """The reply whose turn it is."""
+        """The reply whose turn it is. Functions have one by their name, and do not exist otherwise."""
         endpoint = path.split("/")[2]
+        if path.startswith(FUNCTIONS):
+            return self.replies_of.get(path.split("/")[3], NO_FUNCTION)
         if endpoint in self.replies_of:
             return self.replies_of[endpoint]
         return self.replies.pop(0) if len(self.replies) > 1 else self.replies[0]
@@ -79,6 +90,14 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
     server: Runtime
+
+    def do_GET(self) -> None:
+        """Lambda's answer about the tags of the function."""
+        body = json.dumps({"Tags": {TAG: END}}).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
@@ -126,19 +145,36 @@ def deployed(config: ForwarderConfig, folder: Path, urls: Mapping[str, str]) -> 
     assert spec.loader
     module = importlib.util.module_from_spec(spec)
     with pytest.MonkeyPatch.context() as environment:
-        for service, url in urls.items():
+        for service, url in {"LAMBDA": urls["SAGEMAKER_RUNTIME"], **urls}.items():
             environment.setenv(f"AWS_ENDPOINT_URL_{service}", url)
         environment.setenv("AWS_ACCESS_KEY_ID", "test")
         environment.setenv("AWS_SECRET_ACCESS_KEY", "test")
         spec.loader.exec_module(module)
         yield module
-    module.CLIENT.close()
+    module.CLIENTS.close()
+    if module.LAMBDA.cache_info().currsize:
+        module.LAMBDA().close()
     if module.QUEUE:
         module.QUEUE.store.close()
 
 
+class Time:
+    """A clock that goes on by what is slept."""
+
+    def __init__(self) -> None:
+        self.pauses: list[float] = []
+
+    def monotonic(self) -> float:
+        return time.monotonic() + sum(self.pauses)
+
+    def sleep(self, seconds: float) -> None:
+        self.pauses.append(seconds)
+
+
 class Context:
     """Lambda's context object."""
+
+    invoked_function_arn = "arn:aws:lambda:us-east-1:000000000000:function:eep-c1-pr-42"
 
     def __init__(self, milliseconds: int = 30_000) -> None:
         self.milliseconds = milliseconds
@@ -155,19 +191,27 @@ def event(
     encoded: bool = False,
     query: Mapping[str, str] | None = None,
     variant: str | None = None,
+    child: str = "",
 ) -> dict[str, Any]:
-    """An event as API Gateway sends it, by default with the right token."""
-    sent = headers or {"authorization": f"Bearer {TOKEN}", "content-type": "application/json"}
-    optional = {"body": body, "queryStringParameters": query}
+    """An event as API Gateway sends it, by default with the right token; ``child`` is the path below the object's."""
+    key, path = f"ANY {PATH}", PATH
+    if child:
+        key, path = f"{key}/{{proxy+}}", f"{path}/{child}"
+    sent = headers if headers is not None else {"authorization": f"Bearer {TOKEN}", "content-type": "application/json"}
+    optional = {
+        "body": body,
+        "queryStringParameters": query,
+        "pathParameters": {"proxy": child} if child else None,
+    }
     return {
         "version": "2.0",
-        "routeKey": "ANY /nlp/sentiment",
-        "rawPath": "/nlp/sentiment",
+        "routeKey": key,
+        "rawPath": path,
         "rawQueryString": "q=private-query",
         "headers": {**sent, **({} if variant is None else {"eep-variant": variant})},
         "requestContext": {
             "apiId": "a1b2c3d4",
-            "http": {"method": method, "path": "/nlp/sentiment", "protocol": "HTTP/1.1", "sourceIp": "192.0.2.1"},
+            "http": {"method": method, "path": path, "protocol": "HTTP/1.1", "sourceIp": "192.0.2.1"},
             "requestId": "JKJaXmPLvHcESHA=",
             "stage": "$default",
         },

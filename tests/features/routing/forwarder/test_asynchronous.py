@@ -14,6 +14,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.features.routing.forwarder.deployed import (
+    ABOUT,
+    PATH,
     TOKEN,
     TOKEN_SHA256,
     Context,
@@ -30,7 +32,7 @@ from ephemeral_endpoints.features.routing.forwarder.config import AsyncConfig, F
 from ephemeral_endpoints.features.routing.forwarder.inference_id import InferenceId
 
 FOLDERS = AsyncConfig("s3://bucket/pr/in/", "s3://bucket/pr/out/", "s3://bucket/pr/bad/")
-CONFIG = ForwarderConfig((Variant("main", "pr", 1),), TOKEN_SHA256, 6_291_456, "eu-west-1", FOLDERS)
+CONFIG = ForwarderConfig((Variant("main", "pr", 1),), TOKEN_SHA256, 6_291_456, "eu-west-1", ABOUT, PATH, FOLDERS)
 UUID = "41744303-4f13-45cb-8207-ca3b38dbd486"
 OUTPUT = f"/bucket/pr/out/{UUID}.out"
 FAILURE = f"/bucket/pr/bad/{UUID}-error.out"
@@ -177,7 +179,7 @@ def test_post_queues_the_body_and_returns_the_location_of_the_result(
     assert response["statusCode"] == 202
     inference = id_of(response)
     assert json.loads(response["body"]) == {"inferenceId": inference, "status": "Pending"}
-    assert response["headers"]["location"] == f"?inference={inference}"
+    assert response["headers"]["location"] == f"sentiment/invocations/{inference}"
     assert response["headers"]["retry-after"] == "2"
     assert response["headers"]["eep-variant"] == "main"
     [(path, headers, body)] = runtime.requests
@@ -338,7 +340,7 @@ def test_ready_when_requests_could_be_stored_and_queued_and_results_read(
     forwarder: ModuleType, runtime: Runtime, store: Store
 ) -> None:
     runtime.answer_with(NEITHER)
-    response = forwarder.handle(event("GET"), Context())
+    response = forwarder.handle(event("GET", child="readyz"), Context())
     assert (response["statusCode"], json.loads(response["body"])) == (200, {"status": "Ready"})
     [asked] = runtime.requests
     assert (asked.path, asked.body) == ("/endpoints/pr/async-invocations", b"")
@@ -373,7 +375,7 @@ def test_not_ready_when_a_permission_is_missing(
 ) -> None:
     store.refusals |= refused
     runtime.answer_with(reply)
-    response = forwarder.handle(event("GET"), Context())
+    response = forwarder.handle(event("GET", child="readyz"), Context())
     assert (response["statusCode"], json.loads(response["body"])["type"].rpartition(":")[2]) == (503, kind)
     assert response["headers"]["retry-after"] == "5"
 
@@ -381,7 +383,7 @@ def test_not_ready_when_a_permission_is_missing(
 @pytest.fixture(scope="module")
 def sampling(servers: tuple[Runtime, Store], tmp_path_factory: pytest.TempPathFactory) -> Iterator[ModuleType]:
     runtime, store = (f"http://127.0.0.1:{server.server_address[1]}" for server in servers)
-    config = replace(CONFIG, sample=Sample("row", "1,2", "text/csv"))
+    config = replace(CONFIG, samples=(Sample("row", "1,2", "text/csv"),), readiness="row")
     urls = {"SAGEMAKER_RUNTIME": runtime, "S3": store}
     with deployed(config, tmp_path_factory.mktemp("sampling"), urls) as module:
         yield module
@@ -389,7 +391,7 @@ def sampling(servers: tuple[Runtime, Store], tmp_path_factory: pytest.TempPathFa
 
 def test_a_sample_is_queued_and_its_result_awaited(sampling: ModuleType, runtime: Runtime, store: Store) -> None:
     store.objects[OUTPUT] = (b"", "text/plain")
-    response = sampling.handle(event("GET"), Context())
+    response = sampling.handle(event("GET", child="readyz"), Context())
     assert (response["statusCode"], json.loads(response["body"])) == (200, {"status": "Ready"})
     [asked] = runtime.requests
     assert asked.headers["X-Amzn-SageMaker-Content-Type"] == "text/csv"
@@ -398,7 +400,7 @@ def test_a_sample_is_queued_and_its_result_awaited(sampling: ModuleType, runtime
 
 def test_a_failure_on_the_sample_is_told(sampling: ModuleType, runtime: Runtime, store: Store) -> None:
     store.objects[FAILURE] = (b"KeyError: 'text' " + b"x" * 9000, "text/plain")
-    problem = json.loads(sampling.handle(event("GET"), Context())["body"])
+    problem = json.loads(sampling.handle(event("GET", child="readyz"), Context())["body"])
     assert (problem["status"], problem["type"].rpartition(":")[2]) == (503, "sample-refused")
     assert (problem["sample"], problem["modelStatus"]) == ("row", None)
     assert problem["modelMessage"].startswith("KeyError: 'text' ")
@@ -417,7 +419,7 @@ def test_a_failure_on_the_sample_is_told(sampling: ModuleType, runtime: Runtime,
 def test_not_ready_when_no_result_comes_in_the_time_that_remains(
     sampling: ModuleType, runtime: Runtime, store: Store, clock: Clock, *, milliseconds: int, looks: int, waited: float
 ) -> None:
-    response = sampling.handle(event("GET"), Context(milliseconds))
+    response = sampling.handle(event("GET", child="readyz"), Context(milliseconds))
     assert (response["statusCode"], response["headers"]["retry-after"]) == (503, "5")
     assert json.loads(response["body"])["type"].endswith(":model-not-ready")
     assert (store.requests.count(("HEAD", OUTPUT)), clock.now) == (looks, waited)

@@ -1,3 +1,4 @@
+import ast
 import io
 import json
 import os
@@ -20,16 +21,28 @@ from urllib.parse import urljoin
 import boto3
 import pytest
 import requests
-from tests.features.routing.forwarder.deployed import TOKEN, TOKEN_SHA256, serving
+from tests.features.routing.forwarder.deployed import ABOUT, PATH, TOKEN, TOKEN_SHA256, serving
 
 from ephemeral_endpoints.features.routing.forwarder import bundle
-from ephemeral_endpoints.features.routing.forwarder.config import AsyncConfig, ForwarderConfig, Sample, Variant
+from ephemeral_endpoints.features.routing.forwarder.config import (
+    AnswerPointers,
+    AsyncConfig,
+    Base,
+    Cors,
+    FeedbackConfig,
+    Former,
+    ForwarderConfig,
+    Playground,
+    Sample,
+    Variant,
+)
+from ephemeral_endpoints.features.routing.specs import route_keys
 
 if TYPE_CHECKING:
     from types_boto3_apigatewayv2 import ApiGatewayV2Client
 
 MAIN = Variant("main", "nlp-sentiment", 1)
-CONFIG = ForwarderConfig((MAIN,), TOKEN_SHA256, 4_194_304, "us-east-1")
+CONFIG = ForwarderConfig((MAIN,), TOKEN_SHA256, 4_194_304, "us-east-1", ABOUT, PATH, playground=Playground())
 FOLDERS = AsyncConfig("s3://bucket/in/", "s3://bucket/out/", "s3://bucket/bad/")
 ATTRIBUTES = "X-Amzn-SageMaker-Custom-Attributes"
 
@@ -47,11 +60,49 @@ def test_equal_configurations_give_the_same_bytes_whenever_they_are_built() -> N
         replace(CONFIG, max_body_bytes=1),
         replace(CONFIG, region="eu-west-1"),
         replace(CONFIG, asynchronous=FOLDERS),
-        replace(CONFIG, sample=Sample("a", "{}", "application/json")),
+        replace(CONFIG, about=replace(ABOUT, revision="0" * 40)),
+        replace(CONFIG, timeout_seconds=1),
+        replace(CONFIG, cors=Cors(("*",))),
+        replace(CONFIG, samples=(Sample("a", "{}", "application/json"),), readiness="a"),
+        replace(CONFIG, request_schema="{}"),
+        replace(CONFIG, response_schema="{}"),
+        replace(CONFIG, playground=None),
+        replace(CONFIG, playground=Playground("A title")),
+        replace(CONFIG, playground=Playground(answer=AnswerPointers(label="/label"))),
+        replace(CONFIG, feedback=FeedbackConfig("table", "key", reasons=True)),
+        replace(CONFIG, former_token=Former("0a" * 32, 1)),
+        replace(CONFIG, base=Base("main", "eep-main", (MAIN,))),
     ],
 )
 def test_whatever_differs_in_the_configuration_differs_in_the_hash(other: ForwarderConfig) -> None:
     assert bundle.build(other).sha256_base64 != bundle.build(CONFIG).sha256_base64
+
+
+def test_the_bundle_is_small() -> None:
+    assert len(bundle.build(CONFIG).zip) <= 195_000
+
+
+def test_a_module_of_the_bundle_is_that_of_the_package_but_for_docstrings_and_types() -> None:
+    folder = "ephemeral_endpoints/features/routing/forwarder"
+    with zipfile.ZipFile(io.BytesIO(bundle.build(CONFIG).zip)) as archive:
+        names = [name for name in archive.namelist() if name.startswith(f"{folder}/") and name.endswith(".py")]
+        packed = {name: archive.read(name).decode() for name in names}
+    assert len(packed) > 20
+    for name, text in packed.items():
+        source = Path(bundle.__file__).with_name(Path(name).name).read_text()
+        assert program(text) == program(source), f"{name}: the same, on the same lines"
+        assert len(text) <= len(source)
+
+
+def program(source: str) -> tuple[str, list[int]]:
+    """What a module does, whatever its docstrings say and its types are, and on which lines."""
+    tree = ast.parse(source)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+            node.value.value = ""
+        elif isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            node.body = [ast.Pass(lineno=node.body[0].lineno, col_offset=4)]
+    return ast.dump(tree), [node.lineno for node in ast.walk(tree) if isinstance(node, ast.stmt | ast.expr)]
 
 
 def test_the_zip_carries_neither_times_nor_rights_of_this_machine() -> None:
@@ -148,7 +199,8 @@ def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
         with closing(session().client("apigatewayv2", endpoint_url=aws)) as api:
             api_id = api.create_api(Name="test", ProtocolType="HTTP")["ApiId"]
             code_sha256 = create_route(aws, api, api_id, "sentiment", CONFIG)
-            create_route(aws, api, api_id, "asynchronous", replace(CONFIG, asynchronous=FOLDERS))
+            hidden = replace(CONFIG, asynchronous=FOLDERS, path="/nlp/asynchronous", playground=None)
+            create_route(aws, api, api_id, "asynchronous", hidden)
             api.create_stage(ApiId=api_id, StageName="$default", AutoDeploy=True)
         base = f"{aws}/_aws/execute-api/{api_id}/$default"
         yield Deployed(f"{base}/nlp/sentiment", f"{base}/nlp/asynchronous", code_sha256, aws)
@@ -164,6 +216,7 @@ def ministack(runtime: str, folder: Path) -> Iterator[str]:
         "BIND_HOST": "127.0.0.1",
         "TMPDIR": str(folder),
         "AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME": runtime,
+        "AWS_ENDPOINT_URL_LAMBDA": f"http://127.0.0.1:{port}",
         "AWS_ENDPOINT_URL_S3": f"http://127.0.0.1:{port}",
     }
     log = folder / "log"
@@ -213,7 +266,8 @@ def create_route(aws: str, api: "ApiGatewayV2Client", api_id: str, name: str, co
         PayloadFormatVersion="2.0",
     )
     target = f"integrations/{integration['IntegrationId']}"
-    api.create_route(ApiId=api_id, RouteKey=f"ANY /nlp/{name}", Target=target)
+    for key in route_keys(f"/nlp/{name}"):
+        api.create_route(ApiId=api_id, RouteKey=key, Target=target)
     return made["CodeSha256"]
 
 
@@ -231,10 +285,19 @@ def test_over_http_the_model_answers_whom_the_token_opens(deployed: Deployed) ->
     assert (answer.status_code, answer.json()) == (200, {"text": "ü"})
     assert answer.headers[ATTRIBUTES] == "trace=1"
     assert answer.headers["content-type"] == "application/json"
-    assert requests.get(deployed.url, headers=opened, timeout=60).json() == {"status": "Ready"}
+    assert requests.get(f"{deployed.url}/readyz", headers=opened, timeout=60).json() == {"status": "Ready"}
     stranger = requests.post(deployed.url, json={}, timeout=60)
     assert (stranger.status_code, stranger.headers["www-authenticate"]) == (401, "Bearer")
     assert stranger.headers["content-type"] == "application/problem+json"
+
+
+def test_over_http_a_browser_gets_the_page_without_a_token(deployed: Deployed) -> None:
+    page = requests.get(deployed.url, headers={"Accept": "text/html,*/*;q=0.8"}, timeout=60)
+    assert (page.status_code, page.headers["content-encoding"]) == (200, "gzip")
+    assert page.text.startswith("<!doctype html>")
+    assert "/nlp/sentiment/; img-src" in page.headers["content-security-policy"]
+    hidden = requests.get(deployed.asynchronous_url, headers={"Accept": "text/html"}, timeout=60)
+    assert (hidden.status_code, hidden.headers["content-type"]) == (406, "application/problem+json")
 
 
 def test_over_http_bytes_and_refusals_pass_unchanged(deployed: Deployed) -> None:
@@ -245,7 +308,7 @@ def test_over_http_bytes_and_refusals_pass_unchanged(deployed: Deployed) -> None
     assert too_large.status_code == 413
     refused = requests.post(deployed.url, data=b"bad", headers=opened, timeout=60)
     assert (refused.status_code, refused.text) == (422, "no")
-    assert requests.delete(deployed.url, headers=opened, timeout=60).headers["allow"] == "GET, POST"
+    assert requests.delete(deployed.url, headers=opened, timeout=60).headers["allow"] == "GET, OPTIONS, POST"
     assert requests.head(deployed.url, headers=opened, timeout=60).status_code == 405
 
 
@@ -258,7 +321,7 @@ def test_over_http_a_result_is_fetched_where_the_queued_request_said(deployed: D
     assert (answer.status_code, answer.content) == (200, content)
     assert answer.headers["content-type"] == "application/octet-stream"
     before = objects(deployed)
-    assert requests.get(deployed.asynchronous_url, headers=opened, timeout=60).json() == {"status": "Ready"}
+    assert requests.get(f"{deployed.asynchronous_url}/readyz", headers=opened, timeout=60).json() == {"status": "Ready"}
     assert objects(deployed) == before, "the proof leaves nothing behind"
 
 

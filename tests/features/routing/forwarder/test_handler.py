@@ -1,54 +1,49 @@
 """The handler as deployed, against a real HTTP server in SageMaker's place."""
 
 import base64
+import hashlib
 import json
+import random
+import re
 import threading
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from types import ModuleType
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
 from typing import Any
+from urllib.parse import urljoin
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.features.routing.forwarder.deployed import (
+    ABOUT,
+    END,
     JSON,
+    PATH,
     TOKEN,
     TOKEN_SHA256,
     Context,
     Reply,
     Runtime,
+    Time,
     deployed,
     event,
     refusal,
-    serving,
 )
 
-from ephemeral_endpoints.features.routing.forwarder.config import ForwarderConfig, Sample, Variant
-from ephemeral_endpoints.features.routing.forwarder.invocation import make_client
+from ephemeral_endpoints.features.routing.forwarder.config import (
+    FeedbackConfig,
+    Former,
+    ForwarderConfig,
+    Sample,
+    Variant,
+)
+from ephemeral_endpoints.features.routing.forwarder.feedback import ID_HEADER
+from ephemeral_endpoints.features.routing.forwarder.invocation import Clients
 
-CONFIG = ForwarderConfig((Variant("main", "nlp-sentiment", 1),), TOKEN_SHA256, 1000, "eu-west-1")
+CONFIG = ForwarderConfig((Variant("main", "nlp-sentiment", 1),), TOKEN_SHA256, 1000, "eu-west-1", ABOUT, PATH)
 UUID = "41744303-4f13-45cb-8207-ca3b38dbd486"
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Runtime]:
-    runtime = Runtime()
-    with serving(runtime):
-        yield runtime
-
-
-@pytest.fixture
-def runtime(server: Runtime) -> Runtime:
-    server.answer_with(Reply())
-    return server
-
-
-@pytest.fixture(scope="module")
-def forwarder(server: Runtime, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ModuleType]:
-    url = f"http://127.0.0.1:{server.server_address[1]}"
-    with deployed(CONFIG, tmp_path_factory.mktemp("function"), {"SAGEMAKER_RUNTIME": url}) as module:
-        yield module
 
 
 def test_post_reaches_the_model_and_its_answer_the_caller(forwarder: ModuleType, runtime: Runtime) -> None:
@@ -253,10 +248,14 @@ def test_a_models_own_refusal_is_passed_on(forwarder: ModuleType, runtime: Runti
     ("request_event", "status", "header", "reason"),
     [
         (event(headers={"x": "y"}), 401, ("www-authenticate", "Bearer"), "no token"),
-        (event("GET", headers={"x": "y"}), 401, ("www-authenticate", "Bearer"), "readiness is not public either"),
-        (event("HEAD"), 405, ("allow", "GET, POST"), "nothing to report without a body"),
-        (event("OPTIONS"), 405, ("allow", "GET, POST"), "CORS is API Gateway's"),
-        (event("DELETE"), 405, ("allow", "GET, POST"), "the endpoint is not the caller's to delete"),
+        (
+            event("GET", headers={"x": "y"}, child="readyz"),
+            401,
+            ("www-authenticate", "Bearer"),
+            "readiness is not public either",
+        ),
+        (event("HEAD"), 405, ("allow", "GET, OPTIONS, POST"), "nothing to report without a body"),
+        (event("DELETE"), 405, ("allow", "GET, OPTIONS, POST"), "the endpoint is not the caller's to delete"),
         (event(body="x" * 1001), 413, ("cache-control", "no-store"), "above maxBodyBytes"),
         (event(body="%%%", encoded=True), 400, ("cache-control", "no-store"), "not base64"),
         (event(headers={"x-api-key": TOKEN, "accept": "a\r\nb"}), 400, ("cache-control", "no-store"), "injection"),
@@ -314,7 +313,7 @@ def test_get_proves_the_way_without_a_request_to_the_model(
     forwarder: ModuleType, runtime: Runtime, reply: Reply, kind: str | None
 ) -> None:
     runtime.answer_with(reply)
-    response = forwarder.handle(event("GET", body=None), Context())
+    response = forwarder.handle(event("GET", body=None, child="readyz"), Context())
     assert response["statusCode"] == (200 if kind is None else 503)
     if kind is None:
         assert json.loads(response["body"]) == {"status": "Ready"}
@@ -334,14 +333,14 @@ SAMPLE = Sample("greeting", '{"text":"good ü"}', "application/json; charset=utf
 def sampling(
     request: pytest.FixtureRequest, server: Runtime, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[ModuleType]:
-    config = replace(CONFIG, token_sha256=request.param, sample=SAMPLE)
+    config = replace(CONFIG, token_sha256=request.param, samples=(SAMPLE,), readiness=SAMPLE.name)
     url = f"http://127.0.0.1:{server.server_address[1]}"
     with deployed(config, tmp_path_factory.mktemp("sampling"), {"SAGEMAKER_RUNTIME": url}) as module:
         yield module
 
 
 def test_a_sample_is_sent_as_it_is_and_answered(sampling: ModuleType, runtime: Runtime) -> None:
-    response = sampling.handle(event("GET", body=None), Context())
+    response = sampling.handle(event("GET", body=None, child="readyz"), Context())
     assert (response["statusCode"], json.loads(response["body"])) == (200, {"status": "Ready"})
     [asked] = runtime.requests
     assert (asked.body.decode(), asked.headers["Content-Type"]) == (SAMPLE.request, SAMPLE.content_type)
@@ -370,7 +369,7 @@ def test_a_sample_that_is_not_answered(
     words: str | None,
 ) -> None:
     runtime.answer_with(reply)
-    response = sampling.handle(event("GET", body=None), Context())
+    response = sampling.handle(event("GET", body=None, child="readyz"), Context())
     problem = json.loads(response["body"])
     assert (response["statusCode"], problem["type"].rpartition(":")[2]) == (503, kind)
     assert problem.get("modelStatus") == model_status
@@ -384,7 +383,7 @@ def test_readiness_is_no_traffic_in_the_log(
     forwarder: ModuleType, runtime: Runtime, capsys: pytest.CaptureFixture[str]
 ) -> None:
     runtime.answer_with(NO_MULTI_MODEL)
-    for asked in (event("GET"), event(), event("GET", query={"inference": UUID})):
+    for asked in (event("GET", child="readyz"), event(), event("GET", query={"inference": UUID})):
         forwarder.handle(asked, Context())
     lines = capsys.readouterr().out.splitlines()
     assert [json.loads(line)["readiness"] for line in lines] == [True, False, False]
@@ -415,8 +414,8 @@ def test_a_model_that_is_too_slow_is_a_504_of_our_own(
 ) -> None:
     answered = threading.Event()
     runtime.answer_with(Reply(hold=answered))
-    impatient = make_client(CONFIG.region, read_seconds=0.05)
-    monkeypatch.setattr(forwarder, "CLIENT", impatient)
+    impatient = Clients(CONFIG.region, 0.05)
+    monkeypatch.setattr(forwarder, "CLIENTS", impatient)
     response = forwarder.handle(event(), Context())
     answered.set()
     impatient.close()
@@ -429,15 +428,19 @@ def test_the_access_log_has_one_line_of_figures_and_no_content(
     forwarder.handle(event(body='{"text":"private-text"}'), Context())
     line = capsys.readouterr().out
     record = json.loads(line)
-    assert record.pop("milliseconds") > 0
+    assert record.pop("milliseconds") > record.pop("modelMilliseconds") > 0
     assert record == {
         "requestId": "JKJaXmPLvHcESHA=",
         "method": "POST",
+        "route": "",
         "readiness": False,
         "status": 200,
+        "base": False,
         "variant": "main",
         "problem": None,
         "cause": None,
+        "violations": [],
+        "attempts": 1,
         "requestBytes": 23,
         "responseBytes": 20,
     }
@@ -449,7 +452,7 @@ def test_the_access_log_has_one_line_of_figures_and_no_content(
     ("reply", "request_event", "problem", "cause"),
     [
         (DENIED, event(), "invocation-refused", "AccessDeniedException"),
-        (NOT_FOUND, event("GET"), "endpoint-not-ready", "ValidationError"),
+        (NOT_FOUND, event("GET", child="readyz"), "endpoint-not-ready", "ValidationError"),
         (HANG_UP, event(), "service-unavailable", "ConnectionClosedError in send, line "),
         (Reply(), event("PUT"), "method-not-allowed", None),
     ],
@@ -474,11 +477,11 @@ def test_the_log_names_the_cause_that_is_hidden_from_the_caller(
 def test_an_unforeseen_error_is_a_500_whose_message_stays_inside(
     forwarder: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(forwarder, "CLIENT", None)
+    monkeypatch.setattr(forwarder, "CLIENTS", None)
     response = forwarder.handle(event(), Context())
     assert response["statusCode"] == 500
     log = json.loads(capsys.readouterr().out)
-    assert log["cause"].startswith("AttributeError in <lambda>, line ")
+    assert log["cause"].startswith("AttributeError in _send, line ")
     assert "NoneType" not in str(response) + str(log)
 
 
@@ -490,7 +493,8 @@ headers = st.dictionaries(
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
-    method=st.sampled_from(["GET", "POST", "PUT"]),
+    method=st.sampled_from(["GET", "POST", "PUT", "OPTIONS"]),
+    child=st.sampled_from(["", "invocations", "invocations/x", "readyz", "healthz", "openapi.json"]) | anything,
     sent=headers,
     token=st.booleans(),
     body=st.none() | anything,
@@ -500,16 +504,171 @@ def test_whatever_is_sent_the_response_is_one(
     forwarder: ModuleType,
     runtime: Runtime,
     method: str,
+    child: str,
     sent: dict[str, str],
-    body: str | None,
     *,
+    body: str | None,
     token: bool,
     encoded: bool,
 ) -> None:
     runtime.answer_with(Reply())
     sent = {**sent, **({"x-api-key": TOKEN, "authorization": "none"} if token else {})}
-    response = forwarder.handle(event(method, body, sent, encoded=encoded), Context())
-    assert response["statusCode"] in {200, 400, 401, 405, 413}
+    response = forwarder.handle(event(method, body, sent, encoded=encoded, child=child), Context())
+    assert response["statusCode"] in {200, 204, 400, 401, 404, 405, 406, 413}
     assert all(value.isascii() and value.isprintable() for value in response["headers"].values())
     assert isinstance(response["body"], str)
     json.dumps(response)
+
+
+def pages(forwarder: ModuleType, child: str, method: str = "GET", **sent: str) -> dict[str, Any]:
+    response: dict[str, Any] = forwarder.handle(
+        event(method, None, {"x-api-key": TOKEN, **sent}, child=child), Context()
+    )
+    return response
+
+
+def test_the_first_path_and_the_one_below_it_invoke_the_model(forwarder: ModuleType, runtime: Runtime) -> None:
+    for child in ("", "invocations"):
+        response = forwarder.handle(event(child=child), Context())
+        assert (response["statusCode"], response["body"]) == (200, '{"label":"positive"}')
+    assert len(runtime.requests) == 2
+
+
+def test_whether_it_lives_is_told_to_everybody_and_wakes_nothing(forwarder: ModuleType, runtime: Runtime) -> None:
+    response = forwarder.handle(event("GET", None, {}, child="healthz"), Context())
+    assert (response["statusCode"], json.loads(response["body"])) == (200, {"status": "ok"})
+    assert not runtime.requests
+
+
+def test_who_may_call_learns_what_the_object_is(forwarder: ModuleType, runtime: Runtime) -> None:
+    found = json.loads(pages(forwarder, "")["body"])
+    assert found == {
+        "name": "sentiment",
+        "namespace": "nlp",
+        "revision": ABOUT.revision,
+        "repository": "acme/sentiment",
+        "pullRequest": 42,
+        "expiresAt": END,
+        "pullRequestUrl": None,
+        "variants": [{"name": "main", "weight": 1}],
+        "links": {
+            "invocations": "sentiment/invocations",
+            "openapi": "sentiment/openapi.json",
+            "readyz": "sentiment/readyz",
+            "healthz": "sentiment/healthz",
+        },
+    }
+    assert {urljoin(f"https://host/any/stage{PATH}", link) for link in found["links"].values()} == {
+        f"https://host/any/stage{PATH}/{child}" for child in ("invocations", "openapi.json", "readyz", "healthz")
+    }
+    assert not runtime.requests
+
+
+def test_every_answer_names_its_request_revision_and_times(forwarder: ModuleType, runtime: Runtime) -> None:
+    answered = forwarder.handle(event(), Context())["headers"]
+    for headers in (answered, pages(forwarder, "")["headers"], pages(forwarder, "nothing")["headers"]):
+        assert headers["eep-request-id"] == "JKJaXmPLvHcESHA="
+        assert headers["eep-revision"] == ABOUT.revision[:12]
+        assert re.fullmatch(r"(model;dur=[0-9.]+, )?total;dur=[0-9.]+", headers["server-timing"])
+    assert (answered["eep-attempts"], answered["server-timing"].startswith("model;")) == ("1", True)
+    assert runtime.requests
+
+
+@pytest.mark.parametrize(
+    ("child", "method", "allow"),
+    [
+        ("", "PUT", "GET, OPTIONS, POST"),
+        ("invocations", "GET", "OPTIONS, POST"),
+        ("invocations/x", "POST", "GET, OPTIONS"),
+        ("healthz", "POST", "GET, OPTIONS"),
+        ("readyz", "TRACE", "GET, OPTIONS"),
+    ],
+)
+def test_another_method_is_refused_with_those_that_there_are(
+    forwarder: ModuleType, child: str, method: str, allow: str
+) -> None:
+    response = pages(forwarder, child, method)
+    assert (response["statusCode"], response["headers"]["allow"]) == (405, allow)
+    assert pages(forwarder, child, "OPTIONS")["headers"]["allow"] == allow
+
+
+@pytest.mark.parametrize(
+    "child", ["x", "healthz/", "Healthz", "invocations/", "invocations/a/b", "../pr-43", "readyz/x"]
+)
+def test_other_paths_have_nothing(forwarder: ModuleType, runtime: Runtime, child: str) -> None:
+    response = forwarder.handle(event(child=child), Context())
+    problem = json.loads(response["body"])
+    assert (response["statusCode"], problem["type"]) == (404, "urn:ephemeral-endpoints:problem:not-found")
+    assert problem["instance"] == response["headers"]["eep-request-id"]
+    assert not runtime.requests
+
+
+@pytest.mark.parametrize("child", ["", "healthz", "readyz", "openapi.json"])
+@pytest.mark.usefixtures("runtime")
+def test_who_takes_html_only_gets_a_406(forwarder: ModuleType, child: str) -> None:
+    assert pages(forwarder, child, accept="text/html")["statusCode"] == 406
+    assert pages(forwarder, child, accept="text/html, */*;q=0.1")["statusCode"] == 200
+
+
+@dataclass(frozen=True, kw_only=True)
+class Waiting:
+    replies: tuple[Reply, ...]
+    status: int
+    attempts: int
+    sent: Mapping[str, str] = field(default_factory=dict)
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        pytest.param(Waiting(replies=(STARTING, THROTTLED, Reply()), status=200, attempts=3), id="until it is ready"),
+        pytest.param(
+            Waiting(replies=(refusal(500, "InternalFailure"), Reply()), status=200, attempts=2), id="AWS fails"
+        ),
+        pytest.param(Waiting(replies=(MODEL_500, Reply()), status=502, attempts=1), id="the model has seen it"),
+        pytest.param(Waiting(replies=(MODEL_SILENT, Reply()), status=504, attempts=1), id="it may have seen it"),
+        pytest.param(Waiting(replies=(DENIED, Reply()), status=502, attempts=1), id="no attempt will help"),
+        pytest.param(Waiting(replies=(NOT_FOUND, Reply()), status=503, attempts=1), id="it takes minutes"),
+        pytest.param(Waiting(replies=(STARTING,), status=503, attempts=9), id="as long as there is time"),
+        pytest.param(
+            Waiting(replies=(STARTING,), status=503, attempts=4, sent={"prefer": "respond-async, wait=5"}),
+            id="as long as the caller waits",
+        ),
+    ],
+)
+def test_a_model_that_has_not_seen_the_request_is_asked_again(
+    forwarder: ModuleType, runtime: Runtime, clock: Time, monkeypatch: pytest.MonkeyPatch, case: Waiting
+) -> None:
+    monkeypatch.setattr(forwarder, "GENERATOR", random.Random(1))  # noqa: S311 - reproducible pauses
+    runtime.answer_with(*case.replies)
+    response = forwarder.handle(event(headers={"x-api-key": TOKEN, **case.sent}), Context())
+    assert (response["statusCode"], response["headers"]["eep-attempts"]) == (case.status, str(case.attempts))
+    assert len(runtime.requests) == case.attempts
+    assert sum(clock.pauses) < forwarder.CONFIG.timeout_seconds - 2
+    assert ("retry-after" in response["headers"]) is (case.status == 503)
+    assert response["headers"].get("preference-applied") == ("wait=5" if case.sent else None)
+
+
+def test_the_former_token_opens_until_its_time_and_no_longer(
+    server: Runtime, runtime: Runtime, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    former = Former(hashlib.sha256(b"former").hexdigest(), until=1000)
+    url = f"http://127.0.0.1:{server.server_address[1]}"
+    asked = event(headers={"authorization": "Bearer former"})
+    with deployed(replace(CONFIG, former_token=former), tmp_path, {"SAGEMAKER_RUNTIME": url}) as module:
+        for now, status in ((999, 200), (1000, 401)):
+            monkeypatch.setattr(module, "time", SimpleNamespace(time=lambda now=now: now))
+            assert module.handle(asked, Context())["statusCode"] == status
+    assert len(runtime.requests) == 1
+
+
+def test_what_the_model_refused_cannot_be_voted_on(server: Runtime, runtime: Runtime, tmp_path: Path) -> None:
+    url = f"http://127.0.0.1:{server.server_address[1]}"
+    refused = refusal(424, "ModelError", OriginalStatusCode=422, OriginalMessage="no text")
+    takes_votes = replace(CONFIG, feedback=FeedbackConfig("votes", "k" * 64, reasons=True))
+    with deployed(takes_votes, tmp_path, {"SAGEMAKER_RUNTIME": url}) as module:
+        assert ID_HEADER in module.handle(event(), Context())["headers"]
+        runtime.answer_with(refused)
+        response = module.handle(event(), Context())
+    assert response["statusCode"] == 422
+    assert ID_HEADER not in response["headers"]

@@ -26,7 +26,7 @@ TOKEN_HASH = hashlib.sha256(b"correct-horse").hexdigest()
 )
 def test_the_token_opens(sent: dict[str, str], reason: str) -> None:
     try:
-        messages.authenticate(sent, TOKEN_HASH)
+        messages.authenticate(sent, [TOKEN_HASH])
     except Problem:
         pytest.fail(reason)
 
@@ -48,13 +48,19 @@ def test_the_token_opens(sent: dict[str, str], reason: str) -> None:
 )
 def test_nothing_else_opens(sent: dict[str, str], reason: str) -> None:
     with pytest.raises(Problem) as refusal:
-        messages.authenticate(sent, TOKEN_HASH)
+        messages.authenticate(sent, [TOKEN_HASH])
     assert refusal.value.status == HTTPStatus.UNAUTHORIZED, reason
     assert refusal.value.headers == {"www-authenticate": "Bearer"}, "RFC 9110 wants the challenge"
 
 
 def test_without_a_token_hash_every_caller_is_let_in() -> None:
-    messages.authenticate({}, None)
+    messages.authenticate({}, [])
+
+
+def test_each_of_the_accepted_tokens_opens() -> None:
+    other = hashlib.sha256(b"other").hexdigest()
+    for token in ("correct-horse", "other"):
+        messages.authenticate({"authorization": f"Bearer {token}"}, [TOKEN_HASH, other])
 
 
 @given(st.binary(max_size=64), st.integers(1, 64))
@@ -117,10 +123,11 @@ def test_a_parameter_that_is_empty_is_there(event: dict[str, Any], expected: str
 
 
 def test_other_headers_do_not_replace_security_headers() -> None:
-    answer = Answer(202, "application/json", b"{}", "main", {"location": "/x", "cache-control": "public"})
+    answer = Answer(202, "application/json", b"{}", "main", {"location": "/x", "content-security-policy": ""})
     sent = messages.render_answer(answer)["headers"]
     assert (sent["location"], sent["eep-variant"]) == ("/x", "main")
     assert sent["cache-control"] == "no-store"
+    assert "sandbox" in sent["content-security-policy"]
 
 
 @given(st.binary(max_size=200), st.sampled_from(["application/json", "image/png", "text/plain; charset=latin-1"]))

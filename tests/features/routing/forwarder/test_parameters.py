@@ -130,7 +130,7 @@ def test_a_parameter_that_sagemaker_does_not_have_yet_is_refused() -> None:
     ("sent", "named"),
     [
         ({}, None),
-        ({"eep-variant": ""}, None),
+        ({"eep-variant": ""}, ""),
         ({"eep-variant": "a"}, "a"),
         ({f"{PREFIX}target-variant": "a"}, "a"),
         ({"eep-variant": "a", f"{PREFIX}target-variant": "a"}, "a"),

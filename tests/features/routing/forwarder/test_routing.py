@@ -9,7 +9,9 @@ from types import ModuleType
 
 import pytest
 from tests.features.routing.forwarder.deployed import (
+    ABOUT,
     JSON,
+    PATH,
     TOKEN,
     TOKEN_SHA256,
     Asked,
@@ -19,7 +21,6 @@ from tests.features.routing.forwarder.deployed import (
     deployed,
     event,
     refusal,
-    serving,
 )
 
 from ephemeral_endpoints.features.routing.forwarder.config import ForwarderConfig, Variant
@@ -31,23 +32,10 @@ BAD_REQUEST = refusal(424, "ModelError", OriginalStatusCode=400, OriginalMessage
 DENIED = refusal(403, "AccessDeniedException", "not authorized")
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[Runtime]:
-    runtime = Runtime()
-    with serving(runtime):
-        yield runtime
-
-
-@pytest.fixture
-def runtime(server: Runtime) -> Runtime:
-    server.answer_with(Reply())
-    return server
-
-
 def forwarder(
     variants: tuple[Variant, ...], server: Runtime, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[ModuleType]:
-    config = ForwarderConfig(variants, TOKEN_SHA256, 1000, "eu-west-1")
+    config = ForwarderConfig(variants, TOKEN_SHA256, 1000, "eu-west-1", ABOUT, PATH)
     url = f"http://127.0.0.1:{server.server_address[1]}"
     with deployed(config, tmp_path_factory.mktemp("function"), {"SAGEMAKER_RUNTIME": url}) as module:
         yield module
@@ -141,13 +129,13 @@ def test_in_one_endpoint_an_invalid_name_is_not_passed_on(
     assert "eep-variant" not in response["headers"], reason
 
 
-@pytest.mark.parametrize("method", ["GET", "POST"])
+@pytest.mark.parametrize(("method", "child"), [("GET", "readyz"), ("POST", ""), ("POST", "invocations")])
 @pytest.mark.parametrize("name", ["c", "A", "a,b"])
 def test_an_unknown_name_is_refused_and_costs_nothing(
-    apart: ModuleType, together: ModuleType, runtime: Runtime, method: str, *, name: str
+    apart: ModuleType, together: ModuleType, runtime: Runtime, *, method: str, child: str, name: str
 ) -> None:
     for module in (apart, together):
-        response = module.handle(event(method, variant=name), Context())
+        response = module.handle(event(method, variant=name, child=child), Context())
         assert response["statusCode"] == 400
         assert response["headers"]["content-type"] == "application/problem+json"
         assert "a, b, dark" in json.loads(response["body"])["detail"]
@@ -195,16 +183,16 @@ def test_a_models_refusal_names_its_variant_too(apart: ModuleType, together: Mod
 
 
 def test_ready_asks_every_variant_that_gets_requests(apart: ModuleType, together: ModuleType, runtime: Runtime) -> None:
-    assert apart.handle(event("GET"), Context())["statusCode"] == 200
+    assert apart.handle(event("GET", child="readyz"), Context())["statusCode"] == 200
     assert endpoints(runtime.requests) == {"pr-a": 1, "pr-b": 1}
     runtime.answer_with(Reply())
-    assert together.handle(event("GET"), Context())["statusCode"] == 200
+    assert together.handle(event("GET", child="readyz"), Context())["statusCode"] == 200
     assert sorted(filter(None, map(wanted, runtime.requests))) == ["a", "b"]
 
 
 def test_ready_can_be_asked_of_one_variant(apart: ModuleType, runtime: Runtime) -> None:
     runtime.answer_with(GONE, replies_of={"pr-dark": Reply()})
-    assert apart.handle(event("GET", variant="dark"), Context())["statusCode"] == 200
+    assert apart.handle(event("GET", variant="dark", child="readyz"), Context())["statusCode"] == 200
     assert endpoints(runtime.requests) == {"pr-dark": 1}
 
 
@@ -220,7 +208,7 @@ def test_not_ready_names_the_first_variant_that_requests_do_not_reach(
     apart: ModuleType, runtime: Runtime, replies: dict[str, Reply], *, first: str, kind: str
 ) -> None:
     runtime.answer_with(Reply(), replies_of=replies)
-    response = apart.handle(event("GET"), Context())
+    response = apart.handle(event("GET", child="readyz"), Context())
     problem = json.loads(response["body"])
     assert response["statusCode"] == 503
     assert response["headers"]["retry-after"]
@@ -241,6 +229,6 @@ def test_ready_asks_all_variants_at_the_same_time(apart: ModuleType, runtime: Ru
             return True
 
     runtime.answer_with(Reply(hold=Meeting()))
-    response = apart.handle(event("GET"), Context(milliseconds=0))
+    response = apart.handle(event("GET", child="readyz"), Context(milliseconds=0))
     assert not both.broken, "one was asked only after the other"
     assert (response["statusCode"], endpoints(runtime.requests)) == (503, {"pr-a": 1, "pr-b": 1})

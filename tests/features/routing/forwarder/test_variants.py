@@ -1,10 +1,12 @@
 import random
 from collections import Counter
+from dataclasses import replace
 from http import HTTPStatus
 
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from tests.features.routing.forwarder.deployed import ABOUT, PATH
 
 from ephemeral_endpoints.features.routing.forwarder.config import ForwarderConfig, Variant
 from ephemeral_endpoints.features.routing.forwarder.messages import Problem
@@ -12,7 +14,7 @@ from ephemeral_endpoints.features.routing.forwarder.variants import Target, choo
 
 
 def config(*variants: Variant) -> ForwarderConfig:
-    return ForwarderConfig(variants, None, 1000, "us-east-1")
+    return ForwarderConfig(variants, None, 1000, "us-east-1", ABOUT, PATH)
 
 
 APART = config(Variant("a", "end-a", 90), Variant("b", "end-b", 10), Variant("dark", "end-dark", 0))
@@ -42,6 +44,26 @@ def test_without_a_wish_only_variants_with_a_weight_are_drawn(shares: list[int],
     [drawn] = [variant for variant in split.variants if variant.name == target.variant]
     assert drawn.weight > 0
     assert target == Target(drawn.endpoint_name, drawn.name, shared=False)
+
+
+@given(weights, st.text(max_size=20))
+def test_a_key_leads_to_one_variant_with_a_weight(shares: list[int], key: str) -> None:
+    split = config(*(Variant(f"v{number}", f"end{number}", share) for number, share in enumerate(shares)))
+    drawn = {choose(split, None, random.Random(seed), key) for seed in range(3)}  # noqa: S311 - reproducible draws
+    [target] = drawn
+    assert next(each.weight for each in split.variants if each.name == target.variant) > 0
+    assert choose(split, split.variants[-1].name, Fixed(0), key).variant == split.variants[-1].name
+
+
+def test_over_many_keys_the_shares_are_the_weights_and_a_revision_mixes_anew() -> None:
+    keys = [f"user-{number}" for number in range(1000)]
+    before = [choose(APART, None, Fixed(0), key).variant for key in keys]
+    after = [
+        choose(replace(APART, about=replace(ABOUT, revision="0" * 40)), None, Fixed(0), key).variant for key in keys
+    ]
+    assert 870 < Counter(before)["a"] < 930
+    assert before != after
+    assert {choose(TOGETHER, None, Fixed(0), key).shared for key in keys} == {True}
 
 
 @settings(max_examples=20)

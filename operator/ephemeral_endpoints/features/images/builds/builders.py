@@ -49,7 +49,5 @@ def requesters(store: Store, shard: Shard, class_name: str) -> list[ObjectKey]:
     return [
         key
         for key, endpoint in store.of_class(class_name)
-        if endpoint.spec.model.image is None
-        and endpoint.metadata.deletion_timestamp is None
-        and shard.takes(key.namespace)
+        if endpoint.spec.model.is_made and endpoint.metadata.deletion_timestamp is None and shard.takes(key.namespace)
     ]

@@ -29,12 +29,17 @@ IMAGE_VARIABLE: Final = "EEP_IMAGE"
 OWNER_VARIABLE: Final = "EEP_OWNER"
 """The environment variable of a build that names the class that started it."""
 
+DIGEST_VARIABLE: Final = "EEP_DIGEST"
+"""The environment variable that a build exports: the digest of the image that it has pushed."""
+
 _SECRET_VARIABLE: Final = "EEP_SECRET_"  # noqa: S105 - the name of a variable, without its value
 _PASSWORDS: Final = "/run/eep/config.json"
 """Where skopeo finds the logins, in its own container."""
 
 _WORK: Final = "/run/eep/build"
 """Where skopeo finds the files that a build leaves, in its own container."""
+
+_DIGEST_FILE: Final = f"{_WORK}/digest"
 
 _WORK_VARIABLE: Final = "EEP_WORK"
 _MAKE_WORK: Final = f'export {_WORK_VARIABLE}="$(mktemp -d)"'
@@ -43,6 +48,8 @@ _MAKE_WORK: Final = f'export {_WORK_VARIABLE}="$(mktemp -d)"'
 https://docs.aws.amazon.com/codebuild/latest/userguide/build-spec-ref.html#build-spec-ref-versions
 """
 
+_TELL_DIGEST: Final = f'export {DIGEST_VARIABLE}="$(cat "${_WORK_VARIABLE}/digest")"'
+"""BatchGetBuilds then has it: https://docs.aws.amazon.com/codebuild/latest/APIReference/API_ExportedEnvironmentVariable.html."""
 
 _NO_ATTESTATIONS: Final = ("--provenance", "false", "--sbom", "false")
 """buildx adds a provenance attestation by default, and with it an index around the image."""
@@ -69,7 +76,8 @@ def buildspec(target: BuildTarget, tools: Tools) -> str:
     origin = target.origin
     phases = _copying(target, origin, tools) if isinstance(origin, Copy) else _building(target, origin, tools)
     described = {name: {"on-failure": "ABORT", "commands": commands} for name, commands in phases.items()}
-    return json.dumps({"version": 0.2, "env": {"variables": {"SOURCE_DATE_EPOCH": "0"}}, "phases": described})
+    env = {"variables": {"SOURCE_DATE_EPOCH": "0"}, "exported-variables": [DIGEST_VARIABLE]}
+    return json.dumps({"version": 0.2, "env": env, "phases": described})
 
 
 def variables(target: BuildTarget, owner: str) -> list[dict[str, str]]:
@@ -105,7 +113,8 @@ def _building(target: BuildTarget, commit: Commit, tools: Tools) -> dict[str, li
         "build": [" ".join([shlex.join(_build_words(target, commit, context)), *files, shlex.quote(context)])],
         "post_build": [
             login,
-            _skopeo(tools, pushing(f"{_WORK}/image.tar", image, passwords=_PASSWORDS)),
+            _skopeo(tools, pushing(f"{_WORK}/image.tar", image, passwords=_PASSWORDS, digest_file=_DIGEST_FILE)),
+            _TELL_DIGEST,
             f"{_skopeo(tools, pushing_cache(f'{_WORK}/cache', cache, passwords=_PASSWORDS))} || true",
         ],
     }
@@ -135,9 +144,10 @@ def _copying(target: BuildTarget, copy: Copy, tools: Tools) -> dict[str, list[st
     source = _registry(copy.image)
     if found := Registry.named(source):
         logins.setdefault(source, found.region)
+    words = copying(copy, target.image, platform=target.platform, passwords=_PASSWORDS, digest_file=_DIGEST_FILE)
     return {
         "pre_build": [_MAKE_WORK, *(_login(registry, where) for registry, where in logins.items())],
-        "post_build": [_skopeo(tools, copying(copy, target.image, platform=target.platform, passwords=_PASSWORDS))],
+        "post_build": [_skopeo(tools, words), _TELL_DIGEST],
     }
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from ephemeral_endpoints.aws.calls import Calls
 from ephemeral_endpoints.engine import errors
 from ephemeral_endpoints.features.images.builds.buildspec import (
+    DIGEST_VARIABLE,
     IMAGE_VARIABLE,
     OWNER_VARIABLE,
     Tools,
@@ -21,6 +22,7 @@ from ephemeral_endpoints.features.images.builds.buildspec import (
 )
 from ephemeral_endpoints.features.images.builds.iam import BUILDS
 from ephemeral_endpoints.features.images.builds.policy import Build, BuildTarget, Commit, Result, Step, telling_lines
+from ephemeral_endpoints.features.images.references import is_digest
 from ephemeral_endpoints.iam.statement import granted
 
 if TYPE_CHECKING:
@@ -212,7 +214,14 @@ def _build(described: Any, image: str) -> Build:
         ended_at=_moment(ended) if ended else None,
         message=_message(failed),
         log_url=described.get("logs", {}).get("deepLink", ""),
+        digest=_pushed(described),
     )
+
+
+def _pushed(described: Any) -> str | None:
+    exported = described.get("exportedEnvironmentVariables", [])
+    values = (each.get("value", "") for each in exported if each.get("name") == DIGEST_VARIABLE)
+    return next(filter(is_digest, values), None)
 
 
 def _lost(build: Build) -> Build:

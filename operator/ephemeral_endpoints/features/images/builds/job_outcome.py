@@ -17,6 +17,8 @@ from ephemeral_endpoints.features.images.builds.job_specs import (
 )
 from ephemeral_endpoints.features.images.builds.policy import Build, Result, Step
 from ephemeral_endpoints.features.images.builds.source_check import REFUSED
+from ephemeral_endpoints.features.images.references import is_digest
+from ephemeral_endpoints.kube.manifests import condition, delay, disturbance, state, terminated
 
 Raw = Mapping[str, Any]
 
@@ -35,7 +37,6 @@ _KILLED: Final = re.compile(r"exit code: 137$")
 _NO_DAEMON: Final = re.compile(r"could not connect to unix:|rpc error: code = Unavailable")
 _COPY_FAILED: Final = re.compile(r'level=fatal msg="(.*)"$')
 _STARTS_FAIL: Final = frozenset({"StartError", "ContainerCannotRun", "ContainerStatusUnknown"})
-_ON_ITS_WAY: Final = frozenset({"PodInitializing", "ContainerCreating"})
 
 
 class _Outcome(NamedTuple):
@@ -62,14 +63,15 @@ def build_of(found: Raw, pod: Raw | None) -> Build:
         started_at=datetime.fromisoformat(metadata["creationTimestamp"]),
         ended_at=datetime.fromisoformat(outcome.ended_at) if outcome.ended_at else None,
         message=_shorten(outcome.message),
+        digest=_pushed(pod or {}) if outcome.result is Result.SUCCEEDED else None,
     )
 
 
 def told_lines(pod: Raw) -> tuple[str, ...]:
     """The last lines of the container that failed, as the Pod's status keeps them; empty if it keeps none."""
-    for terminated in (_terminated(pod, each) for each in (SOURCE, CREDENTIALS, RESTORE, BUILD, PUSH)):
-        if terminated and terminated["exitCode"]:
-            return tuple(terminated.get("message", "").splitlines())
+    for ended in (terminated(pod, each) for each in (SOURCE, CREDENTIALS, RESTORE, BUILD, PUSH)):
+        if ended and ended["exitCode"]:
+            return tuple(ended.get("message", "").splitlines())
     return ()
 
 
@@ -79,18 +81,23 @@ def speaking_container(pod: Raw) -> str:
     return next(started, CREDENTIALS)
 
 
+def _pushed(pod: Raw) -> str | None:
+    message = (terminated(pod, PUSH) or {}).get("message", "").strip()
+    return message if is_digest(message) else None
+
+
 def _outcome(found: Raw, pod: Raw) -> _Outcome:
     deleted_at = found["metadata"].get("deletionTimestamp")
-    if complete := _condition(found, "Complete"):
+    if complete := condition(found, "Complete"):
         return _Outcome(Result.SUCCEEDED, Step.PUSHING, "", complete["lastTransitionTime"])
-    failed = _condition(found, "Failed")
+    failed = condition(found, "Failed")
     # Pods that end since their Job is being deleted make it fail.
     if deleted_at and not (failed and failed["lastTransitionTime"] < deleted_at):
         return _Outcome(Result.STOPPED, _step(pod), "the Job was deleted", deleted_at)
     if failed:
         return _failure(found, pod, failed)._replace(ended_at=failed["lastTransitionTime"])
     step = _step(pod)
-    return _Outcome(Result.RUNNING, step, _delay(pod) if step is Step.WAITING else "")
+    return _Outcome(Result.RUNNING, step, delay(pod) if step is Step.WAITING else "")
 
 
 def _failure(found: Raw, pod: Raw, failed: Raw) -> _Outcome:
@@ -104,7 +111,7 @@ def _failure(found: Raw, pod: Raw, failed: Raw) -> _Outcome:
     if disturbed:
         return disturbed
     for name, judged in _JUDGES.items():
-        if (ended := _terminated(pod, name)) and ended["exitCode"]:
+        if (ended := terminated(pod, name)) and ended["exitCode"]:
             return judged(found, ended)
     said = pod.get("status", {}).get("message") or failed.get("message", "")
     return _Outcome(Result.FAULT, _step(pod), f"the Pod failed: {said}")
@@ -112,12 +119,10 @@ def _failure(found: Raw, pod: Raw, failed: Raw) -> _Outcome:
 
 def _disturbance(pod: Raw) -> _Outcome | None:
     """The disruption of a Pod from outside its containers, such as the loss of its node; None if there is none."""
-    status = pod.get("status", {})
-    target = _condition(pod, "DisruptionTarget")
-    reason = status.get("reason") or (target or {}).get("reason", "")
-    if not reason:
+    ended = disturbance(pod)
+    if ended is None:
         return None
-    message = status.get("message") or (target or {}).get("message", "")
+    reason, message = ended
     if reason == "Evicted" and "exceeds" in message:
         return _Outcome(
             Result.FAILED, Step.BUILDING, f"the build needs more than the {DISK} of disk that it has: {message}"
@@ -200,48 +205,15 @@ def _memory_advice(found: Raw) -> str:
     return f"the build needs more than {memory} of memory: raise spec.builds.job.memory of the class"
 
 
-def _delay(pod: Raw) -> str:
-    """Why a Pod does not get on; empty if nothing is known to be in its way."""
-    status = pod.get("status", {})
-    for condition in status.get("conditions", []):
-        if condition["type"] == "PodScheduled" and condition["status"] == "False":
-            return str(condition.get("message", ""))
-    for container in (*status.get("initContainerStatuses", []), *status.get("containerStatuses", [])):
-        waiting = container.get("state", {}).get("waiting", {})
-        if waiting.get("reason", "PodInitializing") not in _ON_ITS_WAY:
-            image, reason = container.get("image", ""), waiting["reason"]
-            return f"container {container['name']} ({image}) is waiting: {reason} {waiting.get('message', '')}"
-    return ""
-
-
 def _step(pod: Raw) -> Step:
     for name, step in ((PUSH, Step.PUSHING), (BUILD, Step.BUILDING)):
         if _has_started(pod, name):
             return step
-    return Step.FETCHING if "running" in _state(pod, SOURCE) else Step.WAITING
+    return Step.FETCHING if "running" in state(pod, SOURCE) else Step.WAITING
 
 
 def _has_started(pod: Raw, name: str) -> bool:
-    return not _state(pod, name).keys().isdisjoint({"running", "terminated"})
-
-
-def _terminated(pod: Raw, name: str) -> Raw | None:
-    terminated: Raw | None = _state(pod, name).get("terminated")
-    return terminated
-
-
-def _state(pod: Raw, name: str) -> Raw:
-    status = pod.get("status", {})
-    for container in (*status.get("initContainerStatuses", []), *status.get("containerStatuses", [])):
-        if container["name"] == name:
-            state: Raw = container.get("state", {})
-            return state
-    return {}
-
-
-def _condition(raw: Raw, kind: str) -> Raw | None:
-    conditions: list[Raw] = raw.get("status", {}).get("conditions", [])
-    return next((each for each in conditions if each["type"] == kind and each["status"] == "True"), None)
+    return not state(pod, name).keys().isdisjoint({"running", "terminated"})
 
 
 def _shorten(text: str, most: int = _MESSAGE_LENGTH) -> str:

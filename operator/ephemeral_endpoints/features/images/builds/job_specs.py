@@ -23,7 +23,7 @@ another registry ``credentials`` and ``push`` are all. What follows from the doc
 import hashlib
 import re
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -46,6 +46,7 @@ from ephemeral_endpoints.features.images.builds.buildctl import (
 from ephemeral_endpoints.features.images.builds.policy import BuildTarget, Commit, Copy
 from ephemeral_endpoints.features.images.builds.skopeo import copying, fetching_cache, pushing, pushing_cache
 from ephemeral_endpoints.features.images.builds.source_check import FETCH, check_arguments
+from ephemeral_endpoints.kube.manifests import READABLE, RESTRICTED, environment, literal, mount
 
 CLUSTER_LABEL: Final = "ephemeral-endpoints.io/cluster-id"
 CLASS_LABEL: Final = "ephemeral-endpoints.io/class"
@@ -82,14 +83,13 @@ _USER: Final = 1000
 _REGISTRY_FOLDER: Final = "/run/eep/registry"
 _PASSWORDS: Final = f"{_REGISTRY_FOLDER}/config.json"
 _SOURCE_FOLDER: Final = "/run/eep/source"
-_RESTRICTED: Final = {
-    "allowPrivilegeEscalation": False,
-    "readOnlyRootFilesystem": True,
-    "capabilities": {"drop": ["ALL"]},
-}
 _PULL: Final = "/run/secrets/eep-pull"
-_READABLE: Final = 0o400
-"""The kubelet lets the fsGroup read too: https://kubernetes.io/docs/tasks/configure-pod-container/security-context/."""
+
+_TERMINATION_MESSAGE: Final = "/dev/termination-log"
+"""What a container leaves there is in the status of its Pod: of ``push``, the digest of the image.
+
+https://kubernetes.io/docs/tasks/debug/debug-application/determine-reason-pod-failure/
+"""
 
 # https://kubernetes.io/docs/concepts/overview/working-with-objects/names/#dns-subdomain-names
 _SECRET_NAME: Final = re.compile(r"(?=.{1,253}$)[a-z0-9]([a-z0-9-]*[a-z0-9])?([.][a-z0-9]([a-z0-9-]*[a-z0-9])?)*")
@@ -210,20 +210,20 @@ def _resources(settings: JobBuild) -> dict[str, dict[str, str]]:
 def _source(settings: JobBuild, commit: Commit) -> dict[str, Any]:
     """In BuildKit's image, which has Git too: https://github.com/moby/buildkit/blob/master/Dockerfile."""
     variables = {"SOURCE": _SOURCE_FOLDER, "LOCATION": commit.location, "REVISION": commit.revision}
-    mounts = [_mount("source", _SOURCE_FOLDER)]
+    mounts = [mount("source", _SOURCE_FOLDER)]
     if settings.git_secret:
         url = urlsplit(commit.location)
         variables |= {"TOKEN": f"{GIT_CREDENTIALS}/{TOKEN}", "HOST": f"{url.scheme}://{url.netloc}"}
-        mounts.append(_mount("git", GIT_CREDENTIALS, read_only=True))
+        mounts.append(mount("git", GIT_CREDENTIALS, read_only=True))
     return {
         "name": SOURCE,
         "image": settings.image,
-        "command": ["sh", "-c", _literal(FETCH), SOURCE],
-        "args": [_literal(argument) for argument in check_arguments(commit)],
-        "env": _variables(variables),
+        "command": ["sh", "-c", literal(FETCH), SOURCE],
+        "args": [literal(argument) for argument in check_arguments(commit)],
+        "env": environment(variables),
         "resources": _resources(settings),
         "terminationMessagePolicy": "FallbackToLogsOnError",
-        "securityContext": _RESTRICTED,
+        "securityContext": RESTRICTED,
         "volumeMounts": mounts,
     }
 
@@ -234,15 +234,15 @@ def _credentials(settings: JobBuild, target: BuildTarget) -> dict[str, Any]:
         "REGISTRIES": " ".join(_registries(target)),
         "HOME": "/tmp",  # noqa: S108 - where the AWS command line keeps the role's credentials, a volume of its own
     }
-    mounts = [_mount("registry", _REGISTRY_FOLDER), _mount("scratch", "/tmp")]  # noqa: S108 - likewise
+    mounts = [mount("registry", _REGISTRY_FOLDER), mount("scratch", "/tmp")]  # noqa: S108 - likewise
     return {
         "name": CREDENTIALS,
         "image": settings.credentials_image,
-        "command": ["sh", "-c", _literal(CREDENTIALS_SCRIPT)],
-        "env": _variables(variables),
+        "command": ["sh", "-c", literal(CREDENTIALS_SCRIPT)],
+        "env": environment(variables),
         "resources": _resources(settings),
         "terminationMessagePolicy": "FallbackToLogsOnError",
-        "securityContext": _RESTRICTED,
+        "securityContext": RESTRICTED,
         "volumeMounts": mounts,
     }
 
@@ -259,10 +259,11 @@ def _restore(settings: JobBuild, target: BuildTarget) -> dict[str, Any]:
 def _push(settings: JobBuild, target: BuildTarget) -> dict[str, Any]:
     origin, image, cache = target.origin, target.image, target.cache
     if isinstance(origin, Copy):
-        words = copying(origin, image, platform=target.platform, passwords=_PASSWORDS)
+        words = copying(origin, image, platform=target.platform, passwords=_PASSWORDS, digest_file=_TERMINATION_MESSAGE)
         return _skopeo(PUSH, settings, [_words(words)])
     kept = pushing_cache(NEW_CACHE, str(cache), passwords=_PASSWORDS)
-    return _skopeo(PUSH, settings, [_words(pushing(ARCHIVE, image, passwords=_PASSWORDS)), f"{_words(kept)} || true"])
+    words = pushing(ARCHIVE, image, passwords=_PASSWORDS, digest_file=_TERMINATION_MESSAGE)
+    return _skopeo(PUSH, settings, [_words(words), f"{_words(kept)} || true"])
 
 
 def _words(arguments: Sequence[str]) -> str:
@@ -273,16 +274,16 @@ def _skopeo(name: str, settings: JobBuild, commands: Sequence[str]) -> dict[str,
     return {
         "name": name,
         "image": settings.copy_image,
-        "command": ["sh", "-euc", _literal("\n".join(commands))],
+        "command": ["sh", "-euc", literal("\n".join(commands))],
         # Layers that must be compressed first are kept in a file.
-        "env": _variables({"HOME": "/tmp", "TMPDIR": WORK}),  # noqa: S108 - a volume of its own
+        "env": environment({"HOME": "/tmp", "TMPDIR": WORK}),  # noqa: S108 - a volume of its own
         "resources": _resources(settings),
         "terminationMessagePolicy": "FallbackToLogsOnError",
-        "securityContext": _RESTRICTED,
+        "securityContext": RESTRICTED,
         "volumeMounts": [
-            _mount("registry", _REGISTRY_FOLDER, read_only=True),
-            _mount("scratch", "/tmp"),  # noqa: S108 - likewise
-            _mount("work", WORK),
+            mount("registry", _REGISTRY_FOLDER, read_only=True),
+            mount("scratch", "/tmp"),  # noqa: S108 - likewise
+            mount("work", WORK),
         ],
     }
 
@@ -296,22 +297,22 @@ def _build(settings: JobBuild, target: BuildTarget, commit: Commit) -> dict[str,
     # On some systems the volume that BuildKit's image declares for itself is one that it cannot use, hence our own: see
     # the page on rootless mode that the module's text names.
     mounts = [
-        _mount("work", WORK),
-        _mount("buildkit", "/home/user/.local/share/buildkit"),
+        mount("work", WORK),
+        mount("buildkit", "/home/user/.local/share/buildkit"),
     ]
     if commit.secrets:
-        mounts.append(_mount("secrets", SECRETS, read_only=True))
+        mounts.append(mount("secrets", SECRETS, read_only=True))
     if settings.git_secret:
-        mounts.append(_mount("git", GIT_CREDENTIALS, read_only=True))
+        mounts.append(mount("git", GIT_CREDENTIALS, read_only=True))
     if settings.pull_secret:
         variables["DOCKER_CONFIG"] = _PULL
-        mounts.append(_mount("pull", _PULL, read_only=True))
+        mounts.append(mount("pull", _PULL, read_only=True))
     return {
         "name": BUILD,
         "image": settings.image,
         "command": ["buildctl-daemonless.sh"],
-        "args": [_literal(argument) for argument in arguments(settings, target, commit)],
-        "env": _variables(variables),
+        "args": [literal(argument) for argument in arguments(settings, target, commit)],
+        "env": environment(variables),
         "resources": _resources(settings),
         # The last lines of the log are then in the Pod's status, at most 80 or 2048 bytes:
         # https://kubernetes.io/docs/tasks/debug/debug-application/determine-reason-pod-failure/
@@ -337,22 +338,22 @@ def _volumes(settings: JobBuild, target: BuildTarget) -> Iterator[dict[str, Any]
     yield {"name": "buildkit", "emptyDir": {}}
     if target.origin.secrets:
         sources = [
-            {"secret": {"name": name, "items": [{"key": "value", "path": id_, "mode": _READABLE}]}}
+            {"secret": {"name": name, "items": [{"key": "value", "path": id_, "mode": READABLE}]}}
             for id_, name in target.origin.secrets
         ]
-        yield {"name": "secrets", "projected": {"sources": sources, "defaultMode": _READABLE}}
+        yield {"name": "secrets", "projected": {"sources": sources, "defaultMode": READABLE}}
     if settings.pull_secret:
         # https://kubernetes.io/docs/concepts/configuration/secret/#docker-config-secrets
-        items = [{"key": ".dockerconfigjson", "path": "config.json", "mode": _READABLE}]
+        items = [{"key": ".dockerconfigjson", "path": "config.json", "mode": READABLE}]
         yield {
             "name": "pull",
-            "secret": {"secretName": settings.pull_secret, "items": items, "defaultMode": _READABLE},
+            "secret": {"secretName": settings.pull_secret, "items": items, "defaultMode": READABLE},
         }
     if settings.git_secret:
-        items = [{"key": TOKEN, "path": TOKEN, "mode": _READABLE}]
+        items = [{"key": TOKEN, "path": TOKEN, "mode": READABLE}]
         yield {
             "name": "git",
-            "secret": {"secretName": settings.git_secret, "items": items, "defaultMode": _READABLE},
+            "secret": {"secretName": settings.git_secret, "items": items, "defaultMode": READABLE},
         }
 
 
@@ -361,15 +362,3 @@ def _registries(target: BuildTarget) -> list[str]:
     images = [target.repository, *([target.origin.image] if isinstance(target.origin, Copy) else [])]
     hosts = dict.fromkeys(image.partition("/")[0] for image in images)
     return [host for host in hosts if Registry.named(host)]
-
-
-def _literal(text: str) -> str:
-    return text.replace("$", "$$")
-
-
-def _variables(variables: Mapping[str, str]) -> list[dict[str, str]]:
-    return [{"name": name, "value": _literal(value)} for name, value in variables.items()]
-
-
-def _mount(volume: str, path: str, *, read_only: bool = False) -> dict[str, Any]:
-    return {"name": volume, "mountPath": path, **({"readOnly": True} if read_only else {})}

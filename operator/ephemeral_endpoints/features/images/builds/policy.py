@@ -45,6 +45,11 @@ KEPT_CACHE: Final = "mode=max,image-manifest=true,oci-mediatypes=true,ignore-err
 
 _CACHE: Final = "importing cache manifest"
 _CACHE_STEP: Final = re.compile(rf"#\d+(?= {_CACHE})")
+_PUSH_DENIED: Final = re.compile(r"not authorized to perform: ecr:")
+_MAY_PUSH: Final = (
+    "ask the platform team to let the build role push to the repository: the policy build is for repositories that the "
+    "operator creates, a repository that existed before (images.repository.name of the class) needs build-repository"
+)
 _MADE: Final = re.compile(rf"(?:[0-9a-f]{{40}}|[0-9a-f]{{64}}|{COPY_PREFIX[:-1]})-[a-z2-7]{{52}}")
 _LASTING: Final = re.compile(r"@sha256:[0-9a-f]{64}$")
 
@@ -188,7 +193,10 @@ class Step(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Build:
-    """A build as its builder reports it. ``message`` is the builder's description of its failure."""
+    """A build as its builder reports it. ``message`` is the builder's description of its failure.
+
+    ``digest`` is that of the image that it has pushed; None if it has not, or if the builder does not know any more.
+    """
 
     id: str
     image: str
@@ -198,6 +206,7 @@ class Build:
     ended_at: datetime | None = None
     message: str = ""
     log_url: str = ""
+    digest: str | None = None
 
     @property
     def is_running(self) -> bool:
@@ -379,6 +388,8 @@ def _failed(newest: Build, lines: Sequence[str], log: str) -> ImageState:
             message = "the image was built several times but is not in the repository: find out what deletes it"
         case _:
             message = f"the build failed while {newest.step}: {redacted(newest.message) or newest.result}"
+            if any(_PUSH_DENIED.search(each) for each in (newest.message, *lines)):
+                message = f"{message}; {_MAY_PUSH}"
     return ImageState(problem=ImageProblem.FAILED, message=f"{message}; {remedy}{log}{said}")
 
 

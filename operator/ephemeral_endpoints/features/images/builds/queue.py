@@ -109,6 +109,7 @@ class BuildQueue:
     forgotten: set[str] = field(default_factory=set)
     waiting: tuple[str, ...] = ()
     is_listed: bool = False
+    _listing: asyncio.Lock = field(default_factory=asyncio.Lock)
     _task: asyncio.Task[None] | None = None
     _news: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -153,6 +154,11 @@ class BuildQueue:
         self.forgotten |= {build.id for build in self.builds.values() if build.image == image and not build.is_running}
         self.retries.clear(image)
         self._begin_work()
+
+    async def pushed(self, image: str) -> frozenset[str]:
+        """See ``Builds.pushed``."""
+        await self._list()
+        return frozenset(build.digest for build in self.builds.values() if build.image == image and build.digest)
 
     async def stop(self) -> None:
         """End the task; builds go on."""
@@ -207,12 +213,17 @@ class BuildQueue:
 
     async def _read(self) -> None:
         if not self.is_listed:
-            self._note(await self.builder.all())
-            self.is_listed = True
+            await self._list()
         elif running := [build for build in self.builds.values() if build.is_running]:
             self._note(await self.builder.refresh(running))
         for image in self._wanted():
             await self._read_log(self._history(image))
+
+    async def _list(self) -> None:
+        async with self._listing:
+            if not self.is_listed:
+                self._note(await self.builder.all())
+                self.is_listed = True
 
     async def _read_log(self, builds: Sequence[Build]) -> None:
         """Read a build's last lines once; until that succeeds its failure is reported without them."""

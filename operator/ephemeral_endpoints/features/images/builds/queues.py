@@ -56,6 +56,13 @@ class Builds:
         for queue in self._queues.values():
             queue.withdraw(key)
 
+    async def pushed(self, endpoint_class: EphemeralEndpointClass, account: Account, image: str) -> frozenset[str]:
+        """The digests that builds of the image have pushed, as far as the builder still knows.
+
+        Raises the ``ReconcileError`` that keeps them from being listed.
+        """
+        return await self._queue(endpoint_class, account).pushed(image)
+
     def again(self, endpoint_class: EphemeralEndpointClass, image: str) -> None:
         """Forget the image's earlier builds: a retry was requested."""
         if queue := self._queues.get(endpoint_class.metadata.uid):

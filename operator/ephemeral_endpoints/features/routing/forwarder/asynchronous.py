@@ -17,15 +17,13 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
-import boto3
-from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from ephemeral_endpoints.features.routing.forwarder.inference_id import InferenceId
 from ephemeral_endpoints.features.routing.forwarder.invocation import (
-    CONNECT_SECONDS,
     Context,
     Request,
+    make_client,
     send,
     service_problem,
     unavailable,
@@ -70,16 +68,8 @@ _WRONG_MD5 = base64.b64encode(hashlib.md5(b"x", usedforsecurity=False).digest())
 
 def make_store(region: str) -> S3Client:
     """A client of S3. Creating it takes longer than a request, so it is created once per process."""
-    return boto3.client(
-        "s3",
-        region_name=region,
-        config=Config(
-            connect_timeout=CONNECT_SECONDS,
-            read_timeout=_STORE_READ_SECONDS,
-            retries={"total_max_attempts": _STORE_ATTEMPTS, "mode": "standard"},
-            tcp_keepalive=True,
-        ),
-    )
+    client: S3Client = make_client("s3", region, _STORE_READ_SECONDS, attempts=_STORE_ATTEMPTS)
+    return client
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,9 +77,14 @@ class Queue:
     """An endpoint for asynchronous inference with its S3 folders."""
 
     runtime: SageMakerRuntimeClient
-    store: S3Client
     target: Target
     folders: AsyncConfig
+    open_store: Callable[[], S3Client]
+
+    @property
+    def store(self) -> S3Client:
+        """S3, opened when it is used first: a readiness probe or a document does not wait for it."""
+        return self.open_store()
 
     def submit(self, context: Context, request: Request) -> InferenceId:
         """Queue a request; raises Problem 502 or 503 on failure."""
@@ -120,11 +115,10 @@ class Queue:
             raise unknown_inference()
         return None
 
-    def pending(self, inference: InferenceId) -> Answer:
-        """The response about a queued request."""
+    def pending(self, inference: InferenceId, location: str) -> Answer:
+        """The response about a queued request; ``location`` is a reference to its result."""
         body = json.dumps({"inferenceId": str(inference), "status": "Pending"}).encode()
-        # Relative to the request: the stage and a domain's base path are unknown here (RFC 9110, 10.2.2).
-        headers = {"location": f"?inference={inference}", "retry-after": str(RETRY_SECONDS)}
+        headers = {"location": location, "retry-after": str(RETRY_SECONDS)}
         return Answer(HTTPStatus.ACCEPTED, "application/json", body, self.target.variant, headers)
 
     def prove(self, context: Context) -> None:

@@ -10,6 +10,7 @@ from importlib.resources import files
 from pathlib import PurePosixPath
 from typing import Final
 
+from ephemeral_endpoints.features.routing.forwarder import packing, page, sources
 from ephemeral_endpoints.features.routing.forwarder.config import ForwarderConfig
 
 HANDLER: Final = "ephemeral_endpoints.features.routing.forwarder.handler.handle"
@@ -22,20 +23,48 @@ TIMEOUT_SECONDS: Final = 30
 """``Timeout`` of CreateFunction: the maximum that an HTTP API waits for an integration (API Gateway quotas)."""
 
 MEMORY_MB: Final = 512
-"""``MemorySize`` of CreateFunction: CPU scales with memory, and with less the import of boto3 slows cold starts."""
+"""``MemorySize`` of CreateFunction: CPU scales with memory, and with less the import of botocore slows cold starts."""
 
 _PACKAGE = "ephemeral_endpoints.features.routing.forwarder"
 _FOLDER = _PACKAGE.replace(".", "/")
 _MODULES = (
     "__init__",
     "asynchronous",
+    "capture",
+    "callers",
     "config",
+    "connection",
+    "feedback",
+    "formats",
+    "cors",
+    "documents",
+    "examples",
+    "exchange",
+    "expiry",
     "handler",
     "inference_id",
     "invocation",
+    "json_text",
+    "kept",
+    "keywords",
     "messages",
+    "nodes",
+    "notices",
+    "outlet",
+    "page",
+    "negotiation",
     "parameters",
+    "patterns",
+    "postprocess",
     "readiness",
+    "revision",
+    "records",
+    "results",
+    "schema",
+    "sink",
+    "sleep",
+    "validation",
+    "routes",
     "variants",
 )
 
@@ -86,6 +115,8 @@ def _modules() -> bytes:
         for package in PurePosixPath(_FOLDER).parents:
             if package.name:
                 archive.writestr(_entry(f"{package}/__init__.py"), b"")
-        for name in _MODULES:
-            archive.writestr(_entry(f"{_FOLDER}/{name}.py"), files(_PACKAGE).joinpath(f"{name}.py").read_bytes())
+        for name in (f"{each}.py" for each in _MODULES):
+            module = sources.reduced(files(_PACKAGE).joinpath(name).read_bytes())
+            archive.writestr(_entry(f"{_FOLDER}/{name}"), module)
+        archive.writestr(_entry(f"{_FOLDER}/{page.PACKED}"), packing.packed())
     return buffer.getvalue()

@@ -2,11 +2,18 @@
 
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Self
+from typing import Any, Self
 
 MAX_BODY_BYTES = 6_291_456
 """The largest possible request to a model: the payload limits of SageMaker Runtime and Lambda are equal."""
+
+REVISION_DIGITS = 12
+"""The digits of a revision that callers see."""
+
+MAX_TIMEOUT_SECONDS = 27
+"""With connecting and the forwarder's own work, this stays below the 30 s after which API Gateway answers by itself."""
 
 _NAME = re.compile(r"(?=.{1,63}\Z)[a-zA-Z0-9](-*[a-zA-Z0-9])*")
 _SHA256_HEX = re.compile(r"[0-9a-f]{64}")
@@ -71,17 +78,254 @@ class AsyncConfig:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """The request that every model has to answer for the route to be ready.
+    """A request that the model answers.
 
     Attributes:
         name: its name in the object, for messages.
         request: its body.
         content_type: the media type of the body.
+        description: what it shows, in one line.
     """
 
     name: str
     request: str
     content_type: str
+    description: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What those who may call the model are told of the object."""
+
+    namespace: str
+    name: str
+    revision: str
+    repository: str
+    pull_request: int | None = None
+    pull_request_url: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """Another object, whose models answer the same requests for comparison.
+
+    Attributes:
+        name: the object's name.
+        function: the name of its forwarder, which says what commit it serves: a push to the base changes nothing here.
+        variants: its models, as of ``ForwarderConfig``.
+
+    Raises:
+        ValueError: ``variants`` violates what holds for those of ``ForwarderConfig``.
+    """
+
+    name: str
+    function: str
+    variants: tuple[Variant, ...]
+
+    def __post_init__(self) -> None:
+        _check_variants(self.variants)
+
+    @property
+    def seed(self) -> str:
+        """See ``variants.Split``."""
+        return self.function
+
+
+@dataclass(frozen=True, slots=True)
+class Postprocess:
+    """A second model, which gets the answers.
+
+    Attributes:
+        name: the name of its object, or of its SageMaker endpoint.
+        variants: the models of the object, as of ``ForwarderConfig``; none for a SageMaker endpoint.
+        function: the name of the object's forwarder, as of ``Base``; None for a SageMaker endpoint.
+        refusal: why it is not invoked, for callers; None if it is.
+        input: where an answer has what it gets, as JSON pointer; None for the answer itself.
+        member: the member of its request that holds the input; None if the input alone is the request.
+        timeout_seconds: how long it may take.
+
+    Raises:
+        ValueError: ``variants`` violates what holds for those of ``ForwarderConfig``.
+    """
+
+    name: str
+    variants: tuple[Variant, ...] = ()
+    function: str | None = None
+    refusal: str | None = None
+    input: str | None = None
+    member: str | None = None
+    timeout_seconds: int = 8
+
+    def __post_init__(self) -> None:
+        if self.variants:
+            _check_variants(self.variants)
+
+    @property
+    def seed(self) -> str:
+        """See ``variants.Split``; its requests have no header that decides on the variant."""
+        return self.name
+
+
+@dataclass(frozen=True, slots=True)
+class Cors:
+    """Which pages of other origins may call, see ``cors``; credentials of browsers are never allowed.
+
+    Attributes:
+        allow_origins: origins such as ``https://example.com``; ``*`` is any.
+        allow_headers: request headers beside those that the forwarder reads, in lower case.
+        max_age: seconds for which browsers may remember it.
+    """
+
+    allow_origins: tuple[str, ...]
+    allow_headers: tuple[str, ...] = ()
+    max_age: int = 600
+
+
+@dataclass(frozen=True, slots=True)
+class Former:
+    """The token before the last rotation.
+
+    Attributes:
+        sha256: lower-case hex SHA-256 of the token.
+        until: seconds since the epoch until which it is accepted.
+
+    Raises:
+        ValueError: ``sha256`` is no such digest.
+    """
+
+    sha256: str
+    until: int
+
+    def __post_init__(self) -> None:
+        if not _SHA256_HEX.fullmatch(self.sha256):
+            raise ValueError("the hash of the former token must be 64 lower-case hexadecimal digits")
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayAuth:
+    """What API Gateway verifies of callers, see ``callers``.
+
+    Attributes:
+        type: ``JWT`` or ``IAM``.
+        claims: what a JWT must claim, as names with patterns in which ``*`` is any characters and ``?`` one; all must
+            match, and for ``JWT`` there is at least one.
+
+    Raises:
+        ValueError: a value violates the above.
+    """
+
+    type: str
+    claims: tuple[tuple[str, str], ...] = ()
+
+    def __post_init__(self) -> None:
+        if (self.type, bool(self.claims)) not in {("JWT", True), ("IAM", False)}:
+            raise ValueError("gateway_auth must be JWT with claims, or IAM without")
+
+    @classmethod
+    def of(cls, members: Mapping[str, Any]) -> Self:
+        """The inverse of ``dataclasses.asdict``."""
+        return cls(members["type"], tuple((name, pattern) for name, pattern in members["claims"]))
+
+
+@dataclass(frozen=True, slots=True)
+class FeedbackConfig:
+    """Where votes on answers are stored.
+
+    Attributes:
+        table: the DynamoDB table.
+        key: what the ids of answers are signed with.
+        reasons: whether the reasons of votes are stored.
+    """
+
+    table: str
+    key: str
+    reasons: bool
+
+
+@dataclass(frozen=True, slots=True)
+class CaptureConfig:
+    """How requests and answers are captured.
+
+    Attributes:
+        stream: the stream that takes the records.
+        is_kinesis: whether it is one of Kinesis Data Streams, and not a delivery stream of Firehose.
+        sampling_percent: the share of the requests.
+        max_bytes: how much of a request, and of an answer, is recorded.
+        redact: JSON pointers to what is not recorded.
+        uid: the object's UID.
+    """
+
+    stream: str
+    is_kinesis: bool
+    sampling_percent: int
+    max_bytes: int
+    redact: tuple[str, ...]
+    uid: str
+
+
+@dataclass(frozen=True, slots=True)
+class ResultsConfig:
+    """How what the model answers is published.
+
+    Attributes:
+        service: sns, firehose or kinesis.
+        target: the topic's ARN, or the stream's name.
+        include_request: whether messages have the request too.
+    """
+
+    service: str
+    target: str
+    include_request: bool
+
+
+@dataclass(frozen=True, slots=True)
+class NoticesConfig:
+    """How the operator is told of what only the forwarder sees, see ``notices``.
+
+    Attributes:
+        account: the AWS account of the queue, in the forwarder's region.
+        queue: the name of the SQS queue.
+        uid: the object's UID.
+    """
+
+    account: str
+    queue: str
+    uid: str
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerPointers:
+    """Where an answer has what people look at: JSON pointers (RFC 6901), None for what it has not.
+
+    Attributes:
+        text: a text to read.
+        label: the label that was chosen.
+        score: its score, or the scores of all labels.
+        image: an image as base64 or a data URL.
+    """
+
+    text: str | None = None
+    label: str | None = None
+    score: str | None = None
+    image: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Playground:
+    """The page for people at the endpoint's URL.
+
+    Attributes:
+        title: its title; None for the object's name.
+        answer: how it shows answers.
+    """
+
+    title: str | None = None
+    answer: AnswerPointers = AnswerPointers()
+
+    @classmethod
+    def of(cls, members: Mapping[str, Any]) -> Self:
+        """The inverse of ``dataclasses.asdict``."""
+        return cls(members["title"], AnswerPointers(**members["answer"]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,9 +340,30 @@ class ForwarderConfig:
             part of the bundle, which everybody with ``lambda:GetFunction`` can read.
         max_body_bytes: largest request body after base64 decoding, 1..6291456 bytes.
         region: AWS region of the endpoints and of the buckets.
+        about: what callers are told of the object.
+        path: the path of the object's URL, as in its route keys.
         asynchronous: the folders of an endpoint for asynchronous inference, which has one variant; None for a
             synchronous endpoint.
-        sample: the request that makes the route ready; None proves the way without a request to a model.
+        samples: requests that the model answers.
+        readiness: the name of the sample that makes the route ready; None proves the way without a request to a model.
+        timeout_seconds: how long the forwarder may take to have a request answered, 1..27 s.
+        content_types: the media types that requests may have, in lower case; empty for any.
+        sticky_header: the header, in lower case, whose value decides on the variant; None draws one each time.
+        cors: which pages of other origins may call; None for none.
+        streams: whether the endpoint streams answers on a path of SageMaker's own.
+        request_schema: the JSON Schema of requests, as text; None for none.
+        response_schema: likewise of answers.
+        playground: the page for people; None without one.
+        feedback: where votes on answers are stored; None if none are taken.
+        former_token: the token before the last rotation, which is accepted for a time; None without one.
+        base: the object that this one is compared with; None without one.
+        postprocess: the second model, which gets the answers; None without one.
+        capture: how requests and answers are captured; None if they are not.
+        results: how what the model answers is published; None if it is not.
+        gateway_auth: what API Gateway verifies of callers, who need no token then; None if it verifies nothing.
+        domain: the custom domain with the path of it that leads to the route; None without such a path.
+        sleeps: whether the endpoint may be asleep, and not exist.
+        wakes: whether a request wakes it then.
 
     Raises:
         ValueError: a value violates the above; the message names the field, never the token's hash.
@@ -108,33 +373,65 @@ class ForwarderConfig:
     token_sha256: str | None
     max_body_bytes: int
     region: str
+    about: About
+    path: str
     asynchronous: AsyncConfig | None = None
-    sample: Sample | None = None
+    samples: tuple[Sample, ...] = ()
+    readiness: str | None = None
+    timeout_seconds: int = 25
+    content_types: tuple[str, ...] = ()
+    sticky_header: str | None = None
+    cors: Cors | None = None
+    streams: bool = False
+    request_schema: str | None = None
+    response_schema: str | None = None
+    playground: Playground | None = None
+    feedback: FeedbackConfig | None = None
+    former_token: Former | None = None
+    base: Base | None = None
+    postprocess: Postprocess | None = None
+    capture: CaptureConfig | None = None
+    results: ResultsConfig | None = None
+    gateway_auth: GatewayAuth | None = None
+    domain: str | None = None
+    notices: NoticesConfig | None = None
+    sleeps: bool = False
+    wakes: bool = False
 
     def __post_init__(self) -> None:
-        self._check_variants()
+        _check_variants(self.variants)
         if self.token_sha256 is not None and not _SHA256_HEX.fullmatch(self.token_sha256):
             raise ValueError("token_sha256 must be 64 lower-case hexadecimal digits, or None for no authentication")
+        if self.gateway_auth and self.token_sha256 is None:
+            raise ValueError("token_sha256 must be set with gateway_auth, for those whom API Gateway does not know")
         if not 1 <= self.max_body_bytes <= MAX_BODY_BYTES:
             raise ValueError(f"max_body_bytes {self.max_body_bytes} is not within 1..{MAX_BODY_BYTES}")
         if not _REGION.fullmatch(self.region):
             raise ValueError(f"region {self.region!r} is not an AWS region")
+        if not 1 <= self.timeout_seconds <= MAX_TIMEOUT_SECONDS:
+            raise ValueError(f"timeout_seconds {self.timeout_seconds} is not within 1..{MAX_TIMEOUT_SECONDS}")
+        if self.readiness is not None and self.sample is None:
+            raise ValueError(f"readiness {self.readiness!r} is not the name of one of samples")
         if self.asynchronous and len(self.variants) > 1:
             # InvokeEndpointAsync has no TargetVariant, and its response does not name the variant.
             raise ValueError("asynchronous allows one of variants only")
 
-    def _check_variants(self) -> None:
-        if len({variant.name for variant in self.variants}) < len(self.variants):
-            raise ValueError("variants have a name twice")
-        if not any(variant.weight for variant in self.variants):
-            raise ValueError("variants must have one at least whose weight is above 0")
-        if len({variant.endpoint_name for variant in self.variants}) not in {1, len(self.variants)}:
-            raise ValueError("variants must share one endpoint, or have an endpoint each")
+    @property
+    def sample(self) -> Sample | None:
+        """The sample that makes the route ready."""
+        return next((each for each in self.samples if each.name == self.readiness), None)
 
     @property
-    def shares_endpoint(self) -> bool:
-        """Whether one endpoint has several variants, so that SageMaker splits the requests."""
-        return len(self.variants) > 1 and self.variants[0].endpoint_name == self.variants[1].endpoint_name
+    def seed(self) -> str:
+        """See ``variants.Split``."""
+        return self.about.revision
+
+    def accepted_tokens(self, now: float) -> tuple[str, ...]:
+        """The hashes of the tokens that are accepted at ``now``, in seconds since the epoch; none admits everybody."""
+        if self.token_sha256 is None:
+            return ()
+        former = self.former_token
+        return (self.token_sha256, former.sha256) if former and now < former.until else (self.token_sha256,)
 
     def to_json(self) -> bytes:
         """The content of ``config.json``; equal configurations yield equal bytes."""
@@ -144,15 +441,45 @@ class ForwarderConfig:
     def from_json(cls, content: bytes) -> Self:
         """The inverse of ``to_json``; raises KeyError, TypeError or ValueError for other input."""
         document = json.loads(content)
-        asynchronous, sample = document["asynchronous"], document["sample"]
-        return cls(
-            variants=tuple(Variant(**variant) for variant in document["variants"]),
-            token_sha256=document["token_sha256"],
-            max_body_bytes=document["max_body_bytes"],
-            region=document["region"],
-            asynchronous=AsyncConfig(**asynchronous) if asynchronous else None,
-            sample=Sample(**sample) if sample else None,
-        )
+        asynchronous, cors, playground = document["asynchronous"], document["cors"], document["playground"]
+        feedback, former, base = document["feedback"], document["former_token"], document["base"]
+        postprocess = document["postprocess"]
+        capture, results = document["capture"], document["results"]
+        gateway_auth, notices = document["gateway_auth"], document["notices"]
+        members = {
+            **document,
+            "variants": _variants(document),
+            "about": About(**document["about"]),
+            "asynchronous": AsyncConfig(**asynchronous) if asynchronous else None,
+            "samples": tuple(Sample(**each) for each in document["samples"]),
+            "content_types": tuple(document["content_types"]),
+            "cors": Cors(tuple(cors["allow_origins"]), tuple(cors["allow_headers"]), cors["max_age"]) if cors else None,
+            "playground": Playground(playground["title"], AnswerPointers(**playground["answer"]))
+            if playground
+            else None,
+            "feedback": FeedbackConfig(**feedback) if feedback else None,
+            "former_token": Former(**former) if former else None,
+            "base": Base(**{**base, "variants": _variants(base)}) if base else None,
+            "postprocess": Postprocess(**{**postprocess, "variants": _variants(postprocess)}) if postprocess else None,
+            "capture": CaptureConfig(**{**capture, "redact": tuple(capture["redact"])}) if capture else None,
+            "results": ResultsConfig(**results) if results else None,
+            "gateway_auth": GatewayAuth.of(gateway_auth) if gateway_auth else None,
+            "notices": NoticesConfig(**notices) if notices else None,
+        }
+        return cls(**members)
+
+
+def _variants(document: Mapping[str, Any]) -> tuple[Variant, ...]:
+    return tuple(Variant(**each) for each in document["variants"])
+
+
+def _check_variants(variants: tuple[Variant, ...]) -> None:
+    if len({variant.name for variant in variants}) < len(variants):
+        raise ValueError("variants have a name twice")
+    if not any(variant.weight for variant in variants):
+        raise ValueError("variants must have one at least whose weight is above 0")
+    if len({variant.endpoint_name for variant in variants}) not in {1, len(variants)}:
+        raise ValueError("variants must share one endpoint, or have an endpoint each")
 
 
 def is_variant_name(name: str) -> bool:

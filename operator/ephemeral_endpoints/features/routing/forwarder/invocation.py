@@ -8,7 +8,7 @@ from http import HTTPStatus
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 
-import boto3
+import botocore.session
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, ConnectionClosedError, ConnectTimeoutError, ReadTimeoutError
 
@@ -26,13 +26,23 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+NOT_IN_SERVICE = "endpoint-not-ready"
+
 CONNECT_SECONDS = 2
-# With connecting and a cold start this stays below the 30 s after which API Gateway answers by itself.
-READ_SECONDS = 25
+READ_SECONDS = (1, 2, 3, 5, 8, 12, 17)
+"""How long clients wait for an answer, beside the longest: a few, because each has connections of its own."""
+
+# What the forwarder has spent before the first attempt must not cost that the longest wait.
+_TOLERANCE_SECONDS = 0.5
+
+
+SESSION = botocore.session.get_session()
 
 
 class Context(Protocol):
     """The part of Lambda's context object that the forwarder uses."""
+
+    invoked_function_arn: str
 
     def get_remaining_time_in_millis(self) -> int:
         """Milliseconds until Lambda ends this invocation."""
@@ -45,32 +55,62 @@ class Request(NamedTuple):
     parameters: Mapping[str, Any] = MappingProxyType({})
 
 
-def make_client(
-    region: str, *, read_seconds: float = READ_SECONDS, checks_parameters: bool = True
-) -> SageMakerRuntimeClient:
-    """A client without retries: a second attempt after a timeout would exceed API Gateway's timeout.
+class Clients:
+    """Clients of SageMaker Runtime, which differ in how long they wait for an answer: botocore fixes that in a client.
 
-    Creating it takes longer than a request, so it is created once per process. ``checks_parameters`` says whether it
-    refuses by itself what its model of the service does not allow.
+    They do not try again by themselves. Creating one takes longer than a request, so that they are kept; the one that
+    waits longest is made at once. ``checks_parameters`` says whether they refuse by themselves what their model of the
+    service does not allow. Not for several threads, but for ``longest``.
     """
-    return boto3.client(
-        "sagemaker-runtime",
-        region_name=region,
-        config=Config(
-            connect_timeout=CONNECT_SECONDS,
-            read_timeout=read_seconds,
-            retries={"total_max_attempts": 1, "mode": "standard"},
-            tcp_keepalive=True,
-            parameter_validation=checks_parameters,
-        ),
+
+    def __init__(self, region: str, longest_seconds: float, *, checks_parameters: bool = True) -> None:
+        self._region = region
+        self._checks_parameters = checks_parameters
+        self._clients: dict[float, SageMakerRuntimeClient] = {}
+        self.longest_seconds = longest_seconds
+        self.longest = self._client(longest_seconds)
+
+    def within(self, seconds: float) -> SageMakerRuntimeClient:
+        """The client that waits as long as possible, but hardly longer than that, nor less than a second."""
+        most = min(seconds + _TOLERANCE_SECONDS, self.longest_seconds)
+        fitting = (each for each in (*READ_SECONDS, self.longest_seconds) if each <= most)
+        return self._client(max(fitting, default=min(READ_SECONDS[0], self.longest_seconds)))
+
+    def close(self) -> None:
+        """Close their connections."""
+        for client in self._clients.values():
+            client.close()
+
+    def _client(self, seconds: float) -> SageMakerRuntimeClient:
+        if seconds not in self._clients:
+            self._clients[seconds] = make_client(
+                "sagemaker-runtime", self._region, seconds, parameter_validation=self._checks_parameters
+            )
+        return self._clients[seconds]
+
+
+def make_client(service: str, region: str, read_seconds: float, *, attempts: int = 1, **settings: Any) -> Any:
+    """A client of an AWS service. botocore alone takes a third less time to import than with boto3."""
+    config = Config(
+        connect_timeout=CONNECT_SECONDS,
+        read_timeout=read_seconds,
+        retries={"total_max_attempts": attempts, "mode": "standard"},
+        tcp_keepalive=True,
+        **settings,
     )
+    return SESSION.create_client(service, region_name=region, config=config)
 
 
-def invoke(client: SageMakerRuntimeClient, context: Context, target: Target, request: Request) -> Answer:
-    """The model's answer and its variant; raises Problem 502, 503 or 504 without one; blocks for at most 27 s."""
+def invoke(
+    client: SageMakerRuntimeClient, context: Context, target: Target, request: Request, *, read_seconds: float
+) -> Answer:
+    """The model's answer and its variant; raises Problem 502, 503 or 504 without one.
+
+    ``read_seconds`` is how long the client waits for the answer, and so about the longest that this blocks.
+    """
     arguments = _arguments(target, request)
     try:
-        output = send(lambda: client.invoke_endpoint(**arguments), context, READ_SECONDS)
+        output = send(lambda: client.invoke_endpoint(**arguments), context, read_seconds)
         variant = _answered_by(target, output.get("InvokedProductionVariant"))
         # Read completely: botocore detects a truncated response only without an amount.
         body = output["Body"].read()
@@ -170,19 +210,22 @@ def service_problem(error: ClientError) -> Problem:
     code = response["Error"].get("Code", "")
     status = response["ResponseMetadata"].get("HTTPStatusCode", 0)
     if code == "ModelNotReadyException":
-        return unavailable("model-not-ready", "The model is starting.", retry_after=3)
+        return unavailable("model-not-ready", "The model is starting.", retry_after=3, is_transient=True)
     if code == "ValidationError" and re.search("not found|not find", response["Error"].get("Message", "")):
-        return unavailable("endpoint-not-ready", "The endpoint is not in service.", retry_after=10)
+        return unavailable(NOT_IN_SERVICE, "The endpoint is not in service.", retry_after=10)
     if code == "ThrottlingException" or status == HTTPStatus.TOO_MANY_REQUESTS:
-        return unavailable("throttled", "The endpoint is at its limit of concurrent requests.", retry_after=1)
+        detail = "The endpoint is at its limit of concurrent requests."
+        return unavailable("throttled", detail, retry_after=1, is_transient=True)
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        return unavailable("service-unavailable", "SageMaker failed; try again.", retry_after=5)
+        return unavailable("service-unavailable", "SageMaker failed; try again.", retry_after=5, is_transient=True)
     return Problem(HTTPStatus.BAD_GATEWAY, "invocation-refused", "SageMaker refused to invoke the endpoint.")
 
 
-def unavailable(kind: str, detail: str, *, retry_after: int) -> Problem:
+def unavailable(kind: str, detail: str, *, retry_after: int, is_transient: bool = False) -> Problem:
     """A Problem 503 with a ``retry-after`` of so many seconds."""
-    return Problem(HTTPStatus.SERVICE_UNAVAILABLE, kind, detail, {"retry-after": str(retry_after)})
+    problem = Problem(HTTPStatus.SERVICE_UNAVAILABLE, kind, detail, {"retry-after": str(retry_after)})
+    problem.is_transient = is_transient
+    return problem
 
 
 def _no_answer() -> Problem:

@@ -9,7 +9,7 @@ import hashlib
 import hmac
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -20,15 +20,24 @@ MAX_RESPONSE_BYTES = 6_291_556
 VARIANT_HEADER = "eep-variant"
 """Selects a variant in requests, and names it in responses."""
 
+BASE = "base"
+PURPOSE_HEADER = "eep-purpose"
+"""Tells requests of the operator from those of callers."""
+
+TARGET_HEADER = "eep-target"
+"""``base`` asks the base in place of the object's own models, and says in responses that it was asked."""
+
+_BELOW = "/{proxy+}"
+
 # SageMaker's ``Header`` shape, without the control characters that would end the header.
 _HEADER_VALUE = re.compile(r"[\x20-\x7e]{1,1024}")
 # RFC 9110, section 8.3.1, bounded.
 _NAME = r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,127}"
 _MEDIA_TYPE = re.compile(rf'{_NAME}/{_NAME}( ?; ?{_NAME}=({_NAME}|"[ !#-\[\]-~]{{0,127}}")){{0,4}}')
 
+_NOT_STORED = {"cache-control": "no-store"}
 # A model is as trustworthy as its pull request, and in a browser all pull requests share one origin.
 _SAFETY_HEADERS = {
-    "cache-control": "no-store",
     "content-security-policy": "default-src 'none'; sandbox",
     "x-content-type-options": "nosniff",
 }
@@ -53,7 +62,10 @@ class Answer(NamedTuple):
 
 
 class Problem(Exception):  # noqa: N818 - RFC 9457's own word for it
-    """Any other response; callers see ``detail``, which must not contain internals, and further ``members``."""
+    """Any other response; callers see ``detail``, which must not contain internals, and further ``members``.
+
+    ``is_transient`` says that the model has not seen the request, and may take it in a moment.
+    """
 
     def __init__(
         self,
@@ -70,6 +82,39 @@ class Problem(Exception):  # noqa: N818 - RFC 9457's own word for it
         self.detail = detail
         self.headers = dict(headers or {})
         self.members = members
+        self.is_transient = False
+
+
+def child(event: Mapping[str, Any], path: str) -> str:
+    """What the request asks for below the object's path, such as ``healthz``; nothing for the path itself.
+
+    The key of the route says where the object's path ends: neither host nor stage nor a domain's base path matters.
+    """
+    route = str(event["routeKey"]).partition(" ")[2]
+    if route.endswith(_BELOW):
+        return str((event.get("pathParameters") or {}).get("proxy", ""))
+    return route.removeprefix(f"{path}/") if route.startswith(f"{path}/") else ""
+
+
+def folder(event: Mapping[str, Any], path: str) -> str:
+    """The last segment of the URL below which the request came: of the object's path, or of one further below it.
+
+    Empty where the request itself ends with a slash.
+    """
+    route = str(event["routeKey"]).partition(" ")[2]
+    if not route.endswith(_BELOW):
+        return path.rpartition("/")[2]
+    return route.removesuffix(_BELOW).rpartition("/")[2] if child(event, path) else ""
+
+
+def reference(folder: str, asked: str, child: str) -> str:
+    """The URL of a child, relative to a request for the child ``asked`` below a folder (RFC 3986, section 4.2).
+
+    It holds behind every host, stage and base path.
+    """
+    if asked:
+        return "../" * asked.count("/") + child
+    return f"{folder}/{child}" if folder else child
 
 
 def method(event: Mapping[str, Any]) -> str:
@@ -93,14 +138,18 @@ def parameter(event: Mapping[str, Any], name: str) -> str | None:
     return None if value is None else str(value)
 
 
-def authenticate(sent: Mapping[str, str], token_sha256: str | None) -> None:
-    """Check the token of ``Authorization: Bearer``, else of ``X-Api-Key``, in constant time; raises Problem 401."""
-    if token_sha256 is None:
+def authenticate(sent: Mapping[str, str], accepted: Sequence[str]) -> None:
+    """Check the token of ``Authorization: Bearer``, else of ``X-Api-Key``, in constant time; raises Problem 401.
+
+    ``accepted`` are the hashes of the tokens; without any, everybody may call.
+    """
+    if not accepted:
         return
     scheme, _, credentials = sent.get("authorization", "").partition(" ")
     token = credentials.strip() if scheme.lower() == "bearer" else sent.get("x-api-key", "")
     digest = hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
-    if not hmac.compare_digest(digest, token_sha256):
+    # Every one is compared, so that the time does not tell which it was.
+    if not sum(hmac.compare_digest(digest, each) for each in accepted):
         detail = "Send the endpoint's token as 'Authorization: Bearer TOKEN'."
         raise Problem(HTTPStatus.UNAUTHORIZED, "unauthorized", detail, {"www-authenticate": "Bearer"})
 
@@ -130,13 +179,34 @@ def read_body(event: Mapping[str, Any], max_bytes: int) -> bytes:
 
 def render_answer(answer: Answer) -> dict[str, Any]:
     """The answer, byte for byte; raises Problem 502 if it is larger than Lambda can return."""
-    content_type = answer.content_type if _MEDIA_TYPE.fullmatch(answer.content_type) else "application/octet-stream"
+    response = _rendered(answer)
+    if not _fits(response):
+        raise too_large(answer.variant)
+    return response
+
+
+def fits(answer: Answer) -> bool:
+    """Whether Lambda can return the answer."""
+    return _fits(_rendered(answer))
+
+
+def media_type(answer: Answer) -> str:
+    """The media type of an answer; that of any bytes if the model names none that can be a header."""
+    return answer.content_type if _MEDIA_TYPE.fullmatch(answer.content_type) else "application/octet-stream"
+
+
+def _fits(response: Mapping[str, Any]) -> bool:
+    return len(json.dumps(response, ensure_ascii=False).encode()) <= MAX_RESPONSE_BYTES
+
+
+def _rendered(answer: Answer) -> dict[str, Any]:
     response: dict[str, Any] = {
         "statusCode": int(answer.status),
         "headers": {
+            **_NOT_STORED,
             **answer.headers,
             **variant_header(answer.variant),
-            "content-type": content_type,
+            "content-type": media_type(answer),
             **_SAFETY_HEADERS,
         },
     }
@@ -144,8 +214,6 @@ def render_answer(answer: Answer) -> dict[str, Any]:
         response |= {"body": answer.body.decode(), "isBase64Encoded": False}
     except UnicodeDecodeError:
         response |= {"body": base64.b64encode(answer.body).decode("ascii"), "isBase64Encoded": True}
-    if len(json.dumps(response, ensure_ascii=False).encode()) > MAX_RESPONSE_BYTES:
-        raise too_large(answer.variant)
     return response
 
 
@@ -157,19 +225,28 @@ def too_large(variant: str | None) -> Problem:
 
 def render_problem(problem: Problem, instance: str) -> dict[str, Any]:
     """``application/problem+json`` (RFC 9457); ``instance`` is the request's id in the logs."""
-    document = {
+    return {
+        "statusCode": problem.status.value,
+        "headers": {
+            "content-type": "application/problem+json",
+            **_NOT_STORED,
+            **_SAFETY_HEADERS,
+            **problem.headers,
+        },
+        "body": json.dumps(problem_document(problem, instance)),
+        "isBase64Encoded": False,
+    }
+
+
+def problem_document(problem: Problem, instance: str) -> dict[str, object]:
+    """The problem as RFC 9457 writes it."""
+    return {
         **problem.members,
         "type": f"urn:ephemeral-endpoints:problem:{problem.kind}",
         "title": problem.status.phrase,
         "status": problem.status.value,
         "detail": problem.detail,
         "instance": instance,
-    }
-    return {
-        "statusCode": problem.status.value,
-        "headers": {"content-type": "application/problem+json", **_SAFETY_HEADERS, **problem.headers},
-        "body": json.dumps(document),
-        "isBase64Encoded": False,
     }
 
 

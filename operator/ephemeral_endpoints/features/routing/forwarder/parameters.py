@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 PREFIX = "x-amzn-sagemaker-"
 TARGET_VARIANT = f"{PREFIX}target-variant"
 SESSION_ID = f"{PREFIX}session-id"
+INFERENCE_ID = "InferenceId"
+"""The member that names the inference."""
 
 
 class Parameter(NamedTuple):
@@ -56,7 +58,7 @@ _BOTH = {
     "accept": _text("Accept"),
     f"{PREFIX}custom-attributes": _text("CustomAttributes"),
     f"{PREFIX}inference-id": Parameter(
-        "InferenceId", re.compile(r"[\x21-\x7e][\x20-\x7e]{0,63}"), "at most 64 printable ASCII characters"
+        INFERENCE_ID, re.compile(r"[\x21-\x7e][\x20-\x7e]{0,63}"), "at most 64 printable ASCII characters"
     ),
 }
 SYNCHRONOUS: Mapping[str, Parameter] = {
@@ -107,7 +109,7 @@ def read(sent: Mapping[str, str], known: Mapping[str, Parameter]) -> dict[str, s
 
 def variant(sent: Mapping[str, str]) -> str | None:
     """The variant that the request names, by our header or by SageMaker's; raises Problem 400 if they differ."""
-    named = {value for header in (VARIANT_HEADER, TARGET_VARIANT) if (value := sent.get(header))}
+    named = {value for header in (VARIANT_HEADER, TARGET_VARIANT) if (value := sent.get(header)) is not None}
     if len(named) > 1:
         detail = f"The {VARIANT_HEADER} and {TARGET_VARIANT} headers must name the same variant."
         raise Problem(HTTPStatus.BAD_REQUEST, "malformed-request", detail)

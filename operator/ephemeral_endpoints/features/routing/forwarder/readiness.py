@@ -17,9 +17,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from ephemeral_endpoints.features.routing.forwarder.invocation import (
-    READ_SECONDS,
     Request,
-    invoke,
     send,
     service_problem,
     unavailable,
@@ -35,6 +33,7 @@ if TYPE_CHECKING:
 
     from ephemeral_endpoints.features.routing.forwarder.config import Sample
     from ephemeral_endpoints.features.routing.forwarder.invocation import Context
+    from ephemeral_endpoints.features.routing.forwarder.messages import Answer
     from ephemeral_endpoints.features.routing.forwarder.variants import Target
 
 NO_MODEL = "readiness"
@@ -48,7 +47,7 @@ _DENIED = frozenset({"AccessDenied", "AccessDeniedException"})
 _BEHIND_PERMISSIONS = frozenset({"ModelError", "ModelNotReadyException", "ValidationError"})
 
 
-def prove(client: SageMakerRuntimeClient, context: Context, target: Target) -> None:
+def prove(client: SageMakerRuntimeClient, context: Context, target: Target, read_seconds: float) -> None:
     """Check that the endpoint takes requests of this function; raises Problem 502 or 503 if not."""
     arguments: InvokeEndpointInputTypeDef = {
         "EndpointName": target.endpoint_name,
@@ -61,7 +60,7 @@ def prove(client: SageMakerRuntimeClient, context: Context, target: Target) -> N
     def invoke_without_model() -> None:
         client.invoke_endpoint(**arguments)["Body"].close()
 
-    expect_refusal(invoke_without_model, context, READ_SECONDS)
+    expect_refusal(invoke_without_model, context, read_seconds)
 
 
 def expect_refusal(call: Callable[[], object], context: Context, read_seconds: float) -> None:
@@ -77,20 +76,19 @@ def expect_refusal(call: Callable[[], object], context: Context, read_seconds: f
         raise unavailable("service-unavailable", "SageMaker could not be reached.", retry_after=5) from error
 
 
-def send_sample(
-    client: SageMakerRuntimeClient, context: Context, target: Target, sample: Sample, *, tell: bool
-) -> None:
-    """Check that the model answers the sample with 2xx; raises Problem 502, 503 or 504 if not.
+def send_sample(send_request: Callable[[Request], Answer], sample: Sample, *, tell: bool) -> Answer:
+    """The answer of the model to the sample, which must be 2xx; raises Problem 502, 503 or 504 if not.
 
     With ``tell`` the Problem repeats what the model says.
     """
     request = Request(sample.request.encode(), {"ContentType": sample.content_type})
     try:
-        answer = invoke(client, context, target, request)
+        answer = send_request(request)
     except Problem as problem:
         raise _of_sample(problem, sample, tell=tell) from problem.__cause__
     if not HTTPStatus.OK <= answer.status < HTTPStatus.MULTIPLE_CHOICES:
         raise sample_refused(sample, answer.status, answer.body.decode(errors="replace") if tell else "")
+    return answer
 
 
 def sample_refused(sample: Sample, status: int | None, words: str) -> Problem:

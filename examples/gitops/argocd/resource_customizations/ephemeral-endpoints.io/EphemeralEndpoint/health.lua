@@ -1,5 +1,6 @@
 -- The conditions follow kstatus (https://github.com/kubernetes-sigs/cli-utils/blob/master/pkg/kstatus/README.md),
--- with one addition: an object that has expired stays as a tombstone, which is neither in progress nor a failure.
+-- with one addition: an object that has ended by itself stays as a tombstone, which is neither in progress nor a failure.
+local ends = { Expired = true, OverBudget = true, PullRequestClosed = true, PullRequestMerged = true, Retained = true }
 local health = { status = "Progressing", message = "Waiting for the operator" }
 
 if obj.status == nil or obj.status.observedGeneration ~= obj.metadata.generation then
@@ -19,9 +20,8 @@ local is_reconciling = reconciling ~= nil and reconciling.status == "True"
 
 if ready ~= nil then
   health.message = ready.message
-  local is_over = ready.reason == "Expired" or ready.reason == "Retained"
-  -- What AWS refuses to delete still costs money: such a tombstone is stalled for another reason than its end.
-  if is_over and not is_reconciling and (not is_stalled or stalled.reason == ready.reason) then
+  -- What AWS refuses to delete still costs money: such a tombstone is stalled for another reason.
+  if ends[ready.reason] and not is_reconciling and (not is_stalled or stalled.reason == ready.reason) then
     health.status = "Suspended"
     return health
   end

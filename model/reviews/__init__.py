@@ -1,0 +1,1 @@
+"""Two example models, one behind the other: reviews of wines are written by a Markov chain, and classified."""

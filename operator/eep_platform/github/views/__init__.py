@@ -1,0 +1,1 @@
+"""Records as GitHub's REST API and webhooks show them."""

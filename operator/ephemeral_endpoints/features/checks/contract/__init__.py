@@ -1,0 +1,1 @@
+"""Whether a change of the API's JSON Schemas breaks those who call by the schemas of the base."""

@@ -1,0 +1,1 @@
+"""Promotion: which version of a model a stage serves, and how it gets there."""

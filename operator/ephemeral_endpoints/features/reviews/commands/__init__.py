@@ -1,0 +1,1 @@
+"""Commands that people give by comments on pull requests."""

@@ -1,0 +1,1 @@
+"""GitHub: github.com, GitHub Enterprise Server and GHE.com."""

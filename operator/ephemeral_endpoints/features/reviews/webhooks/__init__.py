@@ -1,0 +1,1 @@
+"""The forge's webhooks, which wake the operator."""

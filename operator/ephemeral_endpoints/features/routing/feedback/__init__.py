@@ -1,0 +1,1 @@
+"""Votes on answers: the table, and its counts in the status."""

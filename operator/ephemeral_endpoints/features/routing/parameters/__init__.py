@@ -1,0 +1,1 @@
+"""Parameters of SSM for people who call SageMaker themselves: the names of an object's endpoints."""

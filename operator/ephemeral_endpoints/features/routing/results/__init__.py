@@ -1,0 +1,1 @@
+"""Results: what models answer, published to subscribers."""

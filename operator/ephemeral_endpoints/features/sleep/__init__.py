@@ -1,0 +1,1 @@
+"""Sleep of endpoints that cost by the hour."""

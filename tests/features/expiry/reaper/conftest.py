@@ -1,0 +1,164 @@
+import json
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from typing import Any
+
+import boto3
+import pytest
+from botocore.config import Config
+from tests.aws.cloud import Cloud, with_spec
+from tests.fixtures.aws import CLUSTER, QUICK
+from tests.fixtures.platform import Aws
+
+from eep_platform.aws import ministack
+from ephemeral_endpoints.aws.calls import Calls
+from ephemeral_endpoints.aws.clients import Clients
+from ephemeral_endpoints.aws.component import Scope
+from ephemeral_endpoints.deploy.policies import Principal, merged, of
+from ephemeral_endpoints.engine.resources import DesiredResource, Key, ResourceKind
+from ephemeral_endpoints.engine.tags import class_tags, owner_tags
+from ephemeral_endpoints.features.expiry.reaper import handler, kinds
+from ephemeral_endpoints.features.images.specs import REPOSITORY
+from ephemeral_endpoints.features.monitoring.specs import ALARM
+from ephemeral_endpoints.features.registry import KINDS
+from ephemeral_endpoints.features.routing.capture.specs import DELIVERY_STREAM
+from ephemeral_endpoints.features.routing.specs import HTTP_API, dedicated_api
+
+KEY = "reaper"
+CLASS = "default"
+TOPIC = f"arn:aws:sns:{ministack.REGION}:{ministack.ACCOUNT}:reports"
+ENDS_AT = datetime.now(UTC).replace(microsecond=0) + timedelta(hours=1)
+DAY = timedelta(days=1)
+
+
+@dataclass
+class Preview(Cloud):
+    """A cloud whose resources carry the tags that the operator gives them."""
+
+    ends_at: datetime = ENDS_AT
+    class_name: str = CLASS
+    namespace: str = "nlp"
+    object_name: str = "pr-42"
+
+    @property
+    def tags(self) -> tuple[tuple[str, str], ...]:
+        return owner_tags(
+            cluster_id=self.scope.cluster_id,
+            namespace=self.namespace,
+            name=self.object_name,
+            uid=self.uid,
+            class_name=self.class_name,
+            created_at=self.ends_at - 3 * DAY,
+            expires_at=self.ends_at,
+            pull_request=42,
+        )
+
+    def _wants(self) -> list[DesiredResource]:
+        shared = class_tags(cluster_id=self.scope.cluster_id, name=CLASS, uid="class-uid")
+        return [
+            with_spec(each, tags=shared) if each.key.kind in (DELIVERY_STREAM, HTTP_API, REPOSITORY) else each
+            for each in super()._wants()
+        ]
+
+    async def make_all(self, *but: ResourceKind) -> None:
+        for kind in KINDS:
+            if kind not in but and kind.name not in kinds.ITS_OWN:
+                await self.make(await self.prepare(kind))
+        if not but:
+            await self._make_beside()
+
+    async def _make_beside(self) -> None:
+        """An API that is the object's own, and an alarm that is its class's."""
+        await self.make_own_api()
+        shared = class_tags(cluster_id=self.scope.cluster_id, name=CLASS, uid="class-uid")
+        lost = Key(ALARM, f"{self.key(DELIVERY_STREAM).name}:lost")
+        await self.make(replace(with_spec(self.resources[ALARM], tags=shared), key=lost))
+
+    async def make_own_api(self) -> None:
+        """The API of its own that an object may have."""
+        api = with_spec(self.resources[HTTP_API], tags=self.tags)
+        await self.make(replace(api, key=dedicated_api(self.names.base)))
+
+
+@dataclass
+class Reaper:
+    """The reaper, held to its generated policies, and how to move AWS's time."""
+
+    aws: Aws
+    printed: Callable[[], str]
+    environment: dict[str, str] = field(default_factory=dict)
+    impatient_with: str = ""
+    report: dict[str, Any] = field(default_factory=dict)
+
+    def run(self, **environment: str) -> dict[str, Any]:
+        """Make a run; returns its report. Raises what the run raises."""
+        try:
+            made = kinds.Aws(self._client, sleep=lambda _: None)
+            handler.reap({**self.environment, **environment}, made, lambda: 300_000)
+        finally:
+            self.report = json.loads(self.printed().splitlines()[-1])
+        return self.report
+
+    def run_until_done(self) -> list[tuple[str, str]]:
+        """Run until nothing more is deleted; returns the kinds and names in order."""
+        deleted: list[tuple[str, str]] = []
+        for _ in range(20):
+            found = [(each["kind"], each["name"]) for each in self.run()["deleted"]]
+            if not found and not self.report["left"] and not self._is_ending():
+                break
+            deleted += found
+        return deleted
+
+    def _is_ending(self) -> bool:
+        """Whether an endpoint or a stream is being deleted, which takes a while; after it a run may have more to do."""
+        firehose = self.aws.client("firehose")
+        statuses = set()
+        for name in firehose.list_delivery_streams()["DeliveryStreamNames"]:
+            with suppress(firehose.exceptions.ResourceNotFoundException):  # it has just gone
+                found = firehose.describe_delivery_stream(DeliveryStreamName=name)["DeliveryStreamDescription"]
+                statuses.add(found["DeliveryStreamStatus"])
+        endpoints = self.aws.client("sagemaker").list_endpoints(StatusEquals="Deleting")["Endpoints"]
+        return "DELETING" in statuses or bool(endpoints)
+
+    def hold(self) -> None:
+        """Hold it to what is generated."""
+        values = {
+            "Region": ministack.REGION,
+            "AccountId": ministack.ACCOUNT,
+            "ClusterId": CLUSTER,
+            "ReaperTopic": TOPIC,
+        }
+        self.aws.control.hold_to(KEY, [merged(of(Principal.REAPER), values)])
+
+    def _client(self, service: str) -> Any:  # noqa: ANN401 - any service's
+        make: Any = _session().client
+        config = handler._CONFIG  # noqa: SLF001 - as Lambda runs it
+        if service == self.impatient_with:
+            config = config.merge(Config(read_timeout=0.5, retries={"total_max_attempts": 1}))
+        return make(service, endpoint_url=self.aws.endpoint, config=config)
+
+
+@cache
+def _session() -> boto3.Session:
+    return boto3.Session(aws_access_key_id=KEY, aws_secret_access_key="local", region_name=ministack.REGION)  # noqa: S106 - of use on this machine only
+
+
+@pytest.fixture
+def reaper(fresh_aws: Aws, capsys: pytest.CaptureFixture[str]) -> Iterator[Reaper]:
+    """The reaper of the class, two days after the end of all that is made here."""
+    fresh_aws.control.patch_sagemaker_settings(QUICK)
+    made = Reaper(fresh_aws, lambda: capsys.readouterr().out, {"CLUSTER_ID": CLUSTER, "CLASS_NAME": CLASS})
+    made.hold()
+    fresh_aws.control.set_ahead((2 * DAY).total_seconds())
+    yield made
+    fresh_aws.control.set_ahead(0)
+    fresh_aws.control.release()
+
+
+@pytest.fixture
+def preview(fresh_aws: Aws, clients: Clients, calls: Calls) -> Preview:
+    """An object with everything."""
+    return Preview(fresh_aws, clients, calls, Scope(CLUSTER, ministack.ACCOUNT, ministack.REGION))
