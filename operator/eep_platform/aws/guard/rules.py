@@ -59,6 +59,10 @@ class Rule:
     when: Callable[[Parameters], bool] = _always
 
 
+Operations = Mapping[tuple[str, str], tuple[Rule, ...]]
+"""Rules by botocore's names of service and operation."""
+
+
 def tags_of(parameters: Parameters) -> dict[str, str]:
     """The tags in an operation's input, whatever form the service uses."""
     given = parameters.get("Tags", parameters.get("tags"))
@@ -74,6 +78,11 @@ def tagging(parameters: Parameters) -> ConditionKeys:
         **{f"aws:RequestTag/{key}": value for key, value in tags.items()},
         **({"aws:TagKeys": [*tags]} if tags else {}),
     }
+
+
+def tagging_new(action: str, resources: Resources, keys: KeysOf = tagging) -> Rule:
+    """Tagging what an operation creates, if its input has tags."""
+    return Rule(action, resources, keys, lambda parameters: bool(tags_of(parameters)))
 
 
 def with_keys(keys_of: KeysOf, **more: str | list[str]) -> KeysOf:
