@@ -9,8 +9,8 @@ import pytest
 from botocore.client import BaseClient
 from tests.controllers.environment import Environment
 
-from ephemeral_endpoints import wiring
 from ephemeral_endpoints.aws.clients import Clients, Role, Sessions
+from ephemeral_endpoints.wiring import cloud
 
 OTHER = "111111111111"
 ROLE = f"arn:aws:iam::{OTHER}:role/operator"
@@ -59,7 +59,7 @@ def hole(monkeypatch: pytest.MonkeyPatch) -> Hole:
     def divert(request: Any, **_: object) -> None:  # noqa: ANN401 - botocore ships no types
         request.url = hole.url
 
-    monkeypatch.setattr(wiring, "Sessions", Diverted)
+    monkeypatch.setattr(cloud, "Sessions", Diverted)
     return hole
 
 
