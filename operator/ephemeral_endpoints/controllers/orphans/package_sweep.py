@@ -24,7 +24,7 @@ from ephemeral_endpoints.engine.tags import CLUSTER
 from ephemeral_endpoints.features.packages.inventory import PackageInventory, Registered, delete
 from ephemeral_endpoints.features.packages.policy import (
     CACHED,
-    Version,
+    PackageVersion,
     allows,
     is_of_previews,
     urls_in,
@@ -85,7 +85,7 @@ class PackageSweep:
         found: Iterable[Registered],
         endpoint_class: EphemeralEndpointClass,
         classes: Collection[EphemeralEndpointClass],
-    ) -> list[Version]:
+    ) -> list[PackageVersion]:
         """The versions that may go, of the groups of the class."""
         known = [each for _, each in self._deps.store.endpoints()]
         named = {name for each in known for name in named_by(each)}
@@ -119,13 +119,15 @@ class PackageSweep:
         return tags.get(CLUSTER) == self._deps.cluster_id
 
 
-def files_of(version: Version, endpoint_class: EphemeralEndpointClass) -> tuple[str, ...]:
+def files_of(version: PackageVersion, endpoint_class: EphemeralEndpointClass) -> tuple[str, ...]:
     """The files of a version that the class's trainings have written."""
     training = endpoint_class.spec.training
     return files_below(training.artifacts, version.urls) if training else ()
 
 
-def is_of(version: Version, endpoint_class: EphemeralEndpointClass, classes: Iterable[EphemeralEndpointClass]) -> bool:
+def is_of(
+    version: PackageVersion, endpoint_class: EphemeralEndpointClass, classes: Iterable[EphemeralEndpointClass]
+) -> bool:
     """Whether the class sweeps the version: its group allows it, and no other class has the files."""
     of_group = [each for each in classes if allows(each.spec.packages, version.group)]
     with_files = [each for each in of_group if files_of(version, each)]
