@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 
 from ephemeral_endpoints.api.v1alpha1.endpoint import EphemeralEndpoint
-from ephemeral_endpoints.api.v1alpha1.model_stage import ModelStage
+from ephemeral_endpoints.api.v1alpha1.model_stage import ModelStage, ModelStageSpec
 from ephemeral_endpoints.features.expiry.policy import is_of_stage
 from ephemeral_endpoints.features.promotion.endpoint import desired_spec, manifest, observed, version_of
 from ephemeral_endpoints.features.promotion.policy import Endpoint
@@ -52,6 +52,17 @@ def test_the_endpoint_serves_the_package_as_the_template_says_and_has_no_end() -
     assert (spec.class_name, spec.source.revision, spec.model.environment) == ("production", "1f0c2a9", {"A": "1"})
     assert version_of(endpoint()) == V7
     assert is_of_stage(endpoint().metadata)
+
+
+def test_values_of_configmaps_and_results_are_of_the_template_too() -> None:
+    variable = {"name": "PROMPT", "configMapKeyRef": {"name": "prompts", "key": "system"}}
+    template = {"spec": {"environmentFrom": [variable], "results": {"includeRequest": True}}}
+    stage = STAGE.model_copy(
+        update={"spec": ModelStageSpec.model_validate({**STAGE.spec.to_wire(), "template": template})}
+    )
+    spec = desired_spec(stage, V7, None).to_wire()
+    assert spec["model"]["environmentFrom"] == [variable]
+    assert spec["results"] == {"includeRequest": True}
 
 
 def test_what_is_written_has_no_empty_lists_which_rules_would_take_for_given() -> None:

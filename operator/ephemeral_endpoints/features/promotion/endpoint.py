@@ -24,7 +24,7 @@ def desired_spec(stage: ModelStage, version: Version, revision: str | None) -> E
     """
     spec = stage.spec
     template = spec.template.spec.to_wire()
-    environment = template.pop("environment", {})
+    environment = {name: template.pop(name) for name in ("environment", "environmentFrom") if name in template}
     return EphemeralEndpointSpec.model_validate(
         {
             **template,
@@ -35,7 +35,7 @@ def desired_spec(stage: ModelStage, version: Version, revision: str | None) -> E
             },
             "model": {
                 "package": {"group": version.group, "version": version.number},
-                "environment": environment,
+                **environment,
             },
         }
     )
