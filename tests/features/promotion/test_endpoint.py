@@ -24,14 +24,16 @@ STAGE = ModelStage.model_validate(
 )
 
 
-def endpoint(*conditions: tuple[str, str, str], generation: int = 2, revision: str = "0000007") -> EphemeralEndpoint:
+def endpoint(
+    *conditions: tuple[str, str, str], generation: int = 2, revision: str = "0000007", message: str = "m"
+) -> EphemeralEndpoint:
     made = manifest(STAGE, desired_spec(STAGE, V7, None))
     told = [
         {
             "type": type_,
             "status": status,
             "reason": reason,
-            "message": "m",
+            "message": message,
             "observedGeneration": generation,
             "lastTransitionTime": "2026-12-01T12:00:00Z",
         }
@@ -95,6 +97,15 @@ def test_what_is_written_has_no_empty_lists_which_rules_would_take_for_given() -
             endpoint(("Ready", "False", "RolledBack"), ("Stalled", "True", "RolledBack")),
             Endpoint(V7, failure="RolledBack: m"),
             "an alarm ended the rollout",
+        ),
+        (
+            endpoint(
+                ("Ready", "False", "RolledBack"),
+                ("Stalled", "True", "RolledBack"),
+                message="alarm errors went off; last lines of the log: Traceback | File 'a' | ValueError: b | bye",
+            ),
+            Endpoint(V7, failure="RolledBack: alarm errors went off; last lines of the log: ValueError: b"),
+            "of a traceback the history has what matters",
         ),
         (endpoint(("Ready", "False", "Updating")), Endpoint(V7), "it is being rolled out"),
         (None, Endpoint(), "there is none"),
