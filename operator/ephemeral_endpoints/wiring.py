@@ -15,7 +15,7 @@ import aiohttp
 from ephemeral_endpoints.api.kinds import BY_NAME, ENDPOINT, ENDPOINT_CLASS, PROMOTION, STAGE
 from ephemeral_endpoints.api.v1alpha1.checks import CheckRun
 from ephemeral_endpoints.api.v1alpha1.endpoint_class import EphemeralEndpointClass
-from ephemeral_endpoints.aws.accounts import Accounts
+from ephemeral_endpoints.aws.accounts import Accounts, Connector
 from ephemeral_endpoints.aws.calls import Calls
 from ephemeral_endpoints.aws.clients import Access, Sessions
 from ephemeral_endpoints.aws.freshness import poll, take_snapshots
@@ -140,7 +140,8 @@ class Operator:
     """One acting operator.
 
     ``session`` sends requests to forges and to the URLs of objects. ``check`` is called before each request that could
-    change something; ``clock`` is monotonic seconds, ``clocks`` knows the times of the API server and AWS.
+    change something; ``clock`` is monotonic seconds, ``clocks`` knows the times of the API server and AWS. ``sessions``
+    makes the clients of AWS, as ``Sessions`` does.
     """
 
     def __init__(  # noqa: PLR0913 - the composition root passes its parts
@@ -155,6 +156,7 @@ class Operator:
         check: Callable[[], None],
         clock: Callable[[], float] = time.monotonic,
         clocks: Clocks | None = None,
+        sessions: Callable[..., Connector] = Sessions,
     ) -> None:
         self._settings = settings
         self._cluster_id = cluster_id
@@ -173,7 +175,7 @@ class Operator:
         self.resync = Resync(kube, self.store, settings.namespaces, self._trigger)
         self.accounts = Accounts(
             cluster_id,
-            connector=Sessions(
+            connector=sessions(
                 connections=settings.aws_connections, check=check, note_date=partial(self._clocks.note, Source.AWS)
             ),
             calls=self._calls,
