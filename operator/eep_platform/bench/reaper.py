@@ -82,7 +82,8 @@ def measure(state: Path, previews: int, *, say: Say) -> list[Figures]:
             log(f"all due: {runs[-1]}")
             if not runs[-1].report["deleted_by_kind"]:
                 break
-        log(f"left: {contents(account.client) or 'nothing'}")
+        left = {kind: len(names) for kind, names in contents(account.client).items()}
+        log(f"left: {left or 'nothing'}")
     finally:
         services.stop_services(state)
     return runs

@@ -55,7 +55,7 @@ def rules_of(environment: Mapping[str, str]) -> Rules:
         environment["CLUSTER_ID"],
         environment["CLASS_NAME"],
         timedelta(hours=float(environment.get("GRACE_HOURS", "24"))),
-        int(environment.get("MOST_OBJECTS", "25")),
+        int(environment.get("MOST_OBJECTS", "100")),
         float(environment.get("MOST_SHARE_PERCENT", "20")) / 100,
         timedelta(days=float(environment.get("REPOSITORY_DAYS", "30"))),
     )
