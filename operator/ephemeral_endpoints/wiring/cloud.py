@@ -5,9 +5,9 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
-from ephemeral_endpoints.aws.accounts import Accounts
+from ephemeral_endpoints.aws.accounts import Accounts, Connector
 from ephemeral_endpoints.aws.calls import Calls
-from ephemeral_endpoints.aws.clients import Access, Sessions
+from ephemeral_endpoints.aws.clients import Access
 from ephemeral_endpoints.aws.limits import LIMITS, Limiter, share
 from ephemeral_endpoints.engine.clocks import Source
 from ephemeral_endpoints.features.registry import components
@@ -18,16 +18,23 @@ from ephemeral_endpoints.wiring.base import Base
 class Cloud:
     """The accounts, and the threads in which they are called.
 
-    ``check`` is called before each request that could change something; ``on_change`` gets the owners whose resources
-    have changed.
+    ``sessions`` makes the clients of AWS, as ``Sessions`` does. ``check`` is called before each request that could
+    change something; ``on_change`` gets the owners whose resources have changed.
     """
 
-    def __init__(self, base: Base, *, check: Callable[[], None], on_change: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        base: Base,
+        sessions: Callable[..., Connector],
+        *,
+        check: Callable[[], None],
+        on_change: Callable[[str], None],
+    ) -> None:
         self._base = base
         self._pools: dict[Access, ThreadPoolExecutor] = {}
         self.accounts = Accounts(
             base.cluster_id,
-            connector=Sessions(
+            connector=sessions(
                 connections=base.settings.aws_connections, check=check, note_date=partial(base.clocks.note, Source.AWS)
             ),
             calls=self._calls,

@@ -10,7 +10,8 @@ import aiohttp
 
 from ephemeral_endpoints.api.kinds import BY_NAME, ENDPOINT, ENDPOINT_CLASS, PROMOTION, STAGE
 from ephemeral_endpoints.api.v1alpha1.endpoint_class import EphemeralEndpointClass
-from ephemeral_endpoints.aws.clients import Access
+from ephemeral_endpoints.aws.accounts import Connector
+from ephemeral_endpoints.aws.clients import Access, Sessions
 from ephemeral_endpoints.aws.freshness import poll, take_snapshots
 from ephemeral_endpoints.controllers.endpoint.controller import Inspection
 from ephemeral_endpoints.controllers.orphans import tasks as sweeps
@@ -49,7 +50,8 @@ class Operator:
     """One acting operator.
 
     ``session`` sends requests to forges and to the URLs of objects. ``check`` is called before each request that could
-    change something; ``clock`` is monotonic seconds, ``clocks`` knows the times of the API server and AWS.
+    change something; ``clock`` is monotonic seconds, ``clocks`` knows the times of the API server and AWS. ``sessions``
+    makes the clients of AWS, as ``Sessions`` does.
     """
 
     def __init__(  # noqa: PLR0913 - the composition root passes its parts
@@ -64,6 +66,7 @@ class Operator:
         check: Callable[[], None],
         clock: Callable[[], float] = time.monotonic,
         clocks: Clocks | None = None,
+        sessions: Callable[..., Connector] = Sessions,
     ) -> None:
         self._base = base = Base(
             settings,
@@ -85,7 +88,7 @@ class Operator:
             self._reconcile, clock=clock, waited=lambda key, seconds: metrics.waited(key.kind, seconds)
         )
         self.resync = Resync(kube, self.store, settings.namespaces, self._trigger)
-        self._cloud = Cloud(base, check=check, on_change=self._resources_changed)
+        self._cloud = Cloud(base, sessions, check=check, on_change=self._resources_changed)
         self.accounts = self._cloud.accounts
         self._services = services = Services(
             base, self.accounts, self.resync, check=check, on_pipeline=self.pipeline_changed
