@@ -124,3 +124,17 @@ def passing(member: str, service: str) -> Rule:
     """Passing the role that a member names, if it does, to a service."""
     keys = {"iam:PassedToService": f"{service}.amazonaws.com"}
     return Rule("iam:PassRole", named_by(member), lambda _: keys, lambda parameters: member in parameters)
+
+
+def creating(  # noqa: PLR0913 - what services name differently
+    service: str,
+    operation: str,
+    resources: Resources,
+    *beside: Rule,
+    tag: str = "TagResource",
+    keys: KeysOf = tagging,
+    tag_keys: KeysOf = tagging,
+) -> dict[Any, Any]:
+    """An operation that creates what may have tags, for which it then requires the action ``tag``."""
+    rules = (Rule(f"{service}:{operation}", resources, keys), tagging_new(f"{service}:{tag}", resources, tag_keys))
+    return {(service, operation): (*rules, *beside)}

@@ -19,14 +19,7 @@ from ephemeral_endpoints.features.promotion import causes, report
 from ephemeral_endpoints.features.promotion.endpoint import desired_spec, manifest, observed, version_of, written
 from ephemeral_endpoints.features.promotion.freeze import frozen_until, is_known
 from ephemeral_endpoints.features.promotion.news import news_of, notification_of
-from ephemeral_endpoints.features.promotion.policy import (
-    Action,
-    Decision,
-    Situation,
-    Step,
-    awaited,
-    decide,
-)
+from ephemeral_endpoints.features.promotion.policy import Action, Decision, Situation, Step, awaited, decide
 from ephemeral_endpoints.features.promotion.publisher import StagePublisher
 from ephemeral_endpoints.features.promotion.registry import PackageGroups
 from ephemeral_endpoints.features.promotion.source import past

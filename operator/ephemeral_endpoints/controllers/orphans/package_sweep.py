@@ -22,13 +22,7 @@ from ephemeral_endpoints.controllers.orphans.rounds import Removal, SweepDeps, l
 from ephemeral_endpoints.engine.names import owner_hash
 from ephemeral_endpoints.engine.tags import CLUSTER
 from ephemeral_endpoints.features.packages.inventory import PackageInventory, Registered, delete
-from ephemeral_endpoints.features.packages.policy import (
-    CACHED,
-    PackageVersion,
-    allows,
-    is_of_previews,
-    urls_in,
-)
+from ephemeral_endpoints.features.packages.policy import CACHED, PackageVersion, allows, is_of_previews, urls_in
 from ephemeral_endpoints.features.training.artifacts import delete_file, files_below, is_named
 
 SECONDS: Final = 3600.0

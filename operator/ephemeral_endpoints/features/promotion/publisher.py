@@ -28,12 +28,7 @@ from ephemeral_endpoints.features.reviews.forge import (
 from ephemeral_endpoints.features.reviews.policy import not_granted
 from ephemeral_endpoints.features.reviews.publishing.digest import of_stage
 from ephemeral_endpoints.features.reviews.publishing.lane import Done, Lane, Progress, is_worth_a_try
-from ephemeral_endpoints.features.reviews.publishing.stage import (
-    commit_unknown,
-    not_shown,
-    unchanged,
-    versions_shown,
-)
+from ephemeral_endpoints.features.reviews.publishing.stage import commit_unknown, not_shown, unchanged, versions_shown
 from ephemeral_endpoints.kube.cache import ObjectKey
 
 REFUSED_AGAIN: Final = timedelta(hours=1)

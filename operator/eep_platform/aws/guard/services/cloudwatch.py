@@ -7,11 +7,11 @@ from eep_platform.aws.guard.rules import (
     Rule,
     any_resource,
     at,
+    creating,
     fixed,
     named,
     named_by,
     tagging,
-    tagging_new,
 )
 
 _ALARM: Final = at("cloudwatch", "alarm:", "AlarmName")
@@ -26,8 +26,5 @@ RULES: Final[Operations] = {
     ),
     **named("cloudwatch", at("cloudwatch", "alarm:", "AlarmNames"), "DeleteAlarms"),
     **named("cloudwatch", named_by("ResourceARN"), "ListTagsForResource", "TagResource", keys=tagging),
-    ("cloudwatch", "PutMetricAlarm"): (
-        Rule("cloudwatch:PutMetricAlarm", _ALARM, tagging),
-        tagging_new("cloudwatch:TagResource", _ALARM),
-    ),
+    **creating("cloudwatch", "PutMetricAlarm", _ALARM),
 }

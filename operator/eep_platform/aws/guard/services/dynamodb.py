@@ -11,10 +11,10 @@ from eep_platform.aws.guard.rules import (
     Rule,
     any_resource,
     at,
+    creating,
     named,
     named_by,
     tagging,
-    tagging_new,
 )
 
 _TABLE: Final = at("dynamodb", "table/", "TableName")
@@ -38,10 +38,7 @@ RULES: Final[Operations] = {
     **named("dynamodb", _TABLE, "DeleteTable", "DescribeTable", "GetItem", "Query"),
     **named("dynamodb", _tables, "BatchGetItem"),
     **named("dynamodb", named_by("ResourceArn"), "ListTagsOfResource", "TagResource", keys=tagging),
-    ("dynamodb", "CreateTable"): (
-        Rule("dynamodb:CreateTable", _TABLE, tagging),
-        tagging_new("dynamodb:TagResource", _TABLE),
-    ),
+    **creating("dynamodb", "CreateTable", _TABLE),
     ("dynamodb", "TransactWriteItems"): (
         Rule("dynamodb:PutItem", _tables_of("Put")),
         Rule("dynamodb:UpdateItem", _tables_of("Update")),

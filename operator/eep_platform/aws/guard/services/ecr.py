@@ -7,11 +7,10 @@ from eep_platform.aws.guard.rules import (
     CallScope,
     Operations,
     Parameters,
-    Rule,
+    creating,
     named,
     named_by,
     tagging,
-    tagging_new,
 )
 
 
@@ -42,8 +41,5 @@ RULES: Final[Operations] = {
         "PutImageTagMutability",
         "PutLifecyclePolicy",
     ),
-    ("ecr", "CreateRepository"): (
-        Rule("ecr:CreateRepository", _repository, tagging),
-        tagging_new("ecr:TagResource", _repository),
-    ),
+    **creating("ecr", "CreateRepository", _repository),
 }

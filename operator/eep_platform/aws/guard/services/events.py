@@ -2,16 +2,7 @@
 
 from typing import Final
 
-from eep_platform.aws.guard.rules import (
-    Operations,
-    Rule,
-    at,
-    fixed,
-    named,
-    named_by,
-    tagging,
-    tagging_new,
-)
+from eep_platform.aws.guard.rules import Operations, at, creating, fixed, named, named_by, tagging
 
 _RULE: Final = at("events", "rule/", "Name")
 _RULE_OF_TARGETS: Final = at("events", "rule/", "Rule")
@@ -26,8 +17,5 @@ RULES: Final[Operations] = {
         keys=lambda parameters: {"events:TargetArn": [each["Arn"] for each in parameters.get("Targets", ())]},
     ),
     **named("events", named_by("ResourceARN"), "ListTagsForResource", "TagResource", keys=tagging),
-    ("events", "PutRule"): (
-        Rule("events:PutRule", _RULE, tagging),
-        tagging_new("events:TagResource", _RULE),
-    ),
+    **creating("events", "PutRule", _RULE),
 }

@@ -7,11 +7,11 @@ from eep_platform.aws.guard.rules import (
     Rule,
     any_resource,
     at,
+    creating,
     named,
     named_by,
     passing,
     tagging,
-    tagging_new,
 )
 
 _FUNCTION: Final = at("lambda", "function:", "FunctionName")
@@ -36,11 +36,7 @@ RULES: Final[Operations] = {
     ),
     ("lambda", "Invoke"): (Rule("lambda:InvokeFunction", _FUNCTION),),
     **named("lambda", named_by("Resource"), "ListTags", "TagResource", keys=tagging),
-    ("lambda", "CreateFunction"): (
-        Rule("lambda:CreateFunction", _FUNCTION, tagging),
-        tagging_new("lambda:TagResource", _FUNCTION),
-        passing("Role", "lambda"),
-    ),
+    **creating("lambda", "CreateFunction", _FUNCTION, passing("Role", "lambda")),
     ("lambda", "UpdateFunctionConfiguration"): (
         Rule("lambda:UpdateFunctionConfiguration", _FUNCTION),
         passing("Role", "lambda"),

@@ -7,13 +7,12 @@ from eep_platform.aws.guard.rules import (
     CallScope,
     Operations,
     Parameters,
-    Rule,
     at,
+    creating,
     fixed,
     named,
     named_by,
     tagging,
-    tagging_new,
 )
 
 _GROUP: Final = at("logs", "log-group:", "logGroupName")
@@ -29,8 +28,5 @@ RULES: Final[Operations] = {
     **named("logs", named_by("resourceArn"), "ListTagsForResource", "TagResource", keys=tagging),
     **named("logs", _GROUP, "DeleteLogGroup", "DescribeLogStreams", "PutRetentionPolicy"),
     **named("logs", _stream, "GetLogEvents"),
-    ("logs", "CreateLogGroup"): (
-        Rule("logs:CreateLogGroup", _GROUP, tagging),
-        tagging_new("logs:TagResource", _GROUP),
-    ),
+    **creating("logs", "CreateLogGroup", _GROUP),
 }

@@ -3,16 +3,7 @@
 from collections.abc import Iterable
 from typing import Final
 
-from eep_platform.aws.guard.rules import (
-    CallScope,
-    Operations,
-    Parameters,
-    Rule,
-    any_resource,
-    at,
-    named,
-    named_by,
-)
+from eep_platform.aws.guard.rules import CallScope, Operations, Parameters, Rule, any_resource, at, named, named_by
 
 
 def _projects(parameters: Parameters, scope: CallScope) -> Iterable[str]:

@@ -3,12 +3,7 @@
 from collections.abc import Iterable
 from typing import Final
 
-from eep_platform.aws.guard.rules import (
-    CallScope,
-    Operations,
-    Parameters,
-    Rule,
-)
+from eep_platform.aws.guard.rules import CallScope, Operations, Parameters, Rule
 
 
 def _bucket(parameters: Parameters, scope: CallScope) -> Iterable[str]:

@@ -13,11 +13,11 @@ from eep_platform.aws.guard.rules import (
     Rule,
     any_resource,
     at,
+    creating,
     named,
     named_by,
     passing,
     tagging,
-    tagging_new,
     with_keys,
 )
 from eep_platform.aws.ministack import REGION
@@ -116,13 +116,7 @@ def _on_instances(parameters: Parameters) -> ConditionKeys:
 
 def _creating(operation: str, resources: Resources, *beside: Rule, keys: KeysOf = tagging) -> dict[Any, Any]:
     adding = with_keys(tagging, sagemaker__TaggingAction=operation)
-    return {
-        ("sagemaker", operation): (
-            Rule(f"sagemaker:{operation}", resources, keys),
-            tagging_new("sagemaker:AddTags", resources, adding),
-            *beside,
-        )
-    }
+    return creating("sagemaker", operation, resources, *beside, tag="AddTags", keys=keys, tag_keys=adding)
 
 
 # "API permissions reference" in the SageMaker developer guide: where the configuration names a key for its volumes.

@@ -8,11 +8,10 @@ from eep_platform.aws.guard.rules import (
     ConditionKeys,
     Operations,
     Parameters,
-    Rule,
     any_resource,
+    creating,
     named,
     tagging,
-    tagging_new,
 )
 
 
@@ -29,8 +28,5 @@ def _overwriting(parameters: Parameters) -> ConditionKeys:
 RULES: Final[Operations] = {
     **named("ssm", any_resource, "DescribeParameters"),
     **named("ssm", _parameter, "AddTagsToResource", "DeleteParameter", "ListTagsForResource", keys=tagging),
-    ("ssm", "PutParameter"): (
-        Rule("ssm:PutParameter", _parameter, _overwriting),
-        tagging_new("ssm:AddTagsToResource", _parameter),
-    ),
+    **creating("ssm", "PutParameter", _parameter, tag="AddTagsToResource", keys=_overwriting),
 }

@@ -2,15 +2,7 @@
 
 from typing import Final
 
-from eep_platform.aws.guard.rules import (
-    Operations,
-    Rule,
-    any_resource,
-    at,
-    named,
-    tagging,
-    tagging_new,
-)
+from eep_platform.aws.guard.rules import Operations, Rule, any_resource, at, creating, named, tagging
 
 
 def _passing_to_firehose(member: str) -> Rule:
@@ -35,10 +27,12 @@ RULES: Final[Operations] = {
         "PutRecord",
     ),
     **named("firehose", _DELIVERY_STREAM, "TagDeliveryStream", keys=tagging),
-    ("firehose", "CreateDeliveryStream"): (
-        Rule("firehose:CreateDeliveryStream", _DELIVERY_STREAM, tagging),
-        tagging_new("firehose:TagDeliveryStream", _DELIVERY_STREAM),
+    **creating(
+        "firehose",
+        "CreateDeliveryStream",
+        _DELIVERY_STREAM,
         _passing_to_firehose("ExtendedS3DestinationConfiguration"),
+        tag="TagDeliveryStream",
     ),
     ("firehose", "UpdateDestination"): (
         Rule("firehose:UpdateDestination", _DELIVERY_STREAM),
