@@ -379,10 +379,10 @@ class Operator:
         costs, tags = RunningCosts(), TagsStep(clock)
         turns = Turns(store, partial(self.enqueue, trigger="TurnChanged"), self._now)
         self.budgets = BudgetStep(
-            kube, store, self._subjects, partial(self.enqueue, trigger="BudgetReached"), self._now
+            kube, store, self._subjects, partial(self.enqueue, trigger="BudgetReached"), self._clocks.likely
         )
         listeners = (BaseListener(self._trigger), self.reviews.publisher, self._notifier)
-        reporter = Reporter(kube, store, self._now, listeners)
+        reporter = Reporter(kube, store, self._now, listeners, counted_at=self._clocks.likely)
         comparison = ComparisonStep(
             self._comparisons,
             ModelClient(self._session, clock, PURPOSE),
@@ -437,7 +437,7 @@ class Operator:
         )
         finalizer = Finalizer(
             turns=turns,
-            ledger=Ledger(kube, store, settings.shard, self._now),
+            ledger=Ledger(kube, store, settings.shard, self._clocks.likely),
             convergence=convergence,
             placement=placement,
             training=training,
@@ -457,6 +457,7 @@ class Operator:
             finalizer,
             Retainer(finalizer, tags, clock),
             activities=self._activities,
+            counted_at=self._clocks.likely,
             annotate=(self.reviews.pull_request_step.annotate, self.budgets.annotate),
             now=self._now,
             clock=clock,

@@ -58,14 +58,24 @@ class StatusInput:
 
 
 class Reporter:
-    """Writes changes, and tells the listeners. ``now`` returns the time of day in UTC."""
+    """Writes changes, and tells the listeners.
+
+    ``now`` returns the time of day in UTC, ``counted_at`` that by which costs are counted.
+    """
 
     def __init__(
-        self, kube: Kube, store: Store, now: Callable[[], datetime], listeners: Sequence[Listener] = ()
+        self,
+        kube: Kube,
+        store: Store,
+        now: Callable[[], datetime],
+        listeners: Sequence[Listener] = (),
+        *,
+        counted_at: Callable[[], datetime],
     ) -> None:
         self._kube = kube
         self._store = store
         self._now = now
+        self._counted_at = counted_at
         self._listeners = listeners
 
     async def update_status(self, key: ObjectKey, endpoint: EphemeralEndpoint, inputs: StatusInput) -> None:
@@ -129,7 +139,7 @@ class Reporter:
             last_used_at=subject.activity.used_at if subject else before.last_used_at,
             expires_at=subject.expires_at if subject else before.expires_at,
             pinned=is_pinned(endpoint) or None,
-            cost=status.cost(inputs.hourly_cost, inputs.own, before.cost, self._now()),
+            cost=status.cost(inputs.hourly_cost, inputs.own, before.cost, self._counted_at()),
             resources=status.inventory(inputs.own) if inputs.own is not None else before.resources,
             checks=before.checks,
             comparison=before.comparison,
