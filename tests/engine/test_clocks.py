@@ -98,8 +98,15 @@ DAY = timedelta(days=1)
         (NOON, NOON - DAY, NOON, NOON, "the API server is behind"),
         (NOON + 3 * DAY, NOON, NOON, NOON, "this machine is ahead"),
         (NOON, NOON, NOON + DAY, NOON, "AWS is"),
-        (NOON, NOON + 2 * DAY, None, NOON, "of two the earlier: nothing is counted that may not have been"),
+        (
+            NOON,
+            NOON + 2 * DAY,
+            None,
+            NOON + 2 * DAY,
+            "nobody can tell: that of the API server",
+        ),
         (NOON + DAY, NOON, None, NOON, "likewise"),
+        (NOON + DAY, None, NOON, NOON + DAY, "it has not answered yet"),
         (NOON, None, None, NOON, "nobody has answered yet"),
     ],
 )
@@ -110,3 +117,5 @@ def test_one_clock_that_is_off_does_not_change_the_likely_time(
     for source, date in ((Source.API_SERVER, api_server), (Source.AWS, aws)):
         machine.clocks.note(source, format_datetime(date, usegmt=True) if date else None)
     assert machine.clocks.likely() == likely, why
+    machine.run(2 * STALE_SECONDS)
+    assert machine.clocks.likely() == likely + timedelta(seconds=2 * STALE_SECONDS), "answers are carried on"

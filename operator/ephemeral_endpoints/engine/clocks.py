@@ -63,11 +63,13 @@ class Clocks:
     def likely(self) -> datetime:
         """The time by which something is counted: one clock that is off does not change it.
 
-        The middle one of those of this machine, the API server and AWS, as far as they are known; of two the earlier.
+        The middle one of those of this machine, the API server and AWS; ``now`` until both have answered.
         """
-        local = self._local()
-        told = sorted((local, *(local - skew for skew in self.skews().values())))
-        return told[(len(told) - 1) // 2]
+        told = sorted(map(self._carried_on, list(self._samples.values())))
+        if len(told) < len(Source):
+            return self.now()
+        earlier, later = told
+        return min(max(self._local(), earlier), later)
 
     def skews(self) -> Mapping[Source, timedelta]:
         """By how much this machine's clock is ahead of the others, as far as that is known."""
