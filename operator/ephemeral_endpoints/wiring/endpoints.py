@@ -81,7 +81,7 @@ class Endpoints:
         self._domain = DomainStep(probe, self._urls, self._placement, services.domains, clock)
         self._costs, self._tags = RunningCosts(), TagsStep(clock)
         self._turns = Turns(store, base.enqueue_by("TurnChanged"), now)
-        self.budgets = BudgetStep(base.kube, store, base.subjects, base.enqueue_by("BudgetReached"), now)
+        self.budgets = BudgetStep(base.kube, store, base.subjects, base.enqueue_by("BudgetReached"), base.clocks.likely)
         self._checks = self._checks_step()
         self._comparisons: Runs[Outcome] = Runs(base.enqueue_by("ComparisonEnded"), most=MOST_COMPARISONS)
         self._recovery = EndpointRecovery(self._costs.describe, now)
@@ -90,7 +90,7 @@ class Endpoints:
             self._images, self._builds, store, clock, sees_all_namespaces=not base.settings.namespaces
         )
         listeners = (BaseListener(base.trigger), services.reviews.publisher, services.notifier)
-        self._reporter = Reporter(base.kube, store, now, listeners)
+        self._reporter = Reporter(base.kube, store, now, listeners, counted_at=base.clocks.likely)
 
     def controller(self, accounts: Accounts, triggers: Callable[[ObjectKey], tuple[str, ...]]) -> EndpointController:
         """What reconciles objects; ``triggers`` are the reasons for which one is reconciled."""
@@ -103,6 +103,7 @@ class Endpoints:
             finalizer,
             Retainer(finalizer, self._tags, base.clock),
             activities=services.activities,
+            counted_at=base.clocks.likely,
             annotate=(services.reviews.pull_request_step.annotate, self.budgets.annotate),
             now=base.now,
             clock=base.clock,
@@ -163,7 +164,7 @@ class Endpoints:
         base, services = self._base, self._services
         return Finalizer(
             turns=self._turns,
-            ledger=Ledger(base.kube, base.store, base.settings.shard, base.now),
+            ledger=Ledger(base.kube, base.store, base.settings.shard, base.clocks.likely),
             convergence=self._convergence,
             placement=self._placement,
             training=self.trainings,
