@@ -182,16 +182,8 @@ def test_whoever_was_given_the_token_needs_no_right_to_the_secret(
     cluster.patch_status({"observedGeneration": 1, "url": model.url("/nlp/pr-42")})
     file = tmp_path / "token"
     file.write_text("eep_given\n")
-    result = eep(
-        "invoke",
-        "pr-42",
-        "--data",
-        "{}",
-        "--token-file",
-        str(file),
-        KUBECONFIG=kubeconfig_with(MAY_GET),
-        EEP_TOKEN="no",
-    )
+    kubeconfig = kubeconfig_with(MAY_GET)
+    result = eep("invoke", "pr-42", "--data", "{}", "--token-file", str(file), KUBECONFIG=kubeconfig)
     assert result.exit_code == 0, result.stderr
     assert [each.headers["Authorization"] for each in model.requests] == ["Bearer eep_given"]
 
