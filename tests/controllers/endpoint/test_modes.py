@@ -12,6 +12,7 @@ import aiohttp
 import pytest
 from tests.controllers.environment import Environment
 from tests.fixtures.issuer import AUDIENCE, Issuer
+from tests.fixtures.passing import of_each
 from tests.fixtures.platform import Aws
 
 from ephemeral_endpoints.features.routing.apis import Load
@@ -191,7 +192,8 @@ def let_in(env: Environment, issuer: Issuer | None = None) -> None:
 def authorizers(aws: Aws) -> list[str]:
     """The APIs that check JWTs, by their names."""
     client = aws.client("apigatewayv2")
-    found = [(each, client.get_authorizers(ApiId=each["ApiId"])["Items"]) for each in client.get_apis()["Items"]]
+    apis = client.get_apis()["Items"]
+    found = of_each(apis, lambda api: (api, client.get_authorizers(ApiId=api["ApiId"])["Items"]))
     return [api["Name"] for api, items in found for _ in items]
 
 
