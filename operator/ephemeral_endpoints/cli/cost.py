@@ -77,9 +77,7 @@ class Bill:
 @click.option(
     "--by",
     type=click.Choice([each.value for each in Grouping]),
-    default=Grouping.OBJECT.value,
-    show_default=True,
-    help="Sum up by this.",
+    help=f"Sum up by this.  [default: {Grouping.OBJECT.value}]",
 )
 @click.option("--by-tag", metavar="KEY", help="Sum up by the value of this tag in spec.tags, such as an owner.")
 @click.option(
@@ -90,25 +88,38 @@ class Bill:
 )
 @click.option("-o", "--output", type=click.Choice(["table", "csv", "json"]), default="table", show_default=True)
 def command(  # noqa: PLR0913 - the options of the command
-    name: str | None, target: Target, by: str, by_tag: str | None, output: str, *, all_namespaces: bool, usage: bool
+    name: str | None,
+    target: Target,
+    by: str | None,
+    by_tag: str | None,
+    output: str,
+    *,
+    all_namespaces: bool,
+    usage: bool,
 ) -> None:
     """Read the objects, and the class of a single one. Changes nothing."""
+    if by and by_tag is not None:
+        raise click.UsageError("--by and --by-tag exclude each other")
     now = utc_now()
     if name:
+        # Dropped in silence, they would have a program read text for JSON.
+        if all_namespaces or by or by_tag is not None or output != "table":
+            raise click.UsageError("with a NAME there are no sums: leave out -A, --by, --by-tag and --output")
         subject = run(target, lambda cluster: _subject(cluster, as_name(None, None, name)))
         uses = _uses(subject, now) if usage else None
         click.echo("\n".join(map(printable, explained(subject, now, uses))))
         return
     if usage:
         raise click.UsageError("--usage needs a NAME: what CloudWatch has counted is read for one object")
-    found = run(target, lambda cluster: _bill(cluster, by, by_tag, now, all_namespaces=all_namespaces))
+    sums = By(Grouping(by or Grouping.OBJECT), by_tag)
+    found = run(target, lambda cluster: _bill(cluster, sums, now, all_namespaces=all_namespaces))
     if output == "table" and not found.lines:
         click.echo("There are no endpoints.", err=True)
     else:
         click.echo(_FORMATS[output](found), nl=False)
 
 
-async def _bill(cluster: Cluster, by: str, tag: str | None, now: datetime, *, all_namespaces: bool) -> Bill:
+async def _bill(cluster: Cluster, by: By, now: datetime, *, all_namespaces: bool) -> Bill:
     namespace = None if all_namespaces else cluster.namespace
     found = [EphemeralEndpoint.model_validate(each) async for each in listed(cluster.rest, ENDPOINT.folder(namespace))]
     try:
@@ -118,8 +129,8 @@ async def _bill(cluster: Cluster, by: str, tag: str | None, now: datetime, *, al
         missing = _missing(uncounted(classes))
     except Denied:
         classes, missing = [], ["what ended this month, and what is saved: you may not list the classes"]
-    summed = lines(found, classes, By(Grouping(by), tag), now, namespace=namespace)
-    return Bill(summed, tag or by, f"{now:%Y-%m}", missing)
+    summed = lines(found, classes, by, now, namespace=namespace)
+    return Bill(summed, by.tag or by.grouping.value, f"{now:%Y-%m}", missing)
 
 
 def _missing(names_of_classes: Sequence[str]) -> list[str]:
