@@ -94,17 +94,20 @@ REAPER_READS: Final = (
 
 REAPER_DELETES: Final = (
     Statement(
-        "DeleteHosting",
-        ("sagemaker:DeleteEndpoint", "sagemaker:DeleteEndpointConfig", "sagemaker:DeleteModel"),
-        _HOSTING,
+        "DeleteOfObjects",
+        (
+            "apigateway:DELETE",
+            "application-autoscaling:DeregisterScalableTarget",
+            "cloudwatch:DeleteAlarms",
+            "dynamodb:DeleteTable",
+            "lambda:DeleteFunction",
+            "sagemaker:DeleteEndpoint",
+            "sagemaker:DeleteEndpointConfig",
+            "sagemaker:DeleteModel",
+            "ssm:DeleteParameter",
+        ),
+        (_api("/apis/*"), *_TARGETS, *_ALARMS, *_TABLES, *_FUNCTIONS, *_HOSTING, *_PARAMETERS),
         "What expired objects left.",
-        _OF_AN_OBJECT,
-    ),
-    Statement(
-        "DeleteScaling",
-        ("application-autoscaling:DeregisterScalableTarget",),
-        _TARGETS,
-        "Likewise.",
         _OF_AN_OBJECT,
     ),
     Statement(
@@ -113,10 +116,6 @@ REAPER_DELETES: Final = (
         (arn("cloudwatch", f"alarm:TargetTracking-endpoint/{OURS}"),),
         "Application Auto Scaling deletes the alarms of a policy with the caller's permissions; they have no tags.",
     ),
-    Statement("DeleteFunctions", ("lambda:DeleteFunction",), _FUNCTIONS, "Likewise.", _OF_AN_OBJECT),
-    Statement("DeleteAlarms", ("cloudwatch:DeleteAlarms",), _ALARMS, "Likewise.", _OF_AN_OBJECT),
-    Statement("DeleteTables", ("dynamodb:DeleteTable",), _TABLES, "Likewise.", _OF_AN_OBJECT),
-    Statement("DeleteParameters", ("ssm:DeleteParameter",), _PARAMETERS, "Likewise.", _OF_AN_OBJECT),
     Statement(
         "DeleteLogGroups",
         ("logs:DeleteLogGroup",),
@@ -136,23 +135,16 @@ REAPER_DELETES: Final = (
         "Not restricted: routes, their settings, integrations and paths of domains neither have nor inherit tags; "
         "their path has the id of their API, or the name of the domain.",
     ),
-    Statement("DeleteOwnApis", ("apigateway:DELETE",), (_api("/apis/*"),), "APIs of expired objects.", _OF_AN_OBJECT),
     Statement(
-        "DeleteApis", ("apigateway:DELETE",), (_api("/apis/*"),), "APIs of classes without objects.", IS_OF_CLASS
-    ),
-    Statement(
-        "DeleteStreams",
-        ("firehose:DeleteDeliveryStream",),
-        _STREAMS,
-        "The stream of captured requests of such a class.",
-        IS_OF_CLASS,
-    ),
-    Statement("DeleteAlarmsOfClass", ("cloudwatch:DeleteAlarms",), _ALARMS, "And its alarms.", IS_OF_CLASS),
-    Statement(
-        "DeleteRepositories",
-        ("ecr:DeleteRepository",),
-        _REPOSITORIES,
-        "The repository of a class without objects, long after its last push.",
+        "DeleteOfClasses",
+        (
+            "apigateway:DELETE",
+            "cloudwatch:DeleteAlarms",
+            "ecr:DeleteRepository",
+            "firehose:DeleteDeliveryStream",
+        ),
+        (_api("/apis/*"), *_ALARMS, *_REPOSITORIES, *_STREAMS),
+        "What the objects of a class shared that has none any more, its repository long after its last push.",
         IS_OF_CLASS,
     ),
 )

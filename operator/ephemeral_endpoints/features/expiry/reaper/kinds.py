@@ -151,9 +151,7 @@ SCALABLE_TARGET: Final = ReapedKind(
     lambda aws, arn: dict(aws.client("application-autoscaling").list_tags_for_resource(ResourceARN=arn)["Tags"]),
     lambda aws, name: aws.client("application-autoscaling").deregister_scalable_target(ResourceId=name, **VARIANTS),
 )
-"""Its ARN is a hash, so that it is found by lists only, together with what names its object: the configuration waits.
-
-Its policies and schedules go with it."""
+"""Its ARN is a hash, so that it is found by lists only. Its policies and schedules go with it."""
 
 LOG_GROUP: Final = ReapedKind(
     "LogGroup",
@@ -240,7 +238,7 @@ OF_OBJECTS: Final = (
         "endpoint-config/",
         _of_sagemaker,
         lambda aws, name: aws.client("sagemaker").delete_endpoint_config(EndpointConfigName=name),
-        after=("Endpoint", SCALABLE_TARGET.name),
+        after=("Endpoint",),
     ),
     ReapedKind(
         "Model",

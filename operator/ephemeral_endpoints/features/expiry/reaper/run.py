@@ -110,6 +110,7 @@ class Run:
         self._report = report
         self._is_late = is_late
         self._hung: set[str] = set()
+        self._is_over = False
         self._ours = {CLUSTER: [rules.cluster_id], CLASS: [rules.class_name]}
 
     def run(self) -> None:
@@ -118,7 +119,9 @@ class Run:
         self._report.now = timestamp(now)
         cutoff = now - self._rules.grace
         anchors = tagged(self._aws, {CLUSTER: [self._rules.cluster_id]}, *_ANCHORS)
-        due = self._due(past(ends, cutoff), anchors, cutoff)
+        ended = past(ends, cutoff)
+        self._is_over = len(ended) == len(set(ends))
+        due = self._due(ended, anchors, cutoff)
         choice = choose(due, self._count_objects(anchors, now), self._rules, now)
         self._report.held = choice.held
         shared = self._of_class()
@@ -186,7 +189,7 @@ class Run:
 
     def _take_found(self, taken: Sequence[Taken]) -> None:
         """Delete what nothing is left of that has to go before. Scaling goes first, and all else at once."""
-        unread = self._report.failures.keys() & {*UNTAGGED, SCALABLE_TARGET.name}
+        unread = self._report.failures.keys() & set(UNTAGGED)
         free = [
             each
             for object_ in taken
@@ -330,7 +333,7 @@ class Run:
             self._try(ROUTE, partial(self._take_routes_of, api, owners, cutoff))
 
     def _take_routes_of(self, api: str, owners: dict[str, Expired], cutoff: datetime) -> None:
-        """Delete them with their API where it has no others, and is as old as one of a class without objects."""
+        """Delete them, by one call where the API has no others and no object lives on."""
         client = self._aws.client("apigatewayv2")
         shared = client.get_api(ApiId=api)
         if not is_of_class(shared["Name"], shared.get("Tags", {}), self._rules):
@@ -346,8 +349,10 @@ class Run:
         routes: dict[str, list[Any]] = {}
         for each in self._of_api("get_routes", api):
             routes.setdefault(each.get("Target", "").rpartition("/")[2], []).append(each)
-        is_whole = all(integrations.values()) and routes.keys() <= integrations.keys()
-        if is_whole and shared["CreatedDate"] <= cutoff and self._delete([Found(HTTP_API, api, id_=api)]):
+        is_whole = (
+            all(integrations.values()) and routes.keys() <= integrations.keys() and shared["CreatedDate"] <= cutoff
+        )
+        if self._is_over and is_whole and self._delete([Found(HTTP_API, api, id_=api)]):
             return
         stages = {each["StageName"]: each.get("RouteSettings", {}) for each in self._of_api("get_stages", api)}
         take = partial(self._take_integration, api, stages)
