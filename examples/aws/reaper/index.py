@@ -231,6 +231,10 @@ ALARM = ReapedKind("Alarm", "cloudwatch", "alarm:",
  lambda aws, name: aws.client("cloudwatch").delete_alarms(AlarmNames=[name]),
  delete_all=lambda aws, names: aws.client("cloudwatch").delete_alarms(AlarmNames=names),)
 
+PIPELINE = ReapedKind("Pipeline", "sagemaker", "pipeline/", _of_sagemaker,
+ lambda aws, name: aws.client("sagemaker").delete_pipeline(PipelineName=name, ClientRequestToken=f"delete-{name:-<32}"
+ ),)
+
 API_MAPPING = "ApiMapping"
 
 ROUTE_THROTTLE = "RouteThrottle"
@@ -253,7 +257,7 @@ OF_OBJECTS = (SCALABLE_TARGET, HTTP_API,
  ReapedKind("Model", "sagemaker", "model/", _of_sagemaker,
   lambda aws, name: aws.client("sagemaker").delete_model(ModelName=name), after=("Endpoint",),), LOG_GROUP,)
 
-OF_CLASSES = (HTTP_API, DELIVERY_STREAM, ALARM, REPOSITORY)
+OF_CLASSES = (HTTP_API, DELIVERY_STREAM, ALARM, PIPELINE, REPOSITORY)
 
 SERVICES = {**{kind.name: kind.service for kind in (*OF_OBJECTS, *OF_CLASSES)},
  **dict.fromkeys(UNTAGGED, HTTP_API.service),}
@@ -460,8 +464,8 @@ class Run:
    self._take_late_logs(_LATE_LOGS[now.hour], cutoff)
   self._report.is_complete = True
  def _due(self, ends, anchors, cutoff):
-  known = {timestamp(each.holder.expires_at) for each in expired(anchors, cutoff) if each.holder.expires_at}
   found = {arn: tags for arn, tags in anchors.items() if tags.get(CLASS) == self._rules.class_name}
+  known = {timestamp(each.holder.expires_at) for each in expired(found, cutoff) if each.holder.expires_at}
   for chunk in chunks(end for end in ends if end not in known):
    found |= tagged(self._aws, {**self._ours, EXPIRES_AT: chunk})
   return expired(found, cutoff)
@@ -645,8 +649,9 @@ class Run:
  def _take_shared(self, shared, now):
   if not is_any(self._aws, self._ours):
    self._take_unused(shared, now - self._rules.grace)
-  unused = self._try(REPOSITORY.name, partial(self._unused_repositories, shared, now)) or ()
+  unused = self._try(REPOSITORY.name, partial(self._unused_repositories, shared, now)) or []
   of_objects = {CLUSTER: [self._rules.cluster_id], NAMESPACE: []}
+  unused += self._try(PIPELINE.name, partial(self._unused_pipelines, shared, now)) or []
   if unused and not is_any(self._aws, of_objects):
    self._delete(unused)
  def _take_unused(self, shared, cutoff):
@@ -678,6 +683,12 @@ class Run:
    return max((made["createdAt"], *pushed))
   client = self._aws.client("ecr")
   ours = self._of_class_by_tags(shared, REPOSITORY)
+  return [each for each in ours if used_at(each.name) <= now - self._rules.repository_age]
+ def _unused_pipelines(self, shared, now):
+  def used_at(name):
+   found = self._aws.client("sagemaker").describe_pipeline(PipelineName=name)
+   return max(found[each] for each in ("CreationTime", "LastModifiedTime", "LastRunTime") if each in found)
+  ours = self._of_class_by_tags(shared, PIPELINE)
   return [each for each in ours if used_at(each.name) <= now - self._rules.repository_age]
  def _of_class_by_tags(self, shared, kind):
   return [Found(*known) for arn in shared if (known := identify(arn)) and known[0] is kind

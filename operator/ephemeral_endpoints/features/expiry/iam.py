@@ -28,6 +28,7 @@ _PARAMETERS: Final = (arn("ssm", f"parameter/*/{OURS}"),)
 _STREAMS: Final = (arn("firehose", f"deliverystream/{OURS}"),)
 _TARGETS: Final = (arn("application-autoscaling", "scalable-target/*"),)
 _REPOSITORIES: Final = (arn("ecr", f"repository/{OURS}"), arn("ecr", f"repository/*/{OURS}"))
+_PIPELINES: Final = (arn("sagemaker", f"pipeline/{OURS}"),)
 
 
 def _api(path: str) -> str:
@@ -52,6 +53,12 @@ REAPER_READS: Final = (
         ("sagemaker:DescribeEndpoint", "sagemaker:ListTags"),
         _HOSTING,
         "The owner tags and the end of life, right before a deletion, and whether an endpoint can be deleted.",
+    ),
+    Statement(
+        "ReadPipelines",
+        ("sagemaker:DescribePipeline", "sagemaker:ListTags"),
+        _PIPELINES,
+        "Likewise, and when a pipeline ran last.",
     ),
     Statement("ReadTagsOfScaling", ("application-autoscaling:ListTagsForResource",), _TARGETS, "Likewise."),
     Statement("ReadTagsOfFunctions", ("lambda:GetFunctionConfiguration", "lambda:ListTags"), _FUNCTIONS, "Likewise."),
@@ -142,9 +149,10 @@ REAPER_DELETES: Final = (
             "cloudwatch:DeleteAlarms",
             "ecr:DeleteRepository",
             "firehose:DeleteDeliveryStream",
+            "sagemaker:DeletePipeline",
         ),
-        (_api("/apis/*"), *_ALARMS, *_REPOSITORIES, *_STREAMS),
-        "What the objects of a class shared that has none any more, its repository long after its last push.",
+        (_api("/apis/*"), *_ALARMS, *_REPOSITORIES, *_STREAMS, *_PIPELINES),
+        "What the objects of a class shared that has none any more; its repository and pipelines long after their use.",
         IS_OF_CLASS,
     ),
 )

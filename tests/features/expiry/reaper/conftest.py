@@ -18,6 +18,7 @@ from ephemeral_endpoints.aws.calls import Calls
 from ephemeral_endpoints.aws.clients import Clients
 from ephemeral_endpoints.aws.component import Scope
 from ephemeral_endpoints.deploy.policies import Principal, merged, of
+from ephemeral_endpoints.engine.names import owner_hash
 from ephemeral_endpoints.engine.resources import DesiredResource, Key, ResourceKind
 from ephemeral_endpoints.engine.tags import class_tags, owner_tags
 from ephemeral_endpoints.features.expiry.reaper import handler, kinds
@@ -76,6 +77,21 @@ class Preview(Cloud):
         shared = class_tags(cluster_id=self.scope.cluster_id, name=CLASS, uid="class-uid")
         lost = Key(ALARM, f"{self.key(DELIVERY_STREAM).name}:lost")
         await self.make(replace(with_spec(self.resources[ALARM], tags=shared), key=lost))
+
+    def make_pipeline(self) -> str:
+        """The pipeline of a training of the class; returns its name."""
+        name = f"eep-{CLUSTER}-wine-{owner_hash('class-uid')}-0a1b2c3d"
+        self.aws.make_role("training", trusted=("sagemaker.amazonaws.com",))
+        fail = {"Name": "Fail", "Type": "Fail", "Arguments": {"ErrorMessage": "no"}}
+        tags = class_tags(cluster_id=self.scope.cluster_id, name=self.class_name, uid="class-uid")
+        self.aws.client("sagemaker").create_pipeline(
+            PipelineName=name,
+            PipelineDefinition=json.dumps({"Version": "2020-12-01", "Metadata": {}, "Parameters": [], "Steps": [fail]}),
+            RoleArn=f"arn:aws:iam::{ministack.ACCOUNT}:role/training",
+            ClientRequestToken="token-of-a-pipeline-of-a-test-of-the-reaper",
+            Tags=[{"Key": key, "Value": value} for key, value in tags],
+        )
+        return name
 
     def make_route_of_somebody(self) -> None:
         """A route in the class's API that leads nowhere, which keeps the API from going as a whole."""

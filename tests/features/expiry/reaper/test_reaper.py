@@ -30,12 +30,13 @@ async def test_all_that_an_expired_object_left_goes_in_order_by_no_more_than_the
 ) -> None:
     await preview.make_all()
     preview.make_route_of_somebody()
+    lasting = {"Pipeline": [preview.make_pipeline()], "Repository": [preview.key(REPOSITORY).name]}
     sns = preview.aws.client("sns")
     sns.create_topic(Name=TOPIC.rpartition(":")[2])
     reaper.environment["TOPIC_ARN"] = TOPIC
 
     deleted = await asyncio.to_thread(reaper.run_until_done)
-    assert contents(preview.aws.client) == {"Repository": [preview.key(REPOSITORY).name]}
+    assert contents(preview.aws.client) == lasting
     order = [kind for kind, _ in deleted]
     assert {*order} == {kind.name for kind in KINDS} - {"Repository", *WITH_ANOTHER, *ITS_OWN}
     for earlier, later in [

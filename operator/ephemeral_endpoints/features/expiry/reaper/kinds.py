@@ -194,6 +194,16 @@ ALARM: Final = ReapedKind(
     delete_all=lambda aws, names: aws.client("cloudwatch").delete_alarms(AlarmNames=names),
 )
 
+PIPELINE: Final = ReapedKind(
+    "Pipeline",
+    "sagemaker",
+    "pipeline/",
+    _of_sagemaker,
+    lambda aws, name: aws.client("sagemaker").delete_pipeline(
+        PipelineName=name, ClientRequestToken=f"delete-{name:-<32}"
+    ),
+)
+
 API_MAPPING: Final = "ApiMapping"
 """Paths of a custom domain: API Gateway deletes no API that has any."""
 
@@ -252,7 +262,7 @@ OF_OBJECTS: Final = (
 )
 """In the order of their deletion."""
 
-OF_CLASSES: Final = (HTTP_API, DELIVERY_STREAM, ALARM, REPOSITORY)
+OF_CLASSES: Final = (HTTP_API, DELIVERY_STREAM, ALARM, PIPELINE, REPOSITORY)
 WITH_ANOTHER: Final[Mapping[str, str]] = {"Authorizer": "HttpApi", "FunctionConcurrency": "Function"}
 """Kinds that go with a resource of another kind."""
 

@@ -26,6 +26,7 @@ from ephemeral_endpoints.features.expiry.reaper.kinds import (
     LOG_GROUP,
     OF_CLASSES,
     OF_OBJECTS,
+    PIPELINE,
     REPOSITORY,
     ROUTE,
     ROUTE_THROTTLE,
@@ -136,8 +137,8 @@ class Run:
 
         A page of the index has a hundred resources, and an object a dozen: all of them are read of few objects only.
         """
-        known = {timestamp(each.holder.expires_at) for each in expired(anchors, cutoff) if each.holder.expires_at}
         found = {arn: tags for arn, tags in anchors.items() if tags.get(CLASS) == self._rules.class_name}
+        known = {timestamp(each.holder.expires_at) for each in expired(found, cutoff) if each.holder.expires_at}
         for chunk in chunks(end for end in ends if end not in known):
             found |= tagged(self._aws, {**self._ours, EXPIRES_AT: chunk})
         return expired(found, cutoff)
@@ -380,9 +381,10 @@ class Run:
         """Delete what the objects of the class shared, once it has none and has had none for long enough."""
         if not is_any(self._aws, self._ours):
             self._take_unused(shared, now - self._rules.grace)
-        unused = self._try(REPOSITORY.name, partial(self._unused_repositories, shared, now)) or ()
+        unused: list[Found] = self._try(REPOSITORY.name, partial(self._unused_repositories, shared, now)) or []
         # Retained models of any class may have been made before resources were tagged with their class.
         of_objects = {CLUSTER: [self._rules.cluster_id], NAMESPACE: []}
+        unused += self._try(PIPELINE.name, partial(self._unused_pipelines, shared, now)) or []
         if unused and not is_any(self._aws, of_objects):
             self._delete(unused)
 
@@ -422,6 +424,14 @@ class Run:
 
         client = self._aws.client("ecr")
         ours = self._of_class_by_tags(shared, REPOSITORY)
+        return [each for each in ours if used_at(each.name) <= now - self._rules.repository_age]
+
+    def _unused_pipelines(self, shared: Mapping[str, TagMap], now: datetime) -> list[Found]:
+        def used_at(name: str) -> Any:
+            found = self._aws.client("sagemaker").describe_pipeline(PipelineName=name)
+            return max(found[each] for each in ("CreationTime", "LastModifiedTime", "LastRunTime") if each in found)
+
+        ours = self._of_class_by_tags(shared, PIPELINE)
         return [each for each in ours if used_at(each.name) <= now - self._rules.repository_age]
 
     def _of_class_by_tags(self, shared: Mapping[str, TagMap], kind: ReapedKind) -> list[Found]:
