@@ -122,6 +122,7 @@ async def test_pipelines_go_where_no_class_trains_any_more(
     if is_denied:
         leftovers.aws.control.add_faults(Fault(service="sagemaker", operation="ListPipelines", error=DENIED))
     await leftovers.sweep()
+    leftovers.aws.control.clear_faults()
     assert leftovers.left("Pipeline") == ([made] if is_denied else [])
     assert [each.message for each in caplog.records if "trainings" in each.message and each.levelname != "DEBUG"] == []
 

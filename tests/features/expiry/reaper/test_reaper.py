@@ -154,8 +154,8 @@ async def test_of_two_reapers_in_an_account_each_takes_what_is_of_its_class(prev
     assert owners == {preview.names.owner}
     await asyncio.to_thread(reaper.run_until_done)
     assert contents(preview.aws.client) == {}
-    for each in (reaper, second):
-        assert (each.report["failures"], preview.aws.control.permissions(each.key).denied) == ({}, [])
+    for run in (reaper, second):
+        assert (run.report["failures"], preview.aws.control.permissions(run.key).denied) == ({}, [])
 
 
 async def test_a_reaper_that_dies_at_some_call_goes_on_where_it_was(preview: Preview, reaper: Reaper) -> None:
