@@ -30,11 +30,8 @@ from ephemeral_endpoints.controllers.endpoint.tags import TagsStep
 from ephemeral_endpoints.controllers.endpoint_class.controller import ClassController
 from ephemeral_endpoints.controllers.model_promotion.controller import PromotionController
 from ephemeral_endpoints.controllers.model_stage.controller import StageController
-from ephemeral_endpoints.controllers.orphans.execution_sweep import ExecutionSweep, sweep_executions_regularly
-from ephemeral_endpoints.controllers.orphans.image_sweep import ImageSweep, sweep_images_regularly
-from ephemeral_endpoints.controllers.orphans.package_sweep import PackageSweep, sweep_packages_regularly
-from ephemeral_endpoints.controllers.orphans.sweep import Sweep, sweep_regularly
-from ephemeral_endpoints.controllers.orphans.training_sweep import TrainingSweep, sweep_trainings_regularly
+from ephemeral_endpoints.controllers.orphans import tasks as sweeps
+from ephemeral_endpoints.controllers.orphans.rounds import SweepDeps
 from ephemeral_endpoints.controllers.reasons import TO_ACT_ON
 from ephemeral_endpoints.engine.clocks import Clocks, Source
 from ephemeral_endpoints.engine.names import owner_hash
@@ -67,7 +64,6 @@ from ephemeral_endpoints.features.monitoring.last_lines import LastLinesStep
 from ephemeral_endpoints.features.notifications.expiring import ExpiringStep
 from ephemeral_endpoints.features.notifications.notifier import Notifier
 from ephemeral_endpoints.features.notifications.targets import Targets
-from ephemeral_endpoints.features.packages.inventory import PackageInventory
 from ephemeral_endpoints.features.packages.registry import Registry
 from ephemeral_endpoints.features.packages.step import PackagesStep
 from ephemeral_endpoints.features.promotion.publisher import StagePublisher
@@ -109,7 +105,7 @@ from ephemeral_endpoints.kube.triggers import (
 )
 from ephemeral_endpoints.kube.watch import Watch
 from ephemeral_endpoints.kube.workqueue import Queue
-from ephemeral_endpoints.settings import Settings, SweepMode
+from ephemeral_endpoints.settings import Settings
 from ephemeral_endpoints.telemetry.memory import trim_regularly
 from ephemeral_endpoints.telemetry.metrics import Metrics
 from ephemeral_endpoints.telemetry.summary import Summary, summary
@@ -356,8 +352,7 @@ class Operator:
         return due
 
     async def _reconcile_class(self, key: ObjectKey) -> float | None:
-        known = (self.store.named_class(name) for name in self.store.class_names())
-        classes = [endpoint_class for endpoint_class in known if endpoint_class]
+        classes = self.store.classes()
         self._events.follow(classes)
         self.accounts.keep_only(frozenset(map(Access.of, classes)))
         self.reviews.connections.keep_only(classes)
@@ -553,8 +548,7 @@ class Operator:
         """The sums over this shard's objects, and over the classes if they are its work."""
         store, shard = self.store, self._settings.shard
         own = (endpoint for key, endpoint in store.endpoints() if shard.takes(key.namespace))
-        known = (store.named_class(name) for name in store.class_names() if shard.is_first)
-        classes, now = [*filter(None, known)], self._now()
+        classes, now = store.classes() if shard.is_first else [], self._now()
         found = summary(((store.class_name_of(each), each) for each in own), classes, now)
         return replace(found, budgets=dict(self._budgets(classes, now)))
 
@@ -607,67 +601,18 @@ class Operator:
         ]
 
     def _sweeps(self) -> Iterator[Coroutine[Any, Any, None]]:
-        settings = self._settings
-        if settings.sweep is SweepMode.OFF or not settings.shard.is_first:
-            return
-        sweep = Sweep(
-            settings,
-            self.accounts,
-            self.resync.objects,
+        deps = SweepDeps(
+            self._settings,
+            self._cluster_id,
+            store=self.store,
+            accounts=self.accounts,
+            objects=self.resync.objects,
             observer=self.metrics,
-            enqueue=self._resources_changed,
             disagreement=self._clocks.disagreement,
             clock=self._clock,
             now=self._now,
         )
-        yield sweep_regularly(sweep, settings.snapshot_seconds)
-        if not settings.namespaces:
-            # The images and packages that objects in other operators' namespaces name are not known.
-            inventory = PackageInventory()
-            images = ImageSweep(
-                settings,
-                self._cluster_id,
-                store=self.store,
-                accounts=self.accounts,
-                packages=inventory,
-                observer=self.metrics,
-                disagreement=self._clocks.disagreement,
-                now=self._now,
-            )
-            yield sweep_images_regularly(images, settings.snapshot_seconds)
-            packages = PackageSweep(
-                settings,
-                self._cluster_id,
-                store=self.store,
-                accounts=self.accounts,
-                inventory=inventory,
-                observer=self.metrics,
-                disagreement=self._clocks.disagreement,
-                now=self._now,
-            )
-            yield sweep_packages_regularly(packages)
-            trainings = TrainingSweep(
-                settings,
-                self._cluster_id,
-                store=self.store,
-                accounts=self.accounts,
-                objects=self.resync.objects,
-                observer=self.metrics,
-                disagreement=self._clocks.disagreement,
-                now=self._now,
-            )
-            yield sweep_trainings_regularly(trainings)
-            executions = ExecutionSweep(
-                settings,
-                self._cluster_id,
-                store=self.store,
-                accounts=self.accounts,
-                objects=self.resync.objects,
-                observer=self.metrics,
-                clock=self._clock,
-                now=self._now,
-            )
-            yield sweep_executions_regularly(executions)
+        return sweeps.tasks(deps, self._resources_changed)
 
     async def _drain(self, stop: asyncio.Event, drained: asyncio.Event) -> None:
         """Finish the calls in hand before the watch ends."""
