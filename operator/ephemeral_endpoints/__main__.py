@@ -34,7 +34,8 @@ from ephemeral_endpoints.settings import Settings, SettingsError
 from ephemeral_endpoints.telemetry.logs import configure_logging
 from ephemeral_endpoints.telemetry.metrics import Metrics
 from ephemeral_endpoints.telemetry.server import Inspect, http_app
-from ephemeral_endpoints.wiring import Operator, elapsed, now
+from ephemeral_endpoints.wiring.clocks import elapsed, now
+from ephemeral_endpoints.wiring.operator import Operator
 
 logger = logging.getLogger("ephemeral_endpoints")
 

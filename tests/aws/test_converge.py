@@ -7,7 +7,7 @@ from tests.engine.objects import resolved, subject
 from ephemeral_endpoints.aws.account import Account, Owner
 from ephemeral_endpoints.aws.converge import MAX_STEPS_PER_RESOURCE, converge
 from ephemeral_endpoints.engine.errors import Contested, Denied, ReconcileError, Transient
-from ephemeral_endpoints.engine.plan import Create, DesiredState, Step, View
+from ephemeral_endpoints.engine.plan import Create, Delete, DesiredState, Step, View
 from ephemeral_endpoints.engine.resources import Key, ObservedResource, Phase, ResourceKind
 from ephemeral_endpoints.features.desired import desired
 from ephemeral_endpoints.features.monitoring.specs import ALARM, LOG_GROUP
@@ -105,6 +105,53 @@ async def test_a_change_of_mind_counts_before_the_next_step() -> None:
         cast("Account", steps), ME, lambda: next(looks, View(DesiredState.absent(), {}, {})), {}, lambda _: None
     )
     assert {key.kind for key in steps.taken} == {LOG_GROUP, ALARM, MODEL}
+
+
+class CutShort(Steps):
+    """The object vanishes while its endpoint and its alarms are being created."""
+
+    def __init__(self, error: ReconcileError | None) -> None:
+        super().__init__()
+        self.deleted: set[ResourceKind] = set()
+        self.creating, self.answered = asyncio.Event(), asyncio.Event()
+        self._error = error
+
+    async def execute(self, step: Step, owner: Owner) -> None:
+        await super().execute(step, owner)
+        if isinstance(step, Delete):
+            self.deleted.add(step.key.kind)
+            del self.observed_resources[step.key]
+            return
+        phase = Phase.READY
+        if step.key.kind is ENDPOINT:
+            del self.observed_resources[step.key]
+            self.creating.set()
+            await self.answered.wait()
+            if self._error:
+                raise self._error
+            phase = Phase.BUSY
+        self.observed_resources[step.key] = ObservedResource(step.key, phase, uses=step.resource.needs)
+
+    def view(self) -> View:
+        if not self.creating.is_set():
+            return super().view()
+        return View(DesiredState.absent(), dict(self.observed_resources), OTHERS)
+
+
+@pytest.mark.parametrize("error", [None, Transient("no answer")], ids=["answered", "without-an-answer"])
+async def test_what_an_endpoint_needs_stays_while_it_is_not_known_whether_the_endpoint_exists(
+    error: ReconcileError | None,
+) -> None:
+    steps = CutShort(error)
+    running = asyncio.create_task(run(steps))
+    while not steps.creating.is_set():
+        steps.go_on.set()
+        await asyncio.sleep(0)
+    while ALARM not in steps.deleted:
+        await asyncio.sleep(0)
+    steps.answered.set()
+    await running
+    assert not steps.deleted & {ENDPOINT_CONFIG, MODEL}
 
 
 async def test_nothing_goes_on_in_the_background_when_a_step_fails_unexpectedly() -> None:

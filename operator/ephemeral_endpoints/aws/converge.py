@@ -7,7 +7,7 @@ from typing import Final
 
 from ephemeral_endpoints.aws.account import Account, Owner
 from ephemeral_endpoints.engine.errors import ReconcileError, Transient
-from ephemeral_endpoints.engine.plan import DesiredState, Step, View, plan
+from ephemeral_endpoints.engine.plan import Create, Delete, DesiredState, Step, Update, View, plan
 from ephemeral_endpoints.engine.resources import Key
 
 MAX_STEPS_PER_RESOURCE: Final = 6
@@ -54,11 +54,13 @@ async def _until_settled(  # noqa: PLR0913, PLR0917 - see converge
     running: dict[asyncio.Task[None], Step],
 ) -> View:
     taken: Counter[Key] = Counter()
+    unconfirmed: dict[Key, frozenset[Key]] = {}
     while True:
         view = observe()
         occupied = {step.key for step in running.values()} | failed.keys()
+        needed = frozenset[Key]().union(*unconfirmed.values())
         for step in plan(view.desired, view.own, view.others):
-            if step.key in occupied:
+            if step.key in occupied or (isinstance(step, Delete) and step.key in needed):
                 continue
             if taken[step.key] >= MAX_STEPS_PER_RESOURCE:
                 failed[step.key] = unsettled(step.key)
@@ -67,12 +69,25 @@ async def _until_settled(  # noqa: PLR0913, PLR0917 - see converge
                 failed[step.key] = problem
                 continue
             taken[step.key] += 1
+            unconfirmed[step.key] = _needs(step)
             running[asyncio.create_task(account.execute(step, owner))] = step
         if not running:
             return view
         done, _ = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
         for task in done:
-            _conclude(task, running.pop(task), failed, on_step)
+            step = running.pop(task)
+            _conclude(task, step, failed, on_step)
+            if step.key not in failed:
+                del unconfirmed[step.key]
+
+
+def _needs(step: Step) -> frozenset[Key]:
+    """The resources that the step may use already although no observation shows it before AWS has answered.
+
+    What an endpoint needs must not be deleted while it is being created or updated:
+    https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_DeleteEndpointConfig.html.
+    """
+    return step.resource.needs if isinstance(step, Create | Update) else frozenset()
 
 
 def _conclude(

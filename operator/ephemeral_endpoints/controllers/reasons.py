@@ -23,6 +23,7 @@ from ephemeral_endpoints.features.reviews.pull_requests import stage as of_pull_
 from ephemeral_endpoints.features.routing import domain as of_domains
 from ephemeral_endpoints.features.routing.capture import reasons as of_captures
 from ephemeral_endpoints.features.routing.postprocessing import reasons as of_postprocessing
+from ephemeral_endpoints.features.routing.results import reasons as of_results
 
 CATALOGUE: Final[tuple[Reason, ...]] = catalogue(
     *stages.REASONS,
@@ -43,6 +44,7 @@ CATALOGUE: Final[tuple[Reason, ...]] = catalogue(
     of_notifications.REASONS,
     of_postprocessing.REASONS,
     of_captures.REASONS,
+    of_results.REASONS,
     of_reapers.REASONS,
     of_domains.REASONS,
     of_promotions.REASONS,

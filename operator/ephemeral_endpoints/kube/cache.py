@@ -170,6 +170,10 @@ class Store:
         """The class of that name."""
         return self.get(EphemeralEndpointClass, class_key(name))
 
+    def classes(self) -> list[EphemeralEndpointClass]:
+        """All classes that can be read, by name."""
+        return [each for name in self.class_names() if (each := self.named_class(name))]
+
     def class_name_of(self, endpoint: EphemeralEndpoint) -> str | None:
         """The class that an object uses.
 

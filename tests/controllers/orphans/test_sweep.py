@@ -22,6 +22,7 @@ from ephemeral_endpoints.aws.calls import Calls
 from ephemeral_endpoints.aws.clients import Access, Clients, Role
 from ephemeral_endpoints.aws.component import Scope
 from ephemeral_endpoints.aws.limits import Limiter, Priority
+from ephemeral_endpoints.controllers.orphans.rounds import SweepDeps
 from ephemeral_endpoints.controllers.orphans.sweep import KIND_SECONDS, RETAINED_SECONDS, Sweep, sweep_regularly
 from ephemeral_endpoints.engine import errors
 from ephemeral_endpoints.engine.names import ENDPOINT_LOG_PREFIX, endpoint_logs, owner_hash, owner_of
@@ -52,7 +53,8 @@ from ephemeral_endpoints.features.routing.specs import (
     HttpApiSpec,
     ThrottleSpec,
 )
-from ephemeral_endpoints.features.serving.specs import MODEL
+from ephemeral_endpoints.features.serving.specs import ENDPOINT, ENDPOINT_CONFIG, MODEL
+from ephemeral_endpoints.kube.cache import Store
 from ephemeral_endpoints.kube.errors import Unavailable
 from ephemeral_endpoints.settings import Settings
 from ephemeral_endpoints.telemetry.metrics import Metrics
@@ -146,17 +148,18 @@ class Sweeping:
             on_change=lambda _: None,
         )
         environment = {"EEP_SWEEP_MIN_AGE_SECONDS": str(MIN_AGE), **settings}
-        self.sweep = Sweep(
+        deps = SweepDeps(
             Settings.from_environment(environment),
-            self.accounts,
-            self._objects,
+            cloud.scope.cluster_id,
+            store=Store(),
+            accounts=self.accounts,
+            objects=self._objects,
             observer=self.metrics,
-            enqueue=self.enqueued.append,
             disagreement=lambda: self.differs,
             clock=self.clock,
             now=lambda: self.now,
-            kind_seconds=kind_seconds,
         )
+        self.sweep = Sweep(deps, self.enqueued.append, kind_seconds=kind_seconds)
 
     async def account(self) -> Account:
         return await self.accounts.by(HOME)
@@ -372,6 +375,25 @@ async def test_a_kind_whose_tags_are_not_read_in_time_stops_no_other(
     await sweeping.snapshot(1)
     await sweeping.sweep.run()
     assert await cloud.all_observed() == set(), "the next round takes it"
+
+
+async def test_what_an_endpoint_may_use_stays_while_endpoints_cannot_be_listed(cloud: SweptCloud) -> None:
+    for kind in (MODEL, LOG_GROUP, ENDPOINT_CONFIG):
+        await cloud.make(cloud.resources[kind])
+    sweeping = Sweeping(cloud)
+    await sweeping.round(1)
+    await cloud.make(cloud.resources[ENDPOINT])
+    refused = FaultError(code="AccessDeniedException", message="not you", status=400)
+    cloud.aws.control.add_faults(Fault(service="sagemaker", operation="ListEndpoints", error=refused))
+    with pytest.raises(errors.Denied):
+        await sweeping.snapshot(MIN_AGE + 1)
+    await sweeping.sweep.run()
+    kept = {cloud.key(kind) for kind in (MODEL, ENDPOINT_CONFIG, ENDPOINT)}
+    cloud.aws.control.clear_faults()
+    assert await cloud.all_observed() >= kept
+    await sweeping.until_old()
+    await sweeping.finish()
+    assert await cloud.all_observed() == set()
 
 
 async def test_nothing_is_swept_while_clocks_differ(cloud: SweptCloud, caplog: pytest.LogCaptureFixture) -> None:

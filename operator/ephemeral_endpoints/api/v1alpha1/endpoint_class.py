@@ -488,10 +488,11 @@ class EphemeralEndpointClassStatus(ApiModel):
     """Conditions of the class. Ready is True when endpoints can be created in this class and its queue, if it names
     one, can be read. ForgeConnected is True when the credentials of spec.reviews can do what is needed, and
     NotificationsDelivered when the targets of spec.notifications can be used. CaptureDelivered is True when the records
-    of spec.capture go where it says, and DomainReady when the domain of spec.routing.domain leads to the APIs of the
-    class. ReaperActive is True when the reaper of spec.reaper runs. QuotaLow is True when a quota of the AWS account is
-    lower than the number of instances that the objects of the class ask for. PricesCurrent is True when the prices of
-    AWS's Price List were read, where priceSource asks for them."""
+    of spec.capture go where it says, ResultsDelivered when nothing of spec.results is known to be lost, and DomainReady
+    when the domain of spec.routing.domain leads to the APIs of the class. ReaperActive is True when the reaper of
+    spec.reaper runs. QuotaLow is True when a quota of the AWS account is lower than the number of instances that the
+    objects of the class ask for. PricesCurrent is True when the prices of AWS's Price List were read, where priceSource
+    asks for them."""
 
     limits: tuple[LimitUse, ...] = ()
     """The use of spec.limits by namespace, at most 10: those first in which most objects wait, then the fullest."""

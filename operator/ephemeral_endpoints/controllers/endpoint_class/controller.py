@@ -31,6 +31,8 @@ from ephemeral_endpoints.features.routing.capture.stage import delivered
 from ephemeral_endpoints.features.routing.domain import is_taken, mapped, mapping_path, mappings, taken_cause
 from ephemeral_endpoints.features.routing.domains import Domains
 from ephemeral_endpoints.features.routing.placements import Placements
+from ephemeral_endpoints.features.routing.results.desired import alarm_key, publishes
+from ephemeral_endpoints.features.routing.results.stage import published
 from ephemeral_endpoints.features.routing.specs import API_MAPPING, AUTHORIZER, HTTP_API, ROUTE, mapping_key
 from ephemeral_endpoints.features.subject import Subject
 from ephemeral_endpoints.kube.cache import FINALIZER, ObjectKey, Store
@@ -191,6 +193,7 @@ class ClassController:
                 makes_images=any(user.spec.model.is_made for _, user in objects),
                 is_used=bool(users.keys() - own.keys()),
                 captures=any(captures(each.endpoint) for each in self._active(key, endpoint_class)),
+                publishes=any(publishes(each.endpoint) for each in self._active(key, endpoint_class)),
                 mappings=None if is_unknown else mappings(endpoint_class, used, account.inventory.all),
             )
             rest = account.inventory.of(owner.owner)
@@ -218,19 +221,22 @@ class ClassController:
         account: Account,
         errors: Mapping[Key, ReconcileError],
     ) -> list[ReconcileError]:
-        """The errors but those of capture and the reaper, which have conditions of their own."""
+        """The errors but those of capture, results and the reaper, which have conditions of their own."""
         stream = stream_key(self._cluster_id, endpoint_class)
         of_capture = {stream, lost_alarm(stream), stale_alarm(stream)}
         capture = next((each for failed, each in errors.items() if failed in of_capture), None)
-        asked = any(captures(each.endpoint) for each in self._active(key, endpoint_class))
+        alarm = alarm_key(self._cluster_id, endpoint_class)
+        active = [each.endpoint for each in self._active(key, endpoint_class)]
         known, spec = account.inventory.all, endpoint_class.spec
         reaper = next((each for failed, each in errors.items() if is_part(failed)), None)
         updates = (
-            delivered(spec.capture, stream, known, capture, asked=asked),
+            delivered(spec.capture, stream, known, capture, asked=any(map(captures, active))),
+            published(spec.results, known.get(alarm), errors.get(alarm), asked=any(map(publishes, active))),
             reaping(spec.reaper, function_key(self._cluster_id, endpoint_class), known, reaper),
         )
-        self._beside[key] = ([each for each in updates if each], capture or reaper)
-        return [each for failed, each in errors.items() if failed not in of_capture and not is_part(failed)]
+        self._beside[key] = ([each for each in updates if each], capture or errors.get(alarm) or reaper)
+        beside = {*of_capture, alarm}
+        return [each for failed, each in errors.items() if failed not in beside and not is_part(failed)]
 
     def _note_domain(
         self, endpoint_class: EphemeralEndpointClass, account: Account, owner: Owner, errors: dict[Key, ReconcileError]

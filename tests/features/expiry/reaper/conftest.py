@@ -135,7 +135,7 @@ class Reaper:
 
     def _client(self, service: str) -> Any:  # noqa: ANN401 - any service's
         make: Any = _session().client
-        config = handler._CONFIG  # noqa: SLF001 - as Lambda runs it
+        config = handler.CONFIG
         if service == self.impatient_with:
             config = config.merge(Config(read_timeout=0.5, retries={"total_max_attempts": 1}))
         return make(service, endpoint_url=self.aws.endpoint, config=config)

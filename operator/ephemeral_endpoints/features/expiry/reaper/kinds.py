@@ -2,7 +2,7 @@
 
 import re
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from threading import Lock
@@ -67,6 +67,12 @@ class Aws:
             self._sleep(_SECONDS_APART)
 
 
+def items(aws: Aws, service: str, operation: str, member: str, **asked: Any) -> Iterator[Any]:
+    """All that a list has, page by page."""
+    for page in aws.client(service).get_paginator(operation).paginate(**asked):
+        yield from page[member]
+
+
 class InProgressError(Exception):
     """The resource is changing; it can be deleted by a later run."""
 
@@ -107,8 +113,7 @@ def _listed(tags: Any) -> TagMap:
 
 
 def _of_sagemaker(aws: Aws, arn: str) -> TagMap:
-    pages = aws.client("sagemaker").get_paginator("list_tags").paginate(ResourceArn=arn)
-    return _listed(each for page in pages for each in page["Tags"])
+    return _listed(items(aws, "sagemaker", "list_tags", "Tags", ResourceArn=arn))
 
 
 def _delete_endpoint(aws: Aws, name: str) -> None:
@@ -120,8 +125,7 @@ def _delete_endpoint(aws: Aws, name: str) -> None:
 
 
 def _of_dynamodb(aws: Aws, arn: str) -> TagMap:
-    pages = aws.client("dynamodb").get_paginator("list_tags_of_resource").paginate(ResourceArn=arn)
-    return _listed(each for page in pages for each in page["Tags"])
+    return _listed(items(aws, "dynamodb", "list_tags_of_resource", "Tags", ResourceArn=arn))
 
 
 def _of_ssm(aws: Aws, arn: str) -> TagMap:
@@ -147,7 +151,9 @@ SCALABLE_TARGET: Final = ReapedKind(
     lambda aws, arn: dict(aws.client("application-autoscaling").list_tags_for_resource(ResourceARN=arn)["Tags"]),
     lambda aws, name: aws.client("application-autoscaling").deregister_scalable_target(ResourceId=name, **VARIANTS),
 )
-"""Its ARN is a hash, so that it is found by lists only. Its policies and schedules go with it."""
+"""Its ARN is a hash, so that it is found by lists only, together with what names its object: the configuration waits.
+
+Its policies and schedules go with it."""
 
 LOG_GROUP: Final = ReapedKind(
     "LogGroup",
@@ -234,7 +240,7 @@ OF_OBJECTS: Final = (
         "endpoint-config/",
         _of_sagemaker,
         lambda aws, name: aws.client("sagemaker").delete_endpoint_config(EndpointConfigName=name),
-        after=("Endpoint",),
+        after=("Endpoint", SCALABLE_TARGET.name),
     ),
     ReapedKind(
         "Model",

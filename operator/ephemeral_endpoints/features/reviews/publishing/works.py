@@ -8,7 +8,7 @@ from typing import Final
 from ephemeral_endpoints.api.v1alpha1.endpoint import EphemeralEndpoint
 from ephemeral_endpoints.api.v1alpha1.reviews import ReviewPolicy
 from ephemeral_endpoints.engine.conditions import Cause
-from ephemeral_endpoints.features.reviews.errors import ForgeError, ForgeUnavailable
+from ephemeral_endpoints.features.reviews.errors import ForgeError
 from ephemeral_endpoints.features.reviews.forge import Publication, Published, PublishingForge, PullRequestKey
 from ephemeral_endpoints.features.reviews.policy import not_granted
 from ephemeral_endpoints.features.reviews.publishing.delivery import (
@@ -26,13 +26,10 @@ from ephemeral_endpoints.features.reviews.publishing.desired import (
     pull_request_of,
     renewed_in,
 )
-from ephemeral_endpoints.features.reviews.publishing.lane import Done
+from ephemeral_endpoints.features.reviews.publishing.lane import Done, is_worth_a_try
 from ephemeral_endpoints.features.reviews.publishing.stage import commit_not_in, revision_abbreviated
 from ephemeral_endpoints.features.subject import Subject
 from ephemeral_endpoints.kube.cache import ObjectKey
-
-MOST_TRIES: Final = 10
-"""Of what the forge refuses of something that is gone: its pull request may be, too, or the access to it."""
 
 MOST_CONTAINED: Final = 10_000
 """Commits that are remembered to belong to their pull request."""
@@ -172,7 +169,7 @@ class Ending:
 
     def failed(self, error: ForgeError, failures: int) -> bool:
         """See ``Work``."""
-        if isinstance(error, ForgeUnavailable) or failures < MOST_TRIES:
+        if is_worth_a_try(error, failures):
             return True
         self._over(Done(was_asked=True))
         return False
@@ -213,7 +210,7 @@ class Remains:
 
     def failed(self, error: ForgeError, failures: int) -> bool:
         """See ``Work``."""
-        return isinstance(error, ForgeUnavailable) or failures < MOST_TRIES
+        return is_worth_a_try(error, failures)
 
 
 def _refused(subject: Subject) -> Cause | None:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from tests.controllers.endpoint.test_pull_requests import put_image
 from tests.controllers.environment import CLUSTER, IMAGE, Environment
+from tests.controllers.orphans.deps import sweep_deps
 from tests.controllers.orphans.test_package_sweep import TRAINING
 from tests.features.training.examples import SHA
 from tests.features.training.examples import TRAINING as TRAINED
@@ -15,11 +16,10 @@ from tests.fixtures.platform import Aws
 
 from eep_platform.aws.contents import contents
 from eep_platform.aws.faults import Fault, FaultError
-from ephemeral_endpoints.controllers.orphans.training_sweep import TrainingSweep
+from ephemeral_endpoints.controllers.orphans.training_leftover_sweep import TrainingLeftoverSweep
 from ephemeral_endpoints.engine.names import owner_hash
 from ephemeral_endpoints.engine.tags import class_tags
 from ephemeral_endpoints.kube.cache import class_key
-from ephemeral_endpoints.settings import Settings
 
 DAYS = timedelta(days=2)
 GONE = "uid-of-a-class-that-is-gone"
@@ -70,18 +70,8 @@ class Leftovers:
 
     async def sweep(self, later: timedelta = DAYS, **settings: str) -> None:
         await self.env.rest()
-        operator = self.env.operator
-        sweep = TrainingSweep(
-            Settings.from_environment(settings),
-            CLUSTER,
-            store=operator.store,
-            accounts=operator.accounts,
-            objects=operator.resync.objects,
-            observer=operator.metrics,
-            disagreement=self.env.clocks.disagreement,
-            now=lambda: datetime.now(UTC) + later,
-        )
-        await sweep.run()
+        deps = sweep_deps(self.env, settings, lambda: datetime.now(UTC) + later)
+        await TrainingLeftoverSweep(deps).run()
 
 
 @pytest.fixture
