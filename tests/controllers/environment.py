@@ -39,7 +39,7 @@ from ephemeral_endpoints.kube.rest import Raw
 from ephemeral_endpoints.kube.tokens import ApiToken
 from ephemeral_endpoints.settings import Settings
 from ephemeral_endpoints.telemetry.metrics import Metrics
-from ephemeral_endpoints.wiring import Operator
+from ephemeral_endpoints.wiring.operator import Operator
 
 CLUSTER = "c1"
 IMAGE = f"{ministack.ACCOUNT}.dkr.ecr.{ministack.REGION}.amazonaws.com/models:1"

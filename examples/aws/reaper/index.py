@@ -231,6 +231,10 @@ ALARM = ReapedKind("Alarm", "cloudwatch", "alarm:",
  lambda aws, name: aws.client("cloudwatch").delete_alarms(AlarmNames=[name]),
  delete_all=lambda aws, names: aws.client("cloudwatch").delete_alarms(AlarmNames=names),)
 
+PIPELINE = ReapedKind("Pipeline", "sagemaker", "pipeline/", _of_sagemaker,
+ lambda aws, name: aws.client("sagemaker").delete_pipeline(PipelineName=name, ClientRequestToken=f"delete-{name:-<32}"
+ ),)
+
 API_MAPPING = "ApiMapping"
 
 ROUTE_THROTTLE = "RouteThrottle"
@@ -249,11 +253,11 @@ OF_OBJECTS = (SCALABLE_TARGET, HTTP_API,
  ReapedKind("FeedbackTable", "dynamodb", "table/", _of_dynamodb,
   lambda aws, name: aws.client("dynamodb").delete_table(TableName=name),), ReapedKind("EndpointConfig", "sagemaker",
   "endpoint-config/", _of_sagemaker,
-  lambda aws, name: aws.client("sagemaker").delete_endpoint_config(EndpointConfigName=name),
-  after=("Endpoint", SCALABLE_TARGET.name),), ReapedKind("Model", "sagemaker", "model/", _of_sagemaker,
+  lambda aws, name: aws.client("sagemaker").delete_endpoint_config(EndpointConfigName=name), after=("Endpoint",),),
+ ReapedKind("Model", "sagemaker", "model/", _of_sagemaker,
   lambda aws, name: aws.client("sagemaker").delete_model(ModelName=name), after=("Endpoint",),), LOG_GROUP,)
 
-OF_CLASSES = (HTTP_API, DELIVERY_STREAM, ALARM, REPOSITORY)
+OF_CLASSES = (HTTP_API, DELIVERY_STREAM, ALARM, PIPELINE, REPOSITORY)
 
 SERVICES = {**{kind.name: kind.service for kind in (*OF_OBJECTS, *OF_CLASSES)},
  **dict.fromkeys(UNTAGGED, HTTP_API.service),}
@@ -441,13 +445,16 @@ class Run:
   self._report = report
   self._is_late = is_late
   self._hung = set()
+  self._is_over = False
   self._ours = {CLUSTER: [rules.cluster_id], CLASS: [rules.class_name]}
  def run(self):
   ends, now = values(self._aws, EXPIRES_AT)
   self._report.now = timestamp(now)
   cutoff = now - self._rules.grace
   anchors = tagged(self._aws, {CLUSTER: [self._rules.cluster_id]}, *_ANCHORS)
-  due = self._due(past(ends, cutoff), anchors, cutoff)
+  ended = past(ends, cutoff)
+  self._is_over = len(ended) == len(set(ends))
+  due = self._due(ended, anchors, cutoff)
   choice = choose(due, self._count_objects(anchors, now), self._rules, now)
   self._report.held = choice.held
   shared = self._of_class()
@@ -457,8 +464,8 @@ class Run:
    self._take_late_logs(_LATE_LOGS[now.hour], cutoff)
   self._report.is_complete = True
  def _due(self, ends, anchors, cutoff):
-  known = {timestamp(each.holder.expires_at) for each in expired(anchors, cutoff) if each.holder.expires_at}
   found = {arn: tags for arn, tags in anchors.items() if tags.get(CLASS) == self._rules.class_name}
+  known = {timestamp(each.holder.expires_at) for each in expired(found, cutoff) if each.holder.expires_at}
   for chunk in chunks(end for end in ends if end not in known):
    found |= tagged(self._aws, {**self._ours, EXPIRES_AT: chunk})
   return expired(found, cutoff)
@@ -497,7 +504,7 @@ class Run:
    self._take_found(taken)
   self._report.waiting = len(free)
  def _take_found(self, taken):
-  unread = self._report.failures.keys() & {*UNTAGGED, SCALABLE_TARGET.name}
+  unread = self._report.failures.keys() & set(UNTAGGED)
   free = [each for object_ in taken for each in object_.ours
    if (unread | {other.kind.name for other in object_.found}).isdisjoint(each.kind.after)]
   self._delete([each for each in free if each.kind is SCALABLE_TARGET])
@@ -617,8 +624,8 @@ class Run:
   routes = {}
   for each in self._of_api("get_routes", api):
    routes.setdefault(each.get("Target", "").rpartition("/")[2], []).append(each)
-  is_whole = all(integrations.values()) and routes.keys() <= integrations.keys()
-  if is_whole and shared["CreatedDate"] <= cutoff and self._delete([Found(HTTP_API, api, id_=api)]):
+  is_whole = (all(integrations.values()) and routes.keys() <= integrations.keys() and shared["CreatedDate"] <= cutoff)
+  if self._is_over and is_whole and self._delete([Found(HTTP_API, api, id_=api)]):
    return
   stages = {each["StageName"]: each.get("RouteSettings", {}) for each in self._of_api("get_stages", api)}
   take = partial(self._take_integration, api, stages)
@@ -642,8 +649,9 @@ class Run:
  def _take_shared(self, shared, now):
   if not is_any(self._aws, self._ours):
    self._take_unused(shared, now - self._rules.grace)
-  unused = self._try(REPOSITORY.name, partial(self._unused_repositories, shared, now)) or ()
+  unused = self._try(REPOSITORY.name, partial(self._unused_repositories, shared, now)) or []
   of_objects = {CLUSTER: [self._rules.cluster_id], NAMESPACE: []}
+  unused += self._try(PIPELINE.name, partial(self._unused_pipelines, shared, now)) or []
   if unused and not is_any(self._aws, of_objects):
    self._delete(unused)
  def _take_unused(self, shared, cutoff):
@@ -675,6 +683,12 @@ class Run:
    return max((made["createdAt"], *pushed))
   client = self._aws.client("ecr")
   ours = self._of_class_by_tags(shared, REPOSITORY)
+  return [each for each in ours if used_at(each.name) <= now - self._rules.repository_age]
+ def _unused_pipelines(self, shared, now):
+  def used_at(name):
+   found = self._aws.client("sagemaker").describe_pipeline(PipelineName=name)
+   return max(found[each] for each in ("CreationTime", "LastModifiedTime", "LastRunTime") if each in found)
+  ours = self._of_class_by_tags(shared, PIPELINE)
   return [each for each in ours if used_at(each.name) <= now - self._rules.repository_age]
  def _of_class_by_tags(self, shared, kind):
   return [Found(*known) for arn in shared if (known := identify(arn)) and known[0] is kind

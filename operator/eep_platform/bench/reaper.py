@@ -19,13 +19,14 @@ from typing import Any, Final
 from zipfile import ZipFile
 
 import psutil
+from botocore.config import Config
 
 from eep_platform.aws import ministack, services
 from eep_platform.aws.client import ControlClient
 from eep_platform.aws.contents import contents
 from eep_platform.aws.services import Ports
 from ephemeral_endpoints.engine.names import Names, api_name, endpoint_logs
-from ephemeral_endpoints.engine.tags import class_tags, owner_tags
+from ephemeral_endpoints.engine.tags import CLUSTER, class_tags, owner_tags
 from ephemeral_endpoints.features.expiry.reaper import handler
 from ephemeral_endpoints.features.expiry.reaper.bundle import TIMEOUT_SECONDS
 from ephemeral_endpoints.features.expiry.reaper.kinds import Aws
@@ -184,7 +185,9 @@ class _Account:
         gateway.update_stage(ApiId=api, StageName="$default", RouteSettings={key: throttle})
 
     def begin(self) -> None:
-        """Have AWS's limits from now on."""
+        """Have AWS's limits from now on, and an index that knows all: the embedded one reads it when it is asked."""
+        patient = self.client("resourcegroupstaggingapi", config=Config(read_timeout=300))
+        patient.get_tag_values(Key=CLUSTER)
         self._control.set_documented_limits()
 
     def run(self, ahead: timedelta) -> Figures:

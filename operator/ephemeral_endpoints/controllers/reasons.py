@@ -9,6 +9,7 @@ from ephemeral_endpoints.engine.reasons import Finality, Reason, catalogue
 from ephemeral_endpoints.features import stages
 from ephemeral_endpoints.features.capacity import budget_stage as of_budgets
 from ephemeral_endpoints.features.capacity import limits as of_limits
+from ephemeral_endpoints.features.capacity import listed_prices as of_prices
 from ephemeral_endpoints.features.capacity import service_quotas as of_quotas
 from ephemeral_endpoints.features.checks.comparison import reasons as of_comparisons
 from ephemeral_endpoints.features.notifications import reasons as of_notifications
@@ -34,6 +35,7 @@ CATALOGUE: Final[tuple[Reason, ...]] = catalogue(
     of_limits.REASONS,
     of_budgets.REASONS,
     of_quotas.REASONS,
+    of_prices.REASONS,
     of_reviews.REASONS,
     of_publications.REASONS,
     of_forges.REASONS,

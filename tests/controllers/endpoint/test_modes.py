@@ -259,7 +259,7 @@ async def test_an_api_of_its_own_has_the_authorizer_for_as_long_as_the_object_ta
 async def test_an_object_that_finds_no_room_for_its_further_routes_keeps_its_callers_and_is_told(
     env: Environment, issuer: Issuer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ephemeral_endpoints.wiring.Placements", partial(Placements, limit=Load(300, 6)))
+    monkeypatch.setattr("ephemeral_endpoints.wiring.services.Placements", partial(Placements, limit=Load(300, 6)))
     await env.restart()
     let_in(env, issuer)
     key, other = env.make("one"), env.make("other")

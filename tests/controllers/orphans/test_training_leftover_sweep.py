@@ -113,6 +113,20 @@ async def test_pipelines_go_with_their_classes(leftovers: Leftovers) -> None:
     assert set(leftovers.left("Pipeline")) == kept
 
 
+@pytest.mark.parametrize("is_denied", [False, True], ids=["allowed", "a role that was never meant for trainings"])
+async def test_pipelines_go_where_no_class_trains_any_more(
+    leftovers: Leftovers, caplog: pytest.LogCaptureFixture, *, is_denied: bool
+) -> None:
+    made = leftovers.make_pipeline(GONE)
+    leftovers.env.api.change(class_key("default"), {"spec": {"training": None}})
+    if is_denied:
+        leftovers.aws.control.add_faults(Fault(service="sagemaker", operation="ListPipelines", error=DENIED))
+    await leftovers.sweep()
+    leftovers.aws.control.clear_faults()
+    assert leftovers.left("Pipeline") == ([made] if is_denied else [])
+    assert [each.message for each in caplog.records if "trainings" in each.message and each.levelname != "DEBUG"] == []
+
+
 async def test_a_refusal_of_aws_is_told_and_stops_nothing_else(
     leftovers: Leftovers, caplog: pytest.LogCaptureFixture
 ) -> None:

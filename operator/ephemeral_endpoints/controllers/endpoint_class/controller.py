@@ -21,6 +21,7 @@ from ephemeral_endpoints.engine.resources import Key, ObservedResources
 from ephemeral_endpoints.engine.sharding import Shard
 from ephemeral_endpoints.engine.status import conditions, event_of, merge_patch, transitions
 from ephemeral_endpoints.features.capacity.limits import in_words, uses
+from ephemeral_endpoints.features.capacity.listed_prices import PriceLists
 from ephemeral_endpoints.features.capacity.service_quotas import ServiceQuotas
 from ephemeral_endpoints.features.reaping.desired import function_key, is_part, reaper_of_class
 from ephemeral_endpoints.features.reaping.stage import reaping
@@ -86,7 +87,8 @@ class ClassController:
         self._enqueue = enqueue
         self._events_error = events_error
         self._service_quotas = ServiceQuotas(clock)
-        self._further = (*further, domains, self._service_quotas)
+        self._price_lists = PriceLists(now, clock)
+        self._further = (*further, domains, self._service_quotas, self._price_lists)
         self._domains = domains
         self._led_to: dict[ObjectKey, tuple[frozenset[Key], bool]] = {}
         self._now = now
@@ -116,11 +118,12 @@ class ClassController:
         # Without its stream or its reaper a class is ready all the same, but they are tried again.
         error = error or self._beside.get(key, ([], None))[1]
         self._attempts[key] = self._attempts.get(key, 0) + 1 if error else 0
+        if error:
+            # What is due besides may be so at once, and need what has failed.
+            return delay(error, self._attempts[key])
         dues = [self._roles.due_in(key.name)]
         if self._shard.is_first:
             dues += [each.due_in(endpoint_class) for each in self._further]
-        if error:
-            dues.append(delay(error, self._attempts[key]))
         return min((due for due in dues if due is not None), default=None)
 
     async def _role_findings(self, endpoint_class: EphemeralEndpointClass) -> RoleFindings:
@@ -201,6 +204,8 @@ class ClassController:
         steps: list[Step] = []
         errors: dict[Key, ReconcileError] = {}
         await converge(account, owner, observe, errors, steps.append)
+        if self._shard.is_first:
+            await self._price_lists.look(endpoint_class, account)
         self._note_domain(endpoint_class, account, owner, errors)
         made = mapped(account.inventory.of(owner.owner))
         if steps or self._led_to.get(key, (made, False)) != (made, is_unknown):
@@ -298,6 +303,7 @@ class ClassController:
             limits=shown,
             limits_summary=in_words(shown[0]) if shown else None,
             ended_costs=endpoint_class.status.ended_costs,
+            prices=self._price_lists.known(endpoint_class),
         )
         raw = store.raw(key)
         patch = merge_patch(raw.get("status", {}), after.to_wire())
@@ -306,4 +312,8 @@ class ClassController:
         # As for objects, the Event comes first: it exists once however often it is emitted upon the same status.
         if event := event_of(transitions(updates, before)):
             await self._kube.event(raw, type_=event.type_, reason=event.reason, message=event.message)
+        relevant = store.relevant_fields(key)
         store.put(await self._kube.write_status(raw, patch))
+        if relevant != store.relevant_fields(key):
+            for user, _ in store.of_class(key.name):
+                self._enqueue(user)

@@ -3,18 +3,20 @@
 AWS itself refuses to delete a group with a version in it, and a pipeline that runs: such a refusal is no failure.
 """
 
+import logging
 from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
+from ephemeral_endpoints.api.v1alpha1.endpoint_class import EphemeralEndpointClass
 from ephemeral_endpoints.api.v1alpha1.training import PREVIEWS
 from ephemeral_endpoints.aws.account import ORPHANS, Account
 from ephemeral_endpoints.aws.calls import Calls
 from ephemeral_endpoints.aws.component import if_there, items
 from ephemeral_endpoints.controllers.orphans.rounds import Removal, SweepDeps, in_each_account, remove
-from ephemeral_endpoints.engine.errors import AlreadyExists, InProgress
+from ephemeral_endpoints.engine.errors import AlreadyExists, Denied, InProgress
 from ephemeral_endpoints.engine.names import content_digest, owner_hash, prefix
 from ephemeral_endpoints.engine.tags import CLUSTER, UID
 from ephemeral_endpoints.features.packages.groups import Group, delete_group, empty_groups, tags_of
@@ -23,6 +25,8 @@ from ephemeral_endpoints.features.training.desired import owner_of
 
 if TYPE_CHECKING:
     from types_boto3_sagemaker import SageMakerClient
+
+logger = logging.getLogger(__name__)
 
 SECONDS: Final = 3600.0
 GROUP: Final = "ModelPackageGroup"
@@ -56,16 +60,28 @@ class _Leftover:
 
 
 class TrainingLeftoverSweep:
-    """Finds groups and pipelines in the accounts of classes that train."""
+    """Finds groups and pipelines in the accounts of all classes: one that does not train any more may have trained."""
 
     def __init__(self, deps: SweepDeps) -> None:
         self._deps = deps
 
     async def run(self) -> None:
         """Make one round, unless clocks differ. What cannot be reached is left for the next."""
-        if self._deps.may_begin("sweep of trainings"):
-            classes = (each for each in self._deps.store.classes() if each.spec.training)
-            await in_each_account(self._deps, "sweep of trainings", classes, self._sweep)
+        if not self._deps.may_begin("sweep of trainings"):
+            return
+        classes = self._deps.store.classes()
+        train = [each for each in classes if each.spec.training]
+        places = {_place(each) for each in train}
+        await in_each_account(self._deps, "sweep of trainings", train, self._sweep)
+        others = (each for each in classes if _place(each) not in places)
+        await in_each_account(self._deps, "sweep of trainings", others, self._sweep_if_allowed)
+
+    async def _sweep_if_allowed(self, account: Account) -> None:
+        """Sweep where no class trains: a role that was never meant for trainings has no right to, and nothing to do."""
+        try:
+            await self._sweep(account)
+        except Denied as error:
+            logger.debug("no sweep of trainings", extra={"region": account.scope.region, "error": str(error)})
 
     async def _sweep(self, account: Account) -> None:
         deps, calls = self._deps, account.calls_for(ORPHANS)
@@ -109,6 +125,10 @@ class TrainingLeftoverSweep:
             for name, arn in found
             if name.startswith(ours) and owner_of(name) not in owners
         ]
+
+
+def _place(endpoint_class: EphemeralEndpointClass) -> tuple[str | None, str]:
+    return endpoint_class.spec.account, endpoint_class.spec.region
 
 
 async def _delete_pipeline(client: "SageMakerClient", name: str, calls: Calls) -> None:

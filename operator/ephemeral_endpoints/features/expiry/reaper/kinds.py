@@ -151,9 +151,7 @@ SCALABLE_TARGET: Final = ReapedKind(
     lambda aws, arn: dict(aws.client("application-autoscaling").list_tags_for_resource(ResourceARN=arn)["Tags"]),
     lambda aws, name: aws.client("application-autoscaling").deregister_scalable_target(ResourceId=name, **VARIANTS),
 )
-"""Its ARN is a hash, so that it is found by lists only, together with what names its object: the configuration waits.
-
-Its policies and schedules go with it."""
+"""Its ARN is a hash, so that it is found by lists only. Its policies and schedules go with it."""
 
 LOG_GROUP: Final = ReapedKind(
     "LogGroup",
@@ -194,6 +192,16 @@ ALARM: Final = ReapedKind(
     lambda aws, arn: _listed(aws.client("cloudwatch").list_tags_for_resource(ResourceARN=arn)["Tags"]),
     lambda aws, name: aws.client("cloudwatch").delete_alarms(AlarmNames=[name]),
     delete_all=lambda aws, names: aws.client("cloudwatch").delete_alarms(AlarmNames=names),
+)
+
+PIPELINE: Final = ReapedKind(
+    "Pipeline",
+    "sagemaker",
+    "pipeline/",
+    _of_sagemaker,
+    lambda aws, name: aws.client("sagemaker").delete_pipeline(
+        PipelineName=name, ClientRequestToken=f"delete-{name:-<32}"
+    ),
 )
 
 API_MAPPING: Final = "ApiMapping"
@@ -240,7 +248,7 @@ OF_OBJECTS: Final = (
         "endpoint-config/",
         _of_sagemaker,
         lambda aws, name: aws.client("sagemaker").delete_endpoint_config(EndpointConfigName=name),
-        after=("Endpoint", SCALABLE_TARGET.name),
+        after=("Endpoint",),
     ),
     ReapedKind(
         "Model",
@@ -254,7 +262,7 @@ OF_OBJECTS: Final = (
 )
 """In the order of their deletion."""
 
-OF_CLASSES: Final = (HTTP_API, DELIVERY_STREAM, ALARM, REPOSITORY)
+OF_CLASSES: Final = (HTTP_API, DELIVERY_STREAM, ALARM, PIPELINE, REPOSITORY)
 WITH_ANOTHER: Final[Mapping[str, str]] = {"Authorizer": "HttpApi", "FunctionConcurrency": "Function"}
 """Kinds that go with a resource of another kind."""
 

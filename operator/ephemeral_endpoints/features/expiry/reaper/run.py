@@ -26,6 +26,7 @@ from ephemeral_endpoints.features.expiry.reaper.kinds import (
     LOG_GROUP,
     OF_CLASSES,
     OF_OBJECTS,
+    PIPELINE,
     REPOSITORY,
     ROUTE,
     ROUTE_THROTTLE,
@@ -110,6 +111,7 @@ class Run:
         self._report = report
         self._is_late = is_late
         self._hung: set[str] = set()
+        self._is_over = False
         self._ours = {CLUSTER: [rules.cluster_id], CLASS: [rules.class_name]}
 
     def run(self) -> None:
@@ -118,7 +120,9 @@ class Run:
         self._report.now = timestamp(now)
         cutoff = now - self._rules.grace
         anchors = tagged(self._aws, {CLUSTER: [self._rules.cluster_id]}, *_ANCHORS)
-        due = self._due(past(ends, cutoff), anchors, cutoff)
+        ended = past(ends, cutoff)
+        self._is_over = len(ended) == len(set(ends))
+        due = self._due(ended, anchors, cutoff)
         choice = choose(due, self._count_objects(anchors, now), self._rules, now)
         self._report.held = choice.held
         shared = self._of_class()
@@ -133,8 +137,8 @@ class Run:
 
         A page of the index has a hundred resources, and an object a dozen: all of them are read of few objects only.
         """
-        known = {timestamp(each.holder.expires_at) for each in expired(anchors, cutoff) if each.holder.expires_at}
         found = {arn: tags for arn, tags in anchors.items() if tags.get(CLASS) == self._rules.class_name}
+        known = {timestamp(each.holder.expires_at) for each in expired(found, cutoff) if each.holder.expires_at}
         for chunk in chunks(end for end in ends if end not in known):
             found |= tagged(self._aws, {**self._ours, EXPIRES_AT: chunk})
         return expired(found, cutoff)
@@ -186,7 +190,7 @@ class Run:
 
     def _take_found(self, taken: Sequence[Taken]) -> None:
         """Delete what nothing is left of that has to go before. Scaling goes first, and all else at once."""
-        unread = self._report.failures.keys() & {*UNTAGGED, SCALABLE_TARGET.name}
+        unread = self._report.failures.keys() & set(UNTAGGED)
         free = [
             each
             for object_ in taken
@@ -330,7 +334,7 @@ class Run:
             self._try(ROUTE, partial(self._take_routes_of, api, owners, cutoff))
 
     def _take_routes_of(self, api: str, owners: dict[str, Expired], cutoff: datetime) -> None:
-        """Delete them with their API where it has no others, and is as old as one of a class without objects."""
+        """Delete them, by one call where the API has no others and no object lives on."""
         client = self._aws.client("apigatewayv2")
         shared = client.get_api(ApiId=api)
         if not is_of_class(shared["Name"], shared.get("Tags", {}), self._rules):
@@ -346,8 +350,10 @@ class Run:
         routes: dict[str, list[Any]] = {}
         for each in self._of_api("get_routes", api):
             routes.setdefault(each.get("Target", "").rpartition("/")[2], []).append(each)
-        is_whole = all(integrations.values()) and routes.keys() <= integrations.keys()
-        if is_whole and shared["CreatedDate"] <= cutoff and self._delete([Found(HTTP_API, api, id_=api)]):
+        is_whole = (
+            all(integrations.values()) and routes.keys() <= integrations.keys() and shared["CreatedDate"] <= cutoff
+        )
+        if self._is_over and is_whole and self._delete([Found(HTTP_API, api, id_=api)]):
             return
         stages = {each["StageName"]: each.get("RouteSettings", {}) for each in self._of_api("get_stages", api)}
         take = partial(self._take_integration, api, stages)
@@ -375,9 +381,10 @@ class Run:
         """Delete what the objects of the class shared, once it has none and has had none for long enough."""
         if not is_any(self._aws, self._ours):
             self._take_unused(shared, now - self._rules.grace)
-        unused = self._try(REPOSITORY.name, partial(self._unused_repositories, shared, now)) or ()
+        unused: list[Found] = self._try(REPOSITORY.name, partial(self._unused_repositories, shared, now)) or []
         # Retained models of any class may have been made before resources were tagged with their class.
         of_objects = {CLUSTER: [self._rules.cluster_id], NAMESPACE: []}
+        unused += self._try(PIPELINE.name, partial(self._unused_pipelines, shared, now)) or []
         if unused and not is_any(self._aws, of_objects):
             self._delete(unused)
 
@@ -417,6 +424,14 @@ class Run:
 
         client = self._aws.client("ecr")
         ours = self._of_class_by_tags(shared, REPOSITORY)
+        return [each for each in ours if used_at(each.name) <= now - self._rules.repository_age]
+
+    def _unused_pipelines(self, shared: Mapping[str, TagMap], now: datetime) -> list[Found]:
+        def used_at(name: str) -> Any:
+            found = self._aws.client("sagemaker").describe_pipeline(PipelineName=name)
+            return max(found[each] for each in ("CreationTime", "LastModifiedTime", "LastRunTime") if each in found)
+
+        ours = self._of_class_by_tags(shared, PIPELINE)
         return [each for each in ours if used_at(each.name) <= now - self._rules.repository_age]
 
     def _of_class_by_tags(self, shared: Mapping[str, TagMap], kind: ReapedKind) -> list[Found]:
