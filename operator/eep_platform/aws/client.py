@@ -55,9 +55,9 @@ class ControlClient:
         """The faults in force, and how often each has fired."""
         return [FiredFault.model_validate(row) for row in self._call("GET", "/_meter/faults")]
 
-    def clear_faults(self) -> None:
-        """End all faults; calls that are held go on."""
-        self._call("DELETE", "/_meter/faults")
+    def clear_faults(self) -> list[FiredFault]:
+        """End all faults, and return how often each had fired by then; calls that are held go on."""
+        return [FiredFault.model_validate(row) for row in self._call("DELETE", "/_meter/faults")]
 
     def hold_to(self, name: str, policies: Sequence[Mapping[str, Any]]) -> None:
         """Restrict an access key, or a role by its ARN, to IAM policy documents; replaces earlier ones.

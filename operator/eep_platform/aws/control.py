@@ -96,9 +96,11 @@ class _Handlers:
         self._meter.faults.add(faults)
         return await self.faults(request)
 
-    async def clear_faults(self, request: web.Request) -> web.Response:
+    async def clear_faults(self, _: web.Request) -> web.Response:
+        """Answer the faults as they were: one may fire after whoever clears them has looked last."""
+        ended = self._meter.faults.fired()
         self._meter.faults.clear()
-        return await self.faults(request)
+        return _json(ended)
 
 
 def _json(models: Sequence[BaseModel]) -> web.Response:

@@ -193,7 +193,8 @@ def test_a_held_call_of_a_caller_that_is_gone_is_made(fresh_aws: Aws) -> None:
     with closing(HTTPConnection(fresh_aws.endpoint.removeprefix("http://"))) as caller:
         caller.request("POST", "/", json.dumps({"logGroupName": "/held"}), headers)
         wait_until(lambda: control.faults()[0].fired, seconds=120, what="the call")
-    control.clear_faults()
+    [ended] = control.clear_faults()
+    assert (ended.fired, control.faults()) == (1, []), "whoever ends faults learns which have fired by then"
     wait_until(lambda: control.log()[0].status == 200, seconds=120, what="the call made")
     assert names(fresh_aws, "/") == ["/held"]
 
