@@ -1,4 +1,4 @@
-# Everything sets itself up: a machine needs Python 3.11 or newer with venv, make, and nothing else.
+# Everything sets itself up: a machine needs Python 3.11.4 or newer with venv, make, and nothing else.
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
@@ -20,7 +20,7 @@ UV_VERSION := 0.13.9
 
 # A name on the PATH proves nothing (it may be a shim, or lack venv): the first Python that really works is taken.
 PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3.14 python3 python; do \
-	$$python -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
+	$$python -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11, 4))' 2>/dev/null \
 	&& command -v $$python && break; done)
 
 CRDS := $(BIN)/python -m ephemeral_endpoints.api.schema.crds --reference docs/reference.md --chart charts/ephemeral-endpoints crds
@@ -126,8 +126,8 @@ clean: ## Remove what was made here, but not the state of a running platform
 	find operator tests model -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(READY): requirements.lock requirements-bootstrap.lock pyproject.toml $(PLATFORM)/pyproject.toml
-	@test -n '$(PYTHON)' || { echo 'No Python 3.11 or newer with its venv module was found. Install one (on Debian:' \
-	'apt-get install python3.11-venv), or name one: make PYTHON=/path/to/python3.11' >&2; exit 1; }
+	@test -n '$(PYTHON)' || { echo 'No Python 3.11.4 or newer with its venv module was found. Install one (on Debian 13:' \
+	'apt-get install python3-venv), or name one: make PYTHON=/path/to/python3' >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-bootstrap.lock
 	$(UV) pip sync --quiet --require-hashes requirements.lock

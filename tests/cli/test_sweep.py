@@ -128,6 +128,16 @@ async def test_a_kind_that_cannot_be_read_is_left_and_named_and_stops_no_other(p
     assert preview.key(ALARM).name in left["Alarm"]
 
 
+async def test_what_a_kind_that_cannot_be_listed_may_use_is_left(preview: Preview, sweep: Sweep) -> None:
+    await preview.make(await preview.prepare(ENDPOINT))
+    denied = FaultError(code="AccessDeniedException", status=400)
+    preview.aws.control.add_faults(Fault(service="sagemaker", operation="ListEndpoints", error=denied))
+    done = await asyncio.to_thread(sweep, "--unattended")
+    preview.aws.control.clear_faults()
+    assert "not listed: EndpointConfig: ListEndpoints" in done.output
+    assert {"Endpoint", "EndpointConfig", "Model"} <= contents(preview.aws.client).keys()
+
+
 async def test_too_much_at_once_is_refused(preview: Preview, sweep: Sweep) -> None:
     await preview.make(await preview.prepare(MODEL))
     done = await asyncio.to_thread(sweep, "--unattended", "--grace", "0", "--most", "1", "--most-percent", "0")

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from ephemeral_endpoints.controllers.orphans.policy import (
     Breaker,
     Sighting,
+    are_users_listed,
     is_kept_by,
     is_mature,
     is_within,
@@ -19,12 +20,13 @@ from ephemeral_endpoints.controllers.orphans.policy import (
 from ephemeral_endpoints.engine.holders import Holder, holder, latest
 from ephemeral_endpoints.engine.names import Names, endpoint_logs, owner_hash
 from ephemeral_endpoints.engine.ownership import is_ours
-from ephemeral_endpoints.engine.resources import Key, ObservedResource, Phase
+from ephemeral_endpoints.engine.resources import Key, ObservedResource, Phase, ResourceKind
 from ephemeral_endpoints.engine.tags import CLUSTER, NAME, NAMESPACE, UID
 from ephemeral_endpoints.features.monitoring.specs import LOG_GROUP
 from ephemeral_endpoints.features.routing.specs import FUNCTION, HTTP_API, IntegrationSpec, RouteSpec, route_key_name
 from ephemeral_endpoints.features.routing.specs import INTEGRATION as INTEGRATION_KIND
 from ephemeral_endpoints.features.routing.specs import ROUTE as ROUTE_KIND
+from ephemeral_endpoints.features.serving.specs import ENDPOINT, ENDPOINT_CONFIG
 from ephemeral_endpoints.features.serving.specs import MODEL as MODEL_KIND
 
 CLUSTER_ID = "c1"
@@ -155,6 +157,25 @@ def test_an_orphan_is_mature_when_a_list_still_showed_it_after_the_least_age(
 ) -> None:
     seen = sightings({}, [MODEL], now=100.0)
     assert is_mature(MODEL, seen, {MODEL_KIND: listed}.get, 10.0) == expected, reason
+
+
+@pytest.mark.parametrize(
+    ("listed", "expected", "reason"),
+    [
+        ({MODEL_KIND: 1.0, ENDPOINT_CONFIG: 2.0, ENDPOINT: 3.0}, True, "each after the one that it refers to"),
+        ({MODEL_KIND: 1.0, ENDPOINT_CONFIG: 1.0, ENDPOINT: 1.0}, True, "all at once"),
+        ({MODEL_KIND: 4.0, ENDPOINT_CONFIG: 5.0, ENDPOINT: 3.0}, False, "an endpoint may have been made meanwhile"),
+        ({MODEL_KIND: 4.0, ENDPOINT_CONFIG: 5.0}, False, "no endpoint was ever listed"),
+        ({MODEL_KIND: 1.0, ENDPOINT_CONFIG: 2.0, ENDPOINT: 3.0, ROUTE_KIND: 0.0}, True, "no route refers to a model"),
+    ],
+)
+def test_the_users_of_a_resource_are_known_once_all_kinds_that_refer_to_it_were_listed_after_it(
+    listed: Mapping[ResourceKind, float],
+    expected: bool,  # noqa: FBT001 - a column of a table
+    reason: str,
+) -> None:
+    kinds = (MODEL_KIND, ENDPOINT_CONFIG, ENDPOINT, ROUTE_KIND)
+    assert are_users_listed(MODEL_KIND, kinds, listed.get) is expected, reason
 
 
 def test_what_is_being_deleted_needs_no_deletion() -> None:

@@ -53,7 +53,7 @@ from ephemeral_endpoints.features.routing.specs import (
     HttpApiSpec,
     ThrottleSpec,
 )
-from ephemeral_endpoints.features.serving.specs import MODEL
+from ephemeral_endpoints.features.serving.specs import ENDPOINT, ENDPOINT_CONFIG, MODEL
 from ephemeral_endpoints.kube.cache import Store
 from ephemeral_endpoints.kube.errors import Unavailable
 from ephemeral_endpoints.settings import Settings
@@ -375,6 +375,25 @@ async def test_a_kind_whose_tags_are_not_read_in_time_stops_no_other(
     await sweeping.snapshot(1)
     await sweeping.sweep.run()
     assert await cloud.all_observed() == set(), "the next round takes it"
+
+
+async def test_what_an_endpoint_may_use_stays_while_endpoints_cannot_be_listed(cloud: SweptCloud) -> None:
+    for kind in (MODEL, LOG_GROUP, ENDPOINT_CONFIG):
+        await cloud.make(cloud.resources[kind])
+    sweeping = Sweeping(cloud)
+    await sweeping.round(1)
+    await cloud.make(cloud.resources[ENDPOINT])
+    refused = FaultError(code="AccessDeniedException", message="not you", status=400)
+    cloud.aws.control.add_faults(Fault(service="sagemaker", operation="ListEndpoints", error=refused))
+    with pytest.raises(errors.Denied):
+        await sweeping.snapshot(MIN_AGE + 1)
+    await sweeping.sweep.run()
+    kept = {cloud.key(kind) for kind in (MODEL, ENDPOINT_CONFIG, ENDPOINT)}
+    cloud.aws.control.clear_faults()
+    assert await cloud.all_observed() >= kept
+    await sweeping.until_old()
+    await sweeping.finish()
+    assert await cloud.all_observed() == set()
 
 
 async def test_nothing_is_swept_while_clocks_differ(cloud: SweptCloud, caplog: pytest.LogCaptureFixture) -> None:

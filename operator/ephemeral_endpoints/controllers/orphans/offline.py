@@ -42,6 +42,8 @@ async def look(
 ) -> Look:
     """See everything with our prefix, with its tags. A kind that takes longer than ``kind_seconds`` is given up.
 
+    With it go those that it refers to, whose users are not known then.
+
     The index of tags spares reading those of objects that live on: ``is_alive`` tells by what it shows. What is about
     to be deleted is read from its own service.
     """
@@ -50,7 +52,7 @@ async def look(
     async def listed(kinds: Sequence[ResourceKind]) -> None:
         for kind in kinds:
             if problem := await _within(kind_seconds, account.refresh([kind], since=clock())):
-                failures.update((each.name, problem) for each in kinds[kinds.index(kind) :])
+                failures.update((each.name, problem) for each in kinds)
                 return
 
     chains: dict[ResourceKind, list[ResourceKind]] = {}

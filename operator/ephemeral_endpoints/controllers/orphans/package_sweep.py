@@ -22,13 +22,7 @@ from ephemeral_endpoints.controllers.orphans.rounds import Removal, SweepDeps, l
 from ephemeral_endpoints.engine.names import owner_hash
 from ephemeral_endpoints.engine.tags import CLUSTER
 from ephemeral_endpoints.features.packages.inventory import PackageInventory, Registered, delete
-from ephemeral_endpoints.features.packages.policy import (
-    CACHED,
-    Version,
-    allows,
-    is_of_previews,
-    urls_in,
-)
+from ephemeral_endpoints.features.packages.policy import CACHED, PackageVersion, allows, is_of_previews, urls_in
 from ephemeral_endpoints.features.training.artifacts import delete_file, files_below, is_named
 
 SECONDS: Final = 3600.0
@@ -85,7 +79,7 @@ class PackageSweep:
         found: Iterable[Registered],
         endpoint_class: EphemeralEndpointClass,
         classes: Collection[EphemeralEndpointClass],
-    ) -> list[Version]:
+    ) -> list[PackageVersion]:
         """The versions that may go, of the groups of the class."""
         known = [each for _, each in self._deps.store.endpoints()]
         named = {name for each in known for name in named_by(each)}
@@ -119,13 +113,15 @@ class PackageSweep:
         return tags.get(CLUSTER) == self._deps.cluster_id
 
 
-def files_of(version: Version, endpoint_class: EphemeralEndpointClass) -> tuple[str, ...]:
+def files_of(version: PackageVersion, endpoint_class: EphemeralEndpointClass) -> tuple[str, ...]:
     """The files of a version that the class's trainings have written."""
     training = endpoint_class.spec.training
     return files_below(training.artifacts, version.urls) if training else ()
 
 
-def is_of(version: Version, endpoint_class: EphemeralEndpointClass, classes: Iterable[EphemeralEndpointClass]) -> bool:
+def is_of(
+    version: PackageVersion, endpoint_class: EphemeralEndpointClass, classes: Iterable[EphemeralEndpointClass]
+) -> bool:
     """Whether the class sweeps the version: its group allows it, and no other class has the files."""
     of_group = [each for each in classes if allows(each.spec.packages, version.group)]
     with_files = [each for each in of_group if files_of(version, each)]

@@ -124,6 +124,14 @@ def is_mature(
     return listed is not None and listed >= seen[Sighting.of(observed)] + min_age
 
 
+def are_users_listed(
+    kind: ResourceKind, kinds: Iterable[ResourceKind], listed_at: Callable[[ResourceKind], float | None]
+) -> bool:
+    """Whether what refers to a resource of the kind was listed since the kind itself: else a user may be overlooked."""
+    listed = listed_at(kind) or 0.0
+    return all((listed_at(each) or 0.0) >= listed for each in kinds if kind in each.lineage)
+
+
 def is_kept_by(observed: ObservedResource, tags: Mapping[str, str] | None, retained: Collection[str | None]) -> bool:
     """Whether it stays because its owner's resources were retained, without a tag of its own.
 

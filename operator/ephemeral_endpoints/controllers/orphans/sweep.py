@@ -22,6 +22,7 @@ from ephemeral_endpoints.controllers.orphans.policy import (
     Breaker,
     Sighting,
     Sightings,
+    are_users_listed,
     is_kept_by,
     is_mature,
     is_within,
@@ -183,7 +184,7 @@ class Sweep:
             candidates += [
                 Orphan(account, observed, None, is_due=is_mature(observed, seen, listed_at, min_age))
                 for observed in remaining(found)
-                if not self._stays(account, observed)
+                if are_users_listed(observed.key.kind, account.kinds, listed_at) and not self._stays(account, observed)
             ]
         self._holders = {owner: each for owner, each in self._holders.items() if owner in holders}
         return candidates
