@@ -73,6 +73,21 @@ CASES: list[tuple[Progress, Reason, str]] = [
         reasons.JOB_FAILED,
         "Access denied",
     ),
+    (
+        run("Failed", failed("Train", "AlgorithmError: [Errno 28] No space left on device", job_arn=JOB)),
+        reasons.JOB_FAILED,
+        "No space left on device",
+    ),
+    (
+        run("Failed", failed("Train", "ClientError: Data download failed: No space left on device", job_arn=JOB)),
+        reasons.JOB_FAILED,
+        "Data download failed",
+    ),
+    (
+        run("Failed", failed("Train", "CapacityError: Unable to provision requested ML compute capacity", job_arn=JOB)),
+        reasons.JOB_FAILED,
+        "CapacityError",
+    ),
     (run("Failed"), reasons.PIPELINE_FAILED, "SageMaker gives no reason"),
     (
         run("Failed", failed("Register", "no such group")),

@@ -17,7 +17,7 @@ from eep_platform.aws import ministack
 from eep_platform.aws.faults import Fault
 from ephemeral_endpoints.features.serving.event_messages import Changed, Kind
 from ephemeral_endpoints.features.training import step
-from ephemeral_endpoints.kube.cache import ObjectKey, endpoint_key
+from ephemeral_endpoints.kube.cache import ObjectKey, class_key, endpoint_key
 
 REGISTRY = f"{ministack.ACCOUNT}.dkr.ecr.{ministack.REGION}.amazonaws.com"
 ROLE = f"arn:aws:iam::{ministack.ACCOUNT}:role/any"
@@ -256,10 +256,29 @@ async def test_nothing_serves_once_the_gate_refuses_if_that_is_asked_for(lab: La
     await lab.env.until(lambda: not lab.sagemaker.list_endpoints()["Endpoints"], "the endpoint gone")
 
 
-async def test_a_metric_that_is_no_number_decides_nothing(lab: Lab) -> None:
+@pytest.mark.parametrize("accuracy", ["0.98", float("nan"), None], ids=["text", "NaN", "nothing"])
+async def test_a_metric_that_is_no_number_decides_nothing(lab: Lab, accuracy: object) -> None:
     key = lab.make()
-    await lab.finish("0.98")
+    await lab.finish(accuracy)
     await lab.trained(key, "MetricMissing")
+
+
+async def test_pull_requests_of_one_model_train_at_once_and_only_their_own_training_ends_with_them(lab: Lab) -> None:
+    keys = [lab.make("1", "first"), lab.make("2", "second")]
+    await lab.env.until(lambda: all(lab.training(key) for key in keys), "both train")
+    executions = {key: lab.training(key)["executionArn"] for key in keys}
+    assert len(set(executions.values())) == 2
+    [pipeline] = lab.sagemaker.list_pipelines()["PipelineSummaries"]
+    versions = lab.sagemaker.list_pipeline_versions(PipelineName=pipeline["PipelineName"])
+    assert len(versions["PipelineVersionSummaries"]) == 1, "they share what is defined"
+    lab.env.api.remove(keys[0])
+    await lab.env.gone(keys[0])
+
+    def statuses() -> dict[str, str]:
+        return {each["PipelineExecutionArn"]: each["PipelineExecutionStatus"] for each in lab.runs()}
+
+    await lab.env.until(lambda: statuses()[executions[keys[0]]] == "Stopped", "stopped")
+    assert statuses()[executions[keys[1]]] == "Executing"
 
 
 async def test_a_lost_answer_starts_no_twin(lab: Lab) -> None:
@@ -334,3 +353,27 @@ async def test_a_pipeline_of_another_owner_is_not_touched(lab: Lab) -> None:
     await lab.env.restart()
     lab.push(key, "2")
     assert "exists without the tags of this class" in await lab.trained(key, "NameConflict")
+
+
+async def test_what_does_not_depend_on_the_image_is_made_while_it_is_built(lab: Lab) -> None:
+    lab.env.api.change(
+        class_key("training"), {"spec": {"builds": {"codeBuild": {"project": "builder"}, "allowTags": True}}}
+    )
+    key = lab.make(image={"build": {"context": "."}, "uri": None})
+    await lab.env.until(lambda: len(lab.sagemaker.list_pipelines()["PipelineSummaries"]) == 1, "a pipeline")
+    await lab.trained(key, "TrainingWaiting")
+    assert _pipeline_calls(lab)["CreateModelPackageGroup"] == 1
+    assert lab.runs() == []
+    lab.push(key, "1")
+    lab.env.api.change(key, {"spec": {"model": {"training": {"image": {"build": None}}}}})
+    await lab.env.until(lambda: len(lab.runs()) == 1, "an execution")
+    made = _pipeline_calls(lab)
+    names = ("CreateModelPackageGroup", "DescribePipeline", "CreatePipeline", "ListPipelineVersions")
+    assert {made[each] for each in names} == {1}, "nothing is made twice"
+
+
+async def test_nothing_is_made_for_an_image_that_the_class_does_not_build(lab: Lab) -> None:
+    key = lab.make(image={"build": {"context": "."}, "uri": None})
+    await lab.env.reason(key, "BuildsNotAllowed", "ImageReady")
+    await lab.trained(key, "TrainingWaiting")
+    assert not _pipeline_calls(lab)

@@ -41,16 +41,17 @@ def own_definition(subject: Subject, training: Training) -> Definition:
 
 
 def desired(
-    subject: Subject, training: Training, policy: TrainingPolicy, digest: str, definition: Definition
+    subject: Subject, training: Training, policy: TrainingPolicy, digest: str | None, definition: Definition
 ) -> TrainingSpec:
-    """The training of the image with this digest, by this definition."""
+    """The training of the image with this digest, by this definition; without one it cannot be started yet."""
     metadata, group = subject.endpoint_class.metadata, group_of(subject, training)
-    pipeline, image = pipeline_name(subject, training), ImageReference.parse(image_of(subject)).pinned(digest)
+    pipeline = pipeline_name(subject, training)
+    image = ImageReference.parse(image_of(subject)).pinned(digest) if digest else ""
     given = {
         **training.hyperparameters,
         **_parameters(subject, training),
         "ImageUri": image,
-        "ImageDigest": digest,
+        "ImageDigest": digest or "",
         "RoleArn": policy.execution_role_arn,
         "ModelPackageGroupName": group,
     }

@@ -31,9 +31,12 @@ from ephemeral_endpoints.features.training.specs import TrainingSpec
 NEWEST: Final = 100
 """So many executions of a pipeline are known, the newest: more than can run at once."""
 
+PREPARED_SECONDS: Final = 600.0
+"""For so long a group that was just made is taken to be there."""
+
 LINES: Final = 5
 _LONGEST_EVALUATION: Final = 1024 * 1024
-_JOB_LOGS: Final = {"training-job": "/aws/sagemaker/TrainingJobs", "processing-job": "/aws/sagemaker/ProcessingJobs"}
+JOB_LOGS: Final = {"training-job": "/aws/sagemaker/TrainingJobs", "processing-job": "/aws/sagemaker/ProcessingJobs"}
 
 Key = tuple[Scope, str]
 
@@ -55,11 +58,24 @@ class Pipelines:
     _listed: dict[Key, _Listed] = field(default_factory=dict)
     _listing: dict[Key, asyncio.Task[None]] = field(default_factory=dict)
     _turns: dict[Key, asyncio.Lock] = field(default_factory=dict)
+    _prepared: dict[Key, float] = field(default_factory=dict)
+
+    async def prepare(self, account: Account, calls: Calls, spec: TrainingSpec) -> int:
+        """Make the group and the pipeline with this definition if need be; returns the version of the pipeline.
+
+        Costs no call where that was done a short while ago.
+        """
+        key, now = (account.scope, spec.group), self.clock()
+        if key not in self._prepared or now >= self._prepared[key] + PREPARED_SECONDS:
+            await self._ensure_group(account, calls, spec)
+            self._prepared[key] = now
+        return await self._version(account, calls, spec)
 
     async def start(self, account: Account, calls: Calls, spec: TrainingSpec, attempt: int) -> Run:
         """Start an execution, once however often it is asked for; the pipeline and the group are made if need be."""
-        await self._ensure_group(account, calls, spec)
-        version = await self._version(account, calls, spec)
+        version = await self.prepare(account, calls, spec)
+        # The next one asks again: a sweep or a person may delete the group meanwhile.
+        self._prepared.pop((account.scope, spec.group), None)
         name = spec.run_name(attempt)
         try:
             answer = await calls(
@@ -158,14 +174,14 @@ class Pipelines:
     async def last_lines(self, account: Account, calls: Calls, job_arn: str) -> tuple[str, ...]:
         """The last telling lines of a job's log, without what looks like a secret."""
         kind, _, name = job_arn.rpartition(":")[2].partition("/")
-        group = _JOB_LOGS.get(kind)
+        group = JOB_LOGS.get(kind)
         if group is None:
             return ()
         found = await last_lines(calls, account.clients.logs, group, Attempt(), count=LINES, streams_of=f"{name}/")
         return tuple(map(redacted, found))
 
     async def _ensure_group(self, account: Account, calls: Calls, spec: TrainingSpec) -> None:
-        """Make the group if there is none: a sweep or a person may have deleted it since the last training."""
+        """Make the group if there is none."""
         # Teams may have made it themselves: the class names the groups.
         with suppress(errors.AlreadyExists, errors.InProgress):
             await calls(

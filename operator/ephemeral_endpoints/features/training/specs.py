@@ -24,8 +24,8 @@ class Definition:
 class TrainingSpec:
     """A training: the pipeline and its definition, the role of both, the image, the group, and the parameters.
 
-    ``content`` is the digest of all that decides what the training makes. ``owner`` is the hash of the object's UID;
-    ``tags`` are those of the pipeline and the group, which outlive the object.
+    ``image`` is empty while it is not known. ``content`` is the digest of all that decides what the training makes.
+    ``owner`` is the hash of the object's UID; ``tags`` are those of the pipeline and the group, which outlive it.
     """
 
     pipeline: str

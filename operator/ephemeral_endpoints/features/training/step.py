@@ -16,6 +16,7 @@ from ephemeral_endpoints.engine.errors import Denied, Invalid, ReconcileError, U
 from ephemeral_endpoints.engine.retries import Retries
 from ephemeral_endpoints.features.images.observe import ImagesStep
 from ephemeral_endpoints.features.images.policy import image_of
+from ephemeral_endpoints.features.images.reasons import ImageProblem
 from ephemeral_endpoints.features.reconciliation import Reconciliation
 from ephemeral_endpoints.features.step import Step
 from ephemeral_endpoints.features.subject import Subject
@@ -35,8 +36,13 @@ POLL_SECONDS: Final = (2.0, 30.0)
 NOTIFIED_SECONDS: Final = 60.0
 """How often a pipeline is looked at of which events are heard, in case that one is lost."""
 
+LINES_SECONDS: Final = (2.0, 30.0)
+LINES_READS: Final = 5
+"""How often the log of a job that failed is read until there is any: it arrives later than the failure."""
+
 _REFERRER: Final = "training"
 _TRAINING: Final = "training"
+_UNDER_WAY: Final = frozenset({ImageProblem.QUEUED, ImageProblem.BUILDING, ImageProblem.RETRIED})
 
 
 @dataclass(slots=True)
@@ -56,6 +62,10 @@ class TrainingMemory:
     has_begun_step: bool = False
     """Whether a step has begun since: then its execution goes on, and only its steps are looked at."""
 
+    lines_due: float | None = None
+    lines_reads: int = 0
+    """When to read the log of a job that failed again, and how often that was done."""
+
     is_settled: bool = False
     is_asked_again: bool = False
     is_withdrawn: bool = False
@@ -67,6 +77,7 @@ class TrainingMemory:
         """Start over: something else is trained from now on, for this commit."""
         self.started_for = revision
         self.looks, self.looked_at, self.is_settled, self.has_begun_step = 0, 0.0, False, False
+        self.lines_due = None
         self.progress = None
 
 
@@ -116,8 +127,12 @@ class TrainingStep(Step[TrainingMemory]):
             memory.spec = memory.spec if is_same else None
             memory.progress = replace(memory.progress if is_same and memory.progress else base, error=error)
             return
-        if spec is None:
+        if not spec.image:
             memory.spec, memory.progress = None, replace(base, is_waiting=True)
+            # What does not depend on the image is then ready when it is.
+            if self._is_made(reconciliation):
+                account, calls = reconciliation.account, reconciliation.calls
+                await self._guarded(reconciliation, lambda: self._pipelines.prepare(account, calls, spec))
             return
         if memory.spec is None or memory.spec.content != spec.content:
             known = subject.endpoint.status.training
@@ -194,7 +209,8 @@ class TrainingStep(Step[TrainingMemory]):
         """See ``Step``."""
         memory, now = self.memory(reconciliation.uid), self._clock()
         training = reconciliation.subject.endpoint.spec.model.training
-        waits = [wait for wait in (memory.retries.due(now),) if wait is not None]
+        lines_wait = None if memory.lines_due is None else max(0.0, memory.lines_due - now)
+        waits = [wait for wait in (memory.retries.due(now), lines_wait) if wait is not None]
         if training and training.pipeline and not self._configmaps.is_watched:
             waits.append(UNWATCHED_SECONDS)
         if memory.spec and not memory.is_settled and not memory.retries.failures:
@@ -224,7 +240,7 @@ class TrainingStep(Step[TrainingMemory]):
             return None
         return memory.progress
 
-    async def _guarded(self, reconciliation: Reconciliation, work: Callable[[], Awaitable[None]]) -> None:
+    async def _guarded(self, reconciliation: Reconciliation, work: Callable[[], Awaitable[object]]) -> None:
         """Do some of the work, unless it has failed and is not due yet."""
         memory = self.memory(reconciliation.uid)
         try:
@@ -241,8 +257,14 @@ class TrainingStep(Step[TrainingMemory]):
         else:
             memory.retries.clear(_TRAINING)
 
-    async def _spec(self, reconciliation: Reconciliation, training: Training) -> TrainingSpec | None:
-        """What is to be trained; None while the image is not pinned. Raises a ReconcileError."""
+    def _is_made(self, reconciliation: Reconciliation) -> bool:
+        """Whether the image is on its way: refused and unapproved ones are not."""
+        images, image = self._images.memory(reconciliation.uid), image_of(reconciliation.subject)
+        state = images.states.get(image) if images.revision == reconciliation.subject.endpoint.revision else None
+        return state is not None and state.problem in _UNDER_WAY
+
+    async def _spec(self, reconciliation: Reconciliation, training: Training) -> TrainingSpec:
+        """What is to be trained, without ``image`` while that is not pinned. Raises a ReconcileError."""
         subject = reconciliation.subject
         policy, refused = subject.endpoint_class.spec.training, refusal(subject)
         if refused or policy is None:
@@ -250,7 +272,7 @@ class TrainingStep(Step[TrainingMemory]):
         definition = await self._definition(reconciliation, training)
         digests = self._images.memory(reconciliation.uid).digests(subject.endpoint.revision)
         digest = digests.get(image_of(subject))
-        return desired(subject, training, policy, digest, definition) if digest else None
+        return desired(subject, training, policy, digest, definition)
 
     async def _definition(self, reconciliation: Reconciliation, training: Training) -> Definition:
         key, subject = reconciliation.key, reconciliation.subject
@@ -263,9 +285,11 @@ class TrainingStep(Step[TrainingMemory]):
             data = await self._configmaps.data(key.namespace or "", reference.name)
         except KubernetesError as error:
             raise error.problem("GetConfigMap") from error
-        text = (data or {}).get(reference.key)
+        if data is None:
+            raise DefinitionInvalid(f"the ConfigMap {reference.name} does not exist: create it")
+        text = data.get(reference.key)
         if text is None:
-            raise DefinitionInvalid(f"the ConfigMap {reference.name} has no key {reference.key}: create it")
+            raise DefinitionInvalid(f"the ConfigMap {reference.name} has no key {reference.key}: add it")
         try:
             return parsed(text, policy)
         except DefinitionInvalid as error:
@@ -276,6 +300,7 @@ class TrainingStep(Step[TrainingMemory]):
         """Start what is not running, look at what is, and fetch its results once it has ended."""
         memory, now = self.memory(reconciliation.uid), self._clock()
         if memory.is_settled:
+            await self._read_lines(reconciliation)
             return
         if memory.looked_at and now < self._next_look(reconciliation, memory):
             await self._follow_steps(reconciliation, spec)
@@ -338,13 +363,26 @@ class TrainingStep(Step[TrainingMemory]):
             value = await self._value(reconciliation, progress.metric, package.evaluation if package else None)
             progress = replace(progress, package=package, value=value)
         elif run.status == outcome.FAILED:
-            if failed := outcome.failed_job(steps):
-                lines = await self._pipelines.last_lines(account, calls, failed.job_arn or "")
-                progress = replace(progress, lines=lines)
+            if outcome.failed_job(steps):
+                memory.lines_due, memory.lines_reads = self._clock(), 0
             elif outcome.was_refused(steps):
                 url = await self._pipelines.evaluation(account, calls, steps)
                 progress = replace(progress, value=await self._value(reconciliation, progress.metric, url))
         memory.progress, memory.is_settled = progress, run.status not in outcome.RUNNING
+        await self._read_lines(reconciliation)
+
+    async def _read_lines(self, reconciliation: Reconciliation) -> None:
+        """Have the last lines of the job that failed, if it is time to read them."""
+        memory, account, calls = self.memory(reconciliation.uid), reconciliation.account, reconciliation.calls
+        failed = outcome.failed_job(memory.progress.steps) if memory.progress else None
+        if memory.progress is None or memory.lines_due is None or self._clock() < memory.lines_due:
+            return
+        lines = await self._pipelines.last_lines(account, calls, failed.job_arn or "") if failed else ()
+        memory.progress, memory.lines_reads = replace(memory.progress, lines=lines), memory.lines_reads + 1
+        first, longest = LINES_SECONDS
+        is_done = bool(lines) or failed is None or memory.lines_reads >= LINES_READS
+        pause = poll_delay(memory.lines_reads, first=first, longest=longest)
+        memory.lines_due = None if is_done else self._clock() + pause
 
     async def _restore(self, reconciliation: Reconciliation, spec: TrainingSpec) -> bool:
         """Take a result from the status, if SageMaker still has that very package; returns whether it was there."""
