@@ -493,6 +493,7 @@ class Operator:
             shard=self._settings.shard,
             enqueue=partial(self.enqueue, trigger="ClassReconciled"),
             events_error=self._events.events_error,
+            is_known=self._events.is_known,
             further=(self.reviews.connections, self._notifier),
             domains=self._domains,
             now=self._now,
