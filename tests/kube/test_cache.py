@@ -12,6 +12,7 @@ from ephemeral_endpoints.api.kinds import ENDPOINT as ENDPOINT_KIND
 from ephemeral_endpoints.api.kinds import ENDPOINT_CLASS, KINDS
 from ephemeral_endpoints.engine.names import owner_hash
 from ephemeral_endpoints.kube.cache import FINALIZER, ObjectKey, Store, class_key, endpoint_key
+from ephemeral_endpoints.kube.errors import Gone
 
 KEY = endpoint_key("nlp", "pr-42")
 UID = ENDPOINT["metadata"]["uid"]
@@ -292,3 +293,10 @@ def test_objects_are_counted() -> None:
     assert store.count(ENDPOINT_KIND, lambda namespace: namespace == "nlp") == 3
     assert store.count(ENDPOINT_CLASS, lambda namespace: namespace is None) == 1
     assert (store.count_ready(lambda _: True), store.count_ready(lambda _: False)) == (1, 0)
+
+
+def test_an_object_that_is_not_known_any_more_is_gone_for_whoever_would_change_it() -> None:
+    store = store_of(raw())
+    store.remove(KEY, store.raw(KEY)["metadata"]["uid"])
+    with pytest.raises(Gone):
+        store.raw(KEY)
