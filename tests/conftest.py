@@ -8,6 +8,7 @@ import pytest
 from hypothesis import settings
 
 LONGEST: Final = (
+    "eep_platform/chaos/test_convergence.py",
     "model/test_image.py",
     "installation/test_story.py",
     "integration/test_at_rest.py",

@@ -3,7 +3,7 @@ import time
 from tests.controllers.environment import Environment
 
 from ephemeral_endpoints.api.kinds import KINDS
-from ephemeral_endpoints.wiring import elapsed
+from ephemeral_endpoints.wiring.clocks import elapsed
 
 
 async def test_every_kind_has_its_reconciler(env: Environment) -> None:

@@ -31,6 +31,8 @@ _LASTING_PORTS = range(15000, 32000)
 """Below the kernel's range for connections, which by default begins at 32768 (Linux) or 49152 (macOS)."""
 
 _POLL_SECONDS = 0.02
+_LONGEST_POLL_SECONDS = 0.25
+_POLL_SHARE = 0.1  # of what has been waited: so much longer it may last, for a fraction of the checks
 _KILL_SECONDS = 10.0
 _LOG_TAIL_LINES = 15
 _LOG_TAIL_BYTES = 8192
@@ -187,20 +189,22 @@ def wait_until(
 ) -> Answer:
     """Call `check` until its result is true, and return that. Blocks for up to `seconds`.
 
-    A check that takes long is repeated less often: it must not take the machine from what it waits for.
+    A check that takes long is repeated less often, as is one that has been in vain for long: it must not take the
+    machine from what it waits for.
 
     Raises:
         PlatformError: `process` ended meanwhile, or the time ran out; the message names `what` and ends with the last
             lines of the process's log. Exceptions of `check` pass through.
     """
-    deadline = time.monotonic() + seconds
-    began = time.monotonic()
+    first = began = time.monotonic()
+    deadline = first + seconds
     while not (answer := check()):
         if process is not None and not is_alive(process):
             raise PlatformError(f"{what}: {process.name} ended early{_log_tail(process)}")
         if time.monotonic() > deadline:
             raise PlatformError(f"{what}: not within {seconds:g} s{_log_tail(process)}")
-        time.sleep(max(_POLL_SECONDS, time.monotonic() - began))
+        now = time.monotonic()
+        time.sleep(max(_POLL_SECONDS, now - began, min((now - first) * _POLL_SHARE, _LONGEST_POLL_SECONDS)))
         began = time.monotonic()
     return answer
 

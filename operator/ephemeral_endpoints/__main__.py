@@ -16,7 +16,6 @@ from uuid import uuid4
 gc.disable()  # until everything is imported, nothing of which is garbage: a sixth of a start's processor time
 
 import aiohttp
-from aiohttp import web
 from kubernetes.aio import client as kubernetes_client
 from kubernetes.aio import config as kubernetes_config
 
@@ -33,8 +32,9 @@ from ephemeral_endpoints.kube.lease import Lease, lease_name, own_namespace
 from ephemeral_endpoints.settings import Settings, SettingsError
 from ephemeral_endpoints.telemetry.logs import configure_logging
 from ephemeral_endpoints.telemetry.metrics import Metrics
-from ephemeral_endpoints.telemetry.server import Inspect, http_app
-from ephemeral_endpoints.wiring import Operator, elapsed, now
+from ephemeral_endpoints.telemetry.server import Inspect, http_app, serve
+from ephemeral_endpoints.wiring.clocks import elapsed, now
+from ephemeral_endpoints.wiring.operator import Operator
 
 logger = logging.getLogger("ephemeral_endpoints")
 
@@ -64,10 +64,10 @@ async def run(settings: Settings) -> None:
     await _load_kubernetes_config()
     metrics, health = Metrics(settings.shard), _Health()
     app = http_app(metrics, health.is_ready, health.inspect)
-    runners = [await _serve(settings.http_host, settings.http_port, app)]
+    runners = [await serve(settings.http_host, settings.http_port, app)]
     if settings.webhook_port is not None:
         webhooks = webhook_app(lambda: health.webhooks, metrics.webhook, health.leader_url)
-        runners.append(await _serve(settings.http_host, settings.webhook_port, webhooks))
+        runners.append(await serve(settings.http_host, settings.webhook_port, webhooks))
         health.own_url = own_url(settings.pod_ip, runners[-1].addresses[0][1])
     try:
         if settings.leader_election:
@@ -189,13 +189,6 @@ async def _persistently(call: Callable[[], Awaitable[T]], stop: asyncio.Event) -
             logger.warning("the API server does not answer yet; the operator tries again", extra={"error": str(error)})
             await asyncio.sleep(_RETRY_SECONDS)
     raise asyncio.CancelledError
-
-
-async def _serve(host: str, port: int, app: web.Application) -> web.AppRunner:
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
-    await web.TCPSite(runner, host, port).start()
-    return runner
 
 
 _PROGRAMS: Final = {"check": check.main, "uninstall": uninstall.main}

@@ -15,6 +15,7 @@ from ephemeral_endpoints.controllers.reasons import CATALOGUE
 from ephemeral_endpoints.engine.clocks import Source
 from ephemeral_endpoints.engine.reasons import CLASS_READY, EVENTS, PROGRESS, Audience
 from ephemeral_endpoints.features.capacity.budget_stage import WITHIN_BUDGET
+from ephemeral_endpoints.features.capacity.listed_prices import PRICES_CURRENT
 from ephemeral_endpoints.features.capacity.service_quotas import QUOTA_LOW
 from ephemeral_endpoints.features.checks.comparison.reasons import COMPARED
 from ephemeral_endpoints.features.checks.reasons import CHECKS_PASSED
@@ -166,6 +167,7 @@ BESIDE_READY = {
     FORGE_CONNECTED,
     NOTIFICATIONS_DELIVERED,
     POSTPROCESSED,
+    PRICES_CURRENT,
     PUBLISHED,
     PULL_REQUEST_OPEN,
     QUOTA_LOW,

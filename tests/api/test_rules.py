@@ -1,5 +1,6 @@
 """Every rule, on both sides: what it refuses, what a person reads then, and what it lets pass."""
 
+import json
 import re
 from collections.abc import Callable
 from copy import deepcopy
@@ -462,6 +463,17 @@ def test_both_refuse_lives_by_use_without_a_queue_that_tells_of_use(
     for accept in (create, EphemeralEndpointClass.model_validate):
         with pytest.raises(ValueError, match=r"lifecycle\.ttlFrom can be LastUse only with events"):
             accept(body)
+
+
+def test_both_refuse_a_price_list_in_partitions_that_it_has_no_prices_of(
+    endpoint_class: Body, create: Callable[..., Body]
+) -> None:
+    listed = Case("priceSource", "PriceList", "it has none").applied_to(endpoint_class)
+    in_china = json.loads(json.dumps(listed).replace("arn:aws:", "arn:aws-cn:"))
+    for accept in (create, EphemeralEndpointClass.model_validate):
+        accept(listed)
+        with pytest.raises(ValueError, match="priceSource can be PriceList only in the partition aws"):
+            accept(in_china)
 
 
 @pytest.mark.parametrize("case", CLASS_ACCEPTED, ids=str)

@@ -33,7 +33,7 @@ from ephemeral_endpoints.features.checks.load.jobs import RULES as LOAD_RULES
 from ephemeral_endpoints.features.images.builds.jobs import RULES
 from ephemeral_endpoints.kube.lease import lease_name
 from ephemeral_endpoints.settings import Settings, SweepMode
-from ephemeral_endpoints.wiring import GRACE_SECONDS
+from ephemeral_endpoints.wiring.operator import GRACE_SECONDS
 
 GOLDEN = Path(__file__).parent / "golden"
 CLUSTER_WIDE = {

@@ -215,3 +215,9 @@ def test_no_object_is_one_line(run: Callable[..., Result]) -> None:
     result = run("check", "pr-42")
     assert result.exit_code == 1
     assert len(result.stderr.splitlines()) == 1
+
+
+def test_a_token_that_would_not_be_sent_is_refused() -> None:
+    result = eep("check", "pr-42", "--token-file", __file__, KUBECONFIG="/nowhere")
+    assert result.exit_code == 2
+    assert "--token-file is for --url" in result.stderr

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from click.testing import Result
 from tests.engine import objects
+from tests.fixtures.command import eep
 from tests.fixtures.kubernetes import Cluster
 
 from eep_platform.bootstrap import DEFAULT_CLASS
@@ -166,6 +167,20 @@ def test_without_objects_there_is_nothing_to_pay(run: Run) -> None:
 @pytest.mark.parametrize(("name", "code"), [("pr-9", 1), ("a b", 2)])
 def test_what_is_no_object_is_said_to_be_none(run: Run, name: str, code: int) -> None:
     assert run("cost", name).exit_code == code
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        pytest.param(["pr-42", "-o", "json"], id="there is no JSON of one object"),
+        pytest.param(["pr-42", "-A"], id="one object is in one namespace"),
+        pytest.param(["pr-42", "--by", "object"], id="one object has no sum"),
+        pytest.param(["--by", "class", "--by-tag", "Team"], id="two sums"),
+        pytest.param(["--by-tag", "", "--by", "object"], id="also of no tag"),
+    ],
+)
+def test_options_that_would_be_dropped_are_refused(options: list[str]) -> None:
+    assert eep("cost", *options, KUBECONFIG="/nonexistent").exit_code == 2
 
 
 def test_an_object_that_nobody_has_seen_has_no_price_yet(run: Run, cluster: Cluster) -> None:

@@ -3,8 +3,9 @@ from pathlib import Path
 
 import pytest
 from click.testing import Result
-from tests.cli.test_objects import TOKEN, secret
+from tests.cli.test_objects import MAY_GET, TOKEN, secret
 from tests.engine.objects import endpoint
+from tests.fixtures.command import eep
 from tests.fixtures.kubernetes import Cluster
 from tests.fixtures.model_server import Answer, ModelServer
 
@@ -172,6 +173,19 @@ def test_a_jwt_is_given_by_the_caller_and_the_objects_token_is_not_sent(
     monkeypatch.setenv("EEP_TOKEN", "d.e.f")
     assert run("invoke", "pr-42", "--data", "{}").exit_code == 0
     assert [each.headers["Authorization"] for each in model.requests] == ["Bearer a.b.c", "Bearer d.e.f"]
+
+
+def test_whoever_was_given_the_token_needs_no_right_to_the_secret(
+    cluster: Cluster, model: ModelServer, kubeconfig_with: Callable[..., str], tmp_path: Path
+) -> None:
+    cluster.create()
+    cluster.patch_status({"observedGeneration": 1, "url": model.url("/nlp/pr-42")})
+    file = tmp_path / "token"
+    file.write_text("eep_given\n")
+    kubeconfig = kubeconfig_with(MAY_GET)
+    result = eep("invoke", "pr-42", "--data", "{}", "--token-file", str(file), KUBECONFIG=kubeconfig)
+    assert result.exit_code == 0, result.stderr
+    assert [each.headers["Authorization"] for each in model.requests] == ["Bearer eep_given"]
 
 
 def test_where_callers_sign_the_request_is_signed_with_their_own_credentials(

@@ -104,6 +104,16 @@ def test_a_retry_changes_the_annotation_each_time(run: Run, cluster: Cluster) ->
     assert len(seen) == 2
 
 
+@pytest.mark.parametrize("command", [["extend", "pr-42", "24h"], ["pin", "pr-42"], ["retry", "pr-42"]])
+def test_nothing_is_promised_of_an_object_that_is_being_deleted(command: list[str], run: Run, cluster: Cluster) -> None:
+    cluster.create(finalizers=["example.com/held"])
+    cluster.delete()
+    result = run(*command)
+    cluster.patch({"metadata": {"finalizers": None}})
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "pr-42 is being deleted, and nothing stops that" in result.stderr
+
+
 def test_an_object_that_does_not_exist_is_named(run: Run) -> None:
     result = run("retry", "pr-43")
     assert result.exit_code == 1

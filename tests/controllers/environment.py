@@ -21,6 +21,7 @@ from typing import Any, cast
 
 import aiohttp
 from tests.aws.cloud import eventually
+from tests.controllers.sessions import InheritedSessions
 from tests.engine.objects import merged
 from yarl import URL
 
@@ -38,7 +39,7 @@ from ephemeral_endpoints.kube.rest import Raw
 from ephemeral_endpoints.kube.tokens import ApiToken
 from ephemeral_endpoints.settings import Settings
 from ephemeral_endpoints.telemetry.metrics import Metrics
-from ephemeral_endpoints.wiring import Operator
+from ephemeral_endpoints.wiring.operator import Operator
 
 CLUSTER = "c1"
 IMAGE = f"{ministack.ACCOUNT}.dkr.ecr.{ministack.REGION}.amazonaws.com/models:1"
@@ -238,9 +239,14 @@ class Environment:
             check=lambda: None,
             clock=self.clock,
             clocks=self.clocks,
+            sessions=self._way_in,
         )
         self.watch = self.api.watch = partial(_watched, operator)
         return operator
+
+    def _way_in(self, **arguments: Any) -> InheritedSessions:  # noqa: ANN401 - those of Sessions
+        self.sessions = InheritedSessions(**arguments)
+        return self.sessions
 
     def _poll(self) -> asyncio.Task[None]:
         return asyncio.create_task(poll(self.operator.accounts, POLL_SECONDS, self.clock))
@@ -252,6 +258,7 @@ class Environment:
         with suppress(asyncio.CancelledError):
             await self._polling
         await self.session.close()
+        self.sessions.leave()
 
     async def restart(self) -> None:
         await self.stop()

@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 from botocore.client import BaseClient
+from tests.controllers import environment
 from tests.controllers.environment import Environment
+from tests.controllers.sessions import InheritedSessions
 
-from ephemeral_endpoints import wiring
-from ephemeral_endpoints.aws.clients import Clients, Role, Sessions
+from ephemeral_endpoints.aws.clients import Clients, Role
 
 OTHER = "111111111111"
 ROLE = f"arn:aws:iam::{OTHER}:role/operator"
@@ -47,7 +48,7 @@ def hole(monkeypatch: pytest.MonkeyPatch) -> Hole:
     """Where every call into the other account goes, once its role is assumed."""
     hole = Hole()
 
-    class Diverted(Sessions):
+    class Diverted(InheritedSessions):
         def connect(self, region: str, role: Role | None = None) -> Clients:
             clients = super().connect(region, role)
             for each in fields(clients):
@@ -59,7 +60,7 @@ def hole(monkeypatch: pytest.MonkeyPatch) -> Hole:
     def divert(request: Any, **_: object) -> None:  # noqa: ANN401 - botocore ships no types
         request.url = hole.url
 
-    monkeypatch.setattr(wiring, "Sessions", Diverted)
+    monkeypatch.setattr(environment, "InheritedSessions", Diverted)
     return hole
 
 

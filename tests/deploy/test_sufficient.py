@@ -41,6 +41,7 @@ from ephemeral_endpoints.engine.errors import AwsError
 from ephemeral_endpoints.engine.names import endpoint_logs, prefix
 from ephemeral_endpoints.engine.resources import DesiredResource, Key
 from ephemeral_endpoints.engine.tags import RETAINED_TAGS, class_tags
+from ephemeral_endpoints.features.capacity.price_list import listed
 from ephemeral_endpoints.features.checks.comparison.storage import Storage
 from ephemeral_endpoints.features.images.builds.buildspec import Tools
 from ephemeral_endpoints.features.images.builds.codebuild import CodeBuildBuilder
@@ -174,6 +175,11 @@ async def quotas(cloud: RestrictedCloud) -> None:
     await cloud.calls(client.list_service_quotas, ServiceCode="sagemaker", MaxResults=100)
 
 
+async def prices(cloud: RestrictedCloud) -> None:
+    """The prices of the region, as ``features.capacity.listed_prices`` reads them."""
+    assert await listed(cloud.calls, cloud.operator.pricing(), cloud.scope.region)
+
+
 async def apis(cloud: RestrictedCloud) -> None:
     """The tags of an API of one object follow the object's."""
     made = await cloud.make(cloud.resources[HTTP_API])
@@ -300,6 +306,7 @@ def permissions(held: RestrictedCloud, operator_sessions: Sessions) -> Permissio
         await events(held)
         await notifications(held)
         await quotas(held)
+        await prices(held)
         await packages(held)
         await tag_index(held)
         await comparisons(held)

@@ -20,8 +20,9 @@ from tests.fixtures.operator import DEFAULT_SETTINGS, Bench, OperatorProcess, me
 
 from eep_platform.aws.ledger import Call
 from eep_platform.bootstrap import DEFAULT_CLASS
-from eep_platform.demo.pull_request import MAIN, NUMBER, REPOSITORY, REQUEST, PullRequest
+from eep_platform.demo.pull_request import MAIN, NUMBER, REPOSITORY, PullRequest
 from eep_platform.demo.pull_request import NAME as OBJECT
+from eep_platform.demo.story import REQUEST
 from eep_platform.errors import PlatformError
 from eep_platform.github.client import Seen
 from eep_platform.operator import take_events

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import psutil
@@ -254,6 +255,33 @@ def test_free_ports_differ_and_can_be_bound() -> None:
 def test_waiting_returns_the_first_true_answer() -> None:
     answers = iter(["", "", "ready"])
     assert wait_until(lambda: next(answers), seconds=DEADLINE_SECONDS, what="the answer") == "ready"
+
+
+class Clock:
+    """Time that passes in sleep only."""
+
+    now = 0.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+
+def test_what_lets_wait_for_long_is_looked_at_less_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, seen = Clock(), list[float]()
+    monkeypatch.setattr(processes, "time", clock)
+
+    def is_over() -> bool:
+        seen.append(clock.now)
+        return clock.now >= 60
+
+    wait_until(is_over, seconds=DEADLINE_SECONDS, what="a minute")
+    pauses = [later - earlier for earlier, later in pairwise(seen)]
+    assert pauses[:5] == pytest.approx([0.02] * 5), "what comes soon is seen at once"
+    assert max(pauses) == pytest.approx(0.25)
+    assert len(seen) < 300, "every 20 milliseconds it would be ten times as often"
 
 
 def test_waiting_for_a_process_that_ends_quotes_the_end_of_its_log(state: Path) -> None:

@@ -1,4 +1,5 @@
 from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 
 import pytest
 
@@ -84,3 +85,37 @@ def test_a_date_that_cannot_be_read_changes_nothing(date: str | None) -> None:
     machine = Machine()
     machine.clocks.note(Source.API_SERVER, date)
     assert machine.clocks.skews() == {}
+
+
+DAY = timedelta(days=1)
+
+
+@pytest.mark.parametrize(
+    ("local", "api_server", "aws", "likely", "why"),
+    [
+        (NOON, NOON, NOON, NOON, "they agree"),
+        (NOON, NOON + 2 * DAY, NOON, NOON, "the API server is ahead"),
+        (NOON, NOON - DAY, NOON, NOON, "the API server is behind"),
+        (NOON + 3 * DAY, NOON, NOON, NOON, "this machine is ahead"),
+        (NOON, NOON, NOON + DAY, NOON, "AWS is"),
+        (
+            NOON,
+            NOON + 2 * DAY,
+            None,
+            NOON + 2 * DAY,
+            "nobody can tell: that of the API server",
+        ),
+        (NOON + DAY, NOON, None, NOON, "likewise"),
+        (NOON + DAY, None, NOON, NOON + DAY, "it has not answered yet"),
+        (NOON, None, None, NOON, "nobody has answered yet"),
+    ],
+)
+def test_one_clock_that_is_off_does_not_change_the_likely_time(
+    local: datetime, api_server: datetime | None, aws: datetime | None, likely: datetime, why: str
+) -> None:
+    machine = Machine(ahead=local - NOON)
+    for source, date in ((Source.API_SERVER, api_server), (Source.AWS, aws)):
+        machine.clocks.note(source, format_datetime(date, usegmt=True) if date else None)
+    assert machine.clocks.likely() == likely, why
+    machine.run(2 * STALE_SECONDS)
+    assert machine.clocks.likely() == likely + timedelta(seconds=2 * STALE_SECONDS), "answers are carried on"

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ephemeral_endpoints.engine.log_lines import telling
+from ephemeral_endpoints.engine.log_lines import quoting, summarized, telling
 
 TRACEBACK = (
     "Traceback (most recent call last):",
@@ -47,3 +47,19 @@ def test_there_are_never_more_lines_than_asked_for_and_all_were_said(lines: list
     assert set(found) <= set(lines)
     if any("ModuleNotFoundError" in line for line in lines):
         assert any("ModuleNotFoundError" in line for line in found)
+
+
+@pytest.mark.parametrize(
+    ("lines", "expected", "reason"),
+    [
+        ((), "it failed", "nothing was said"),
+        (TRACEBACK, f"it failed; last lines of the log: {TRACEBACK[-1]}", "the exception is the cause"),
+        ((*TRACEBACK, *FAREWELL), f"it failed; last lines of the log: {TRACEBACK[-1]}", "and not the farewell"),
+        (("a", "b"), "it failed; last lines of the log: b", "no exception"),
+    ],
+)
+def test_a_summary_has_the_line_that_says_most(lines: tuple[str, ...], expected: str, reason: str) -> None:
+    message = quoting("it failed", lines)
+    assert all(line in message for line in lines)
+    assert summarized(message) == expected, reason
+    assert summarized(expected) == expected, "a summary stays as it is"

@@ -33,6 +33,7 @@ from ephemeral_endpoints.engine.status import conditions
 from ephemeral_endpoints.features.expiry.policy import EndCause
 from ephemeral_endpoints.features.expiry.stage import EXPIRY_HELD, ended, of_held, of_retained
 from ephemeral_endpoints.features.images.reasons import ImageProblem
+from ephemeral_endpoints.features.promotion import causes as promotion_causes
 from ephemeral_endpoints.features.promotion import reasons as promotion
 from ephemeral_endpoints.features.promotion import report
 from ephemeral_endpoints.features.promotion.policy import Endpoint
@@ -169,7 +170,9 @@ def _states() -> Iterator[State]:
 
 def _stages() -> Iterator[State]:
     def staged(reason: Reason, message: str, *, serves: bool = True) -> tuple[ConditionUpdate, ...]:
-        absent = ConditionUpdate.of(ConditionType.READY, ConditionStatus.FALSE, promotion.no_endpoint(is_made=False))
+        absent = ConditionUpdate.of(
+            ConditionType.READY, ConditionStatus.FALSE, promotion_causes.no_endpoint(is_made=False)
+        )
         ready = _serving()[0] if serves else absent
         return (ready, *kstatus(ready, done=serves), report.promoted(Cause(reason, message)))
 

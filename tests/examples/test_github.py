@@ -26,6 +26,9 @@ VARIABLES = {
 READY = ("Ready", "True", "Serving", f"the URL serves revision {REVISION}")
 URL = "https://a1b2c3.execute-api.eu-central-1.amazonaws.com/nlp/sentiment-pr-42"
 
+REGISTRY = "123456789012.dkr.ecr.eu-central-1.amazonaws.com"
+ORIGINS = {"image", "build", "copy", "package", "training"}
+
 Pull = Callable[..., dict[str, Result]]
 
 
@@ -171,6 +174,53 @@ def test_a_team_that_builds_its_images_serves_what_it_has_pushed(
     model = previews.read(NAME)["spec"]["model"]
     assert model["image"] == image
     assert "build" not in model
+
+
+TRAINING = yaml.safe_load((ROOT / "examples/endpoint-training.yaml").read_text(encoding="utf-8"))["spec"]["model"]
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [
+        {"image": f"{REGISTRY}/models/old:1"},
+        {"build": {"context": "."}},
+        {"copy": {"image": "public.ecr.aws/acme/model:1.2"}},
+        {"package": {"group": "wine", "version": 7}},
+    ],
+    ids=lambda origin: str(*origin),
+)
+def test_a_pushed_image_takes_the_place_of_wherever_the_model_came_from(
+    pull: Pull, repository: Path, previews: Previews, origin: Mapping[str, Any]
+) -> None:
+    model = _pushed(pull, repository, previews, origin)
+    assert {*model} & ORIGINS == {"image"}
+    assert model["image"].endswith(f"models/sentiment:{REVISION}")
+
+
+@pytest.mark.parametrize(
+    "image", [{"build": {"context": "."}}, {"uri": f"{REGISTRY}/models/old:1"}], ids=["build", "uri"]
+)
+def test_a_pushed_image_trains_where_the_model_is_trained(
+    pull: Pull, repository: Path, previews: Previews, image: Mapping[str, Any]
+) -> None:
+    model = _pushed(pull, repository, previews, {"training": {**TRAINING["training"], "image": image}})
+    assert {*model} & ORIGINS == {"training"}
+    assert [*model["training"]["image"]] == ["uri"]
+    assert model["training"]["image"]["uri"].endswith(f"models/sentiment:{REVISION}")
+    assert model["training"]["gate"]["atLeast"] == "0.8"
+
+
+def _pushed(pull: Pull, repository: Path, previews: Previews, model: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The model of the object for an image that the workflow has pushed, if the file has this one."""
+    path = repository / "preview/endpoint.yaml"
+    manifest = yaml.safe_load(path.read_text(encoding="utf-8"))
+    manifest["spec"]["model"] = model
+    path.write_text(yaml.safe_dump(manifest), encoding="utf-8")
+    variables = {**VARIABLES, "ECR_REPOSITORY": "models/sentiment"}
+    jobs = pull(before=reporting(previews, READY, url=URL, revision=REVISION), variables=variables)
+    assert results(jobs)["preview"] == "success"
+    found: Mapping[str, Any] = previews.read(NAME)["spec"]["model"]
+    return found
 
 
 def test_the_end_of_the_pull_request_deletes_the_object(pull: Pull, previews: Previews) -> None:

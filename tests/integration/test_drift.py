@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from tests.fixtures.operator import DEFAULT_SETTINGS, Bench, OperatorProcess
+from tests.fixtures.passing import of_each
 from tests.fixtures.waiting import eventually
 
 from eep_platform.aws.contents import Contents
@@ -187,7 +188,8 @@ def state(bench: Bench) -> dict[str, Any]:
         for route in bench.aws("apigatewayv2").get_routes(ApiId=api["ApiId"])["Items"]
     }
     groups = bench.log_groups()
-    endpoints = (bench.aws("sagemaker").describe_endpoint(EndpointName=name) for name in contents.get("Endpoint", []))
+    sagemaker = bench.aws("sagemaker")
+    endpoints = of_each(contents.get("Endpoint", []), lambda name: sagemaker.describe_endpoint(EndpointName=name))
     targets = bench.aws("application-autoscaling").describe_scalable_targets(ServiceNamespace="sagemaker")
     alarms = bench.aws("cloudwatch").describe_alarms(AlarmNamePrefix="eep-")["MetricAlarms"]
     return {

@@ -31,6 +31,7 @@ from tests.messages import errors
 from ephemeral_endpoints.api.v1alpha1.base import ObjectMeta
 from ephemeral_endpoints.api.v1alpha1.checks import CheckOutcome
 from ephemeral_endpoints.api.v1alpha1.lifecycle import ExpiryAction
+from ephemeral_endpoints.api.v1alpha1.prices import ListedPrices
 from ephemeral_endpoints.api.v1alpha1.routing import RoutingPolicy
 from ephemeral_endpoints.controllers.endpoint import reasons as of_endpoints
 from ephemeral_endpoints.controllers.endpoint_class.reasons import class_condition
@@ -52,6 +53,7 @@ from ephemeral_endpoints.features.capacity.budgets import Action, Budget, Budget
 from ephemeral_endpoints.features.capacity.cost import HourlyCost
 from ephemeral_endpoints.features.capacity.limits import Wait
 from ephemeral_endpoints.features.capacity.limits import cause as limit_cause
+from ephemeral_endpoints.features.capacity.listed_prices import judged as price_judged
 from ephemeral_endpoints.features.capacity.policy import makes_room
 from ephemeral_endpoints.features.capacity.service_quotas import judged, quota_name
 from ephemeral_endpoints.features.checks.stage import CheckState, checks_passed
@@ -220,6 +222,9 @@ def of_classes() -> Iterator[tuple[str, str]]:
     yield from _rows(map(update_of, _domains()))
     judgements = (judged({quota_name("ml.m5.large"): 2.0}, {"ml.m5.large": asked}) for asked in (1, 3))
     yield from _rows(filter(None, judgements))
+    known = ListedPrices(published_on="2026-11-25", read_at=datetime(2026, 11, 30, tzinfo=UTC), items={})
+    read = (price_judged("us-east-1", known, None), price_judged("us-east-1", known, str(denied)))
+    yield from _rows(filter(None, (*read, price_judged("us-east-1", None, str(denied)))))
 
 
 def _domains() -> Iterator[Cause]:

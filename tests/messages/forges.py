@@ -46,6 +46,7 @@ _ANSWERS: tuple[tuple[int, str, str], ...] = (
     (401, "Bad credentials", ""),
     (403, "Resource not accessible by integration", "deployments=write"),
     (403, "Must have push access to repository", ""),
+    (403, "Unable to create comment because issue is locked.", "issues=write; pull_requests=write"),
     (404, "Not Found", ""),
     (422, "Validation Failed", ""),
     (502, "Server Error", ""),

@@ -33,7 +33,7 @@ from ephemeral_endpoints.api.v1alpha1.model_stage import ModelStageStatus
 from ephemeral_endpoints.controllers.model_stage.ready import ready_of
 from ephemeral_endpoints.engine.conditions import Cause, ConditionStatus, ConditionType, ConditionUpdate
 from ephemeral_endpoints.features.notifications.messages import plain
-from ephemeral_endpoints.features.promotion import reasons, report
+from ephemeral_endpoints.features.promotion import causes, reasons, report
 from ephemeral_endpoints.features.promotion.deployments import deployments
 from ephemeral_endpoints.features.promotion.news import News, news_of, notification_of
 from ephemeral_endpoints.features.promotion.policy import Endpoint, Offer, Situation, Step, decide
@@ -60,17 +60,17 @@ _ROLLED_OUT = replace(_ROLLING, endpoint=Endpoint(V2, is_rolled_out=True))
 
 def told() -> Iterator[tuple[str, str]]:
     for refusal in (
-        reasons.no_class("production"),
-        reasons.not_allowed("production"),
-        reasons.no_time_zone("Mars/Base"),
-        reasons.name_taken("staging"),
+        causes.no_class("production"),
+        causes.not_allowed("production"),
+        causes.no_time_zone("Mars/Base"),
+        causes.name_taken("staging"),
     ):
         yield from _rows(ConditionUpdate.of(ConditionType.READY, ConditionStatus.FALSE, refusal))
     yield from _rows(ready_of(None))
-    yield from _rows(*report.of_waiting(reasons.no_stage("staging")))
+    yield from _rows(*report.of_waiting(causes.no_stage("staging")))
     for situation in (*_at_rest(), *_running(), *_asked()):
         yield from _decided(situation)
-    bypassed = reasons.bypassed("anna", V2, "production")
+    bypassed = causes.bypassed("anna", V2, "production")
     yield f"Warning {bypassed.reason}", bypassed.message
     for update in (versions_shown("acme/wine", "production"), not_shown(commit_unknown(["wine/2"], "acme/wine"))):
         yield from _rows(update)
@@ -102,7 +102,7 @@ def _at_rest() -> Iterator[Situation]:
     yield Situation(offer({V1: OK, V2: REJECTED}), TWO)
     yield Situation(offer({V2: REJECTED}), TWO)
     yield Situation(Offer(None, error=_DENIED), ONE)
-    yield Situation(Offer(None, error=reasons.no_source("staging")), ONE)
+    yield Situation(Offer(None, error=causes.no_source("staging")), ONE)
     for kind in (UP, BACK):
         yield Situation(offer({V1: OK}), (done(V1, 9, Outcome.FAILED, kind, message=_FAILURE),))
 
@@ -159,10 +159,10 @@ def _decided(situation: Situation) -> Iterator[tuple[str, str]]:
 
 def _given() -> Iterator[Cause]:
     """How promotions come to begin."""
-    yield reasons.given(is_rollback=True, is_bypassed=False, is_from_stage=False)
-    yield reasons.given(is_rollback=False, is_bypassed=True, is_from_stage=False)
+    yield causes.given(is_rollback=True, is_bypassed=False, is_from_stage=False)
+    yield causes.given(is_rollback=False, is_bypassed=True, is_from_stage=False)
     for is_from_stage in (False, True):
-        yield reasons.given(is_rollback=False, is_bypassed=False, is_from_stage=is_from_stage)
+        yield causes.given(is_rollback=False, is_bypassed=False, is_from_stage=is_from_stage)
 
 
 def _rows(*updates: ConditionUpdate) -> Iterator[tuple[str, str]]:

@@ -29,6 +29,7 @@ from tests.messages import (
     publications,
     reapers,
     requests,
+    results,
     sleep,
     training,
 )
@@ -69,6 +70,7 @@ def test_every_message_is_in_the_file_for_review(chart: Chart) -> None:
             "Conditions of classes": conditions.of_classes,
             "Forges": forges.told,
             "Capture": captures.told,
+            "Results": results.told,
             "Reapers": reapers.told,
             "Publications": publications.told,
             "Commands by comment": comments.told,

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from aiohttp import web
+from aiohttp.http_exceptions import BadHttpMessage
 from aiohttp.test_utils import TestClient, TestServer
 
 from ephemeral_endpoints import __version__
@@ -168,6 +169,7 @@ def test_logs_go_to_standard_error_from_the_level_on_and_libraries_are_quiet(
     logging.getLogger("eep.test").debug("too fine")
     logging.getLogger("eep.test").info("reported", extra={"uid": "u-1"})
     logging.getLogger("botocore").info("chatter")
+    logging.getLogger("aiohttp.server").error("a stranger's", exc_info=BadHttpMessage("no request of HTTP"))
     output = capsys.readouterr()
     (line,) = output.err.splitlines()
     assert output.out == ""

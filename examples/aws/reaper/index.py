@@ -13,6 +13,7 @@ from botocore.exceptions import ClientError
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -118,26 +119,14 @@ LEAST_OBJECTS = 5
 def most_at_once(total, share, least = LEAST_OBJECTS):
  return max(least, ceil(share * total))
 
-_GONE_CODES = frozenset(
- {
-  "NotFoundException",
-  "InvalidResourceId",
-  "ObjectNotFoundException",
-  "ParameterNotFound",
-  "RepositoryNotFoundException",
-  "ResourceNotFound",
-  "ResourceNotFoundException",
- }
-)
+_GONE_CODES = frozenset({"NotFoundException", "InvalidResourceId", "ObjectNotFoundException", "ParameterNotFound",
+  "RepositoryNotFoundException", "ResourceNotFound", "ResourceNotFoundException",})
 
 _GONE_TEXT = re.compile(r"^Could not find|does not exist|not found", re.IGNORECASE)
 
 _SETTLED = frozenset({"InService", "OutOfService", "Failed", "UpdateRollbackFailed"})
 
-VARIANTS = {
- "ServiceNamespace": "sagemaker",
- "ScalableDimension": "sagemaker:variant:DesiredInstanceCount",
-}
+VARIANTS = {"ServiceNamespace": "sagemaker", "ScalableDimension": "sagemaker:variant:DesiredInstanceCount",}
 
 TagMap = Mapping[str, str]
 
@@ -164,6 +153,10 @@ class Aws:
   with turn:
    self._sleep(_SECONDS_APART)
 
+def items(aws, service, operation, member, **asked):
+ for page in aws.client(service).get_paginator(operation).paginate(**asked):
+  yield from page[member]
+
 class InProgressError(Exception):
  """The resource is changing; it can be deleted by a later run."""
 
@@ -188,8 +181,7 @@ def _listed(tags):
  return {each["Key"]: each["Value"] for each in tags}
 
 def _of_sagemaker(aws, arn):
- pages = aws.client("sagemaker").get_paginator("list_tags").paginate(ResourceArn=arn)
- return _listed(each for page in pages for each in page["Tags"])
+ return _listed(items(aws, "sagemaker", "list_tags", "Tags", ResourceArn=arn))
 
 def _delete_endpoint(aws, name):
  client = aws.client("sagemaker")
@@ -199,8 +191,7 @@ def _delete_endpoint(aws, name):
  client.delete_endpoint(EndpointName=name)
 
 def _of_dynamodb(aws, arn):
- pages = aws.client("dynamodb").get_paginator("list_tags_of_resource").paginate(ResourceArn=arn)
- return _listed(each for page in pages for each in page["Tags"])
+ return _listed(items(aws, "dynamodb", "list_tags_of_resource", "Tags", ResourceArn=arn))
 
 def _of_ssm(aws, arn):
  name = arn.split(":", 5)[5].removeprefix("parameter")
@@ -216,55 +207,33 @@ def _of_firehose(aws, arn):
   if not page["HasMoreTags"]:
    return _listed(found)
 
-SCALABLE_TARGET = ReapedKind(
- "ScalableTarget",
- "application-autoscaling",
- "scalable-target/",
+SCALABLE_TARGET = ReapedKind("ScalableTarget", "application-autoscaling", "scalable-target/",
  lambda aws, arn: dict(aws.client("application-autoscaling").list_tags_for_resource(ResourceARN=arn)["Tags"]),
- lambda aws, name: aws.client("application-autoscaling").deregister_scalable_target(ResourceId=name, **VARIANTS),
-)
+ lambda aws, name: aws.client("application-autoscaling").deregister_scalable_target(ResourceId=name, **VARIANTS),)
 
-LOG_GROUP = ReapedKind(
- "LogGroup",
- "logs",
- "log-group:",
+LOG_GROUP = ReapedKind("LogGroup", "logs", "log-group:",
  lambda aws, arn: dict(aws.client("logs").list_tags_for_resource(resourceArn=arn)["tags"]),
- lambda aws, name: aws.client("logs").delete_log_group(logGroupName=name),
- after=("Endpoint", "Function"),
-)
+ lambda aws, name: aws.client("logs").delete_log_group(logGroupName=name), after=("Endpoint", "Function"),)
 
-HTTP_API = ReapedKind(
- "HttpApi",
- "apigateway",
- "/apis/",
+HTTP_API = ReapedKind("HttpApi", "apigateway", "/apis/",
  lambda aws, arn: dict(aws.client("apigatewayv2").get_api(ApiId=arn.rpartition("/")[2]).get("Tags", {})),
- lambda aws, id_: aws.client("apigatewayv2").delete_api(ApiId=id_),
-)
+ lambda aws, id_: aws.client("apigatewayv2").delete_api(ApiId=id_),)
 
-REPOSITORY = ReapedKind(
- "Repository",
- "ecr",
- "repository/",
+REPOSITORY = ReapedKind("Repository", "ecr", "repository/",
  lambda aws, arn: _listed(aws.client("ecr").list_tags_for_resource(resourceArn=arn)["tags"]),
- lambda aws, name: aws.client("ecr").delete_repository(repositoryName=name, force=True),
-)
+ lambda aws, name: aws.client("ecr").delete_repository(repositoryName=name, force=True),)
 
-DELIVERY_STREAM = ReapedKind(
- "DeliveryStream",
- "firehose",
- "deliverystream/",
- _of_firehose,
- lambda aws, name: aws.client("firehose").delete_delivery_stream(DeliveryStreamName=name),
-)
+DELIVERY_STREAM = ReapedKind("DeliveryStream", "firehose", "deliverystream/", _of_firehose,
+ lambda aws, name: aws.client("firehose").delete_delivery_stream(DeliveryStreamName=name),)
 
-ALARM = ReapedKind(
- "Alarm",
- "cloudwatch",
- "alarm:",
+ALARM = ReapedKind("Alarm", "cloudwatch", "alarm:",
  lambda aws, arn: _listed(aws.client("cloudwatch").list_tags_for_resource(ResourceARN=arn)["Tags"]),
  lambda aws, name: aws.client("cloudwatch").delete_alarms(AlarmNames=[name]),
- delete_all=lambda aws, names: aws.client("cloudwatch").delete_alarms(AlarmNames=names),
-)
+ delete_all=lambda aws, names: aws.client("cloudwatch").delete_alarms(AlarmNames=names),)
+
+PIPELINE = ReapedKind("Pipeline", "sagemaker", "pipeline/", _of_sagemaker,
+ lambda aws, name: aws.client("sagemaker").delete_pipeline(PipelineName=name, ClientRequestToken=f"delete-{name:-<32}"
+ ),)
 
 API_MAPPING = "ApiMapping"
 
@@ -276,58 +245,22 @@ INTEGRATION = "Integration"
 
 UNTAGGED = (API_MAPPING, ROUTE_THROTTLE, ROUTE, INTEGRATION)
 
-OF_OBJECTS = (
- SCALABLE_TARGET,
- HTTP_API,
- ReapedKind("Endpoint", "sagemaker", "endpoint/", _of_sagemaker, _delete_endpoint),
- ReapedKind(
-  "Function",
-  "lambda",
-  "function:",
-  lambda aws, arn: dict(aws.client("lambda").list_tags(Resource=arn)["Tags"]),
-  lambda aws, name: aws.client("lambda").delete_function(FunctionName=name),
-  after=UNTAGGED,
- ),
- ALARM,
- ReapedKind(
-  "Parameter",
-  "ssm",
-  "parameter",
-  _of_ssm,
-  lambda aws, name: aws.client("ssm").delete_parameter(Name=name),
- ),
- ReapedKind(
-  "FeedbackTable",
-  "dynamodb",
-  "table/",
-  _of_dynamodb,
-  lambda aws, name: aws.client("dynamodb").delete_table(TableName=name),
- ),
- ReapedKind(
-  "EndpointConfig",
-  "sagemaker",
-  "endpoint-config/",
-  _of_sagemaker,
-  lambda aws, name: aws.client("sagemaker").delete_endpoint_config(EndpointConfigName=name),
-  after=("Endpoint",),
- ),
- ReapedKind(
-  "Model",
-  "sagemaker",
-  "model/",
-  _of_sagemaker,
-  lambda aws, name: aws.client("sagemaker").delete_model(ModelName=name),
-  after=("Endpoint",),
- ),
- LOG_GROUP,
-)
+OF_OBJECTS = (SCALABLE_TARGET, HTTP_API,
+ ReapedKind("Endpoint", "sagemaker", "endpoint/", _of_sagemaker, _delete_endpoint), ReapedKind("Function", "lambda",
+  "function:", lambda aws, arn: dict(aws.client("lambda").list_tags(Resource=arn)["Tags"]),
+  lambda aws, name: aws.client("lambda").delete_function(FunctionName=name), after=UNTAGGED,), ALARM, ReapedKind(
+  "Parameter", "ssm", "parameter", _of_ssm, lambda aws, name: aws.client("ssm").delete_parameter(Name=name),),
+ ReapedKind("FeedbackTable", "dynamodb", "table/", _of_dynamodb,
+  lambda aws, name: aws.client("dynamodb").delete_table(TableName=name),), ReapedKind("EndpointConfig", "sagemaker",
+  "endpoint-config/", _of_sagemaker,
+  lambda aws, name: aws.client("sagemaker").delete_endpoint_config(EndpointConfigName=name), after=("Endpoint",),),
+ ReapedKind("Model", "sagemaker", "model/", _of_sagemaker,
+  lambda aws, name: aws.client("sagemaker").delete_model(ModelName=name), after=("Endpoint",),), LOG_GROUP,)
 
-OF_CLASSES = (HTTP_API, DELIVERY_STREAM, ALARM, REPOSITORY)
+OF_CLASSES = (HTTP_API, DELIVERY_STREAM, ALARM, PIPELINE, REPOSITORY)
 
-SERVICES = {
- **{kind.name: kind.service for kind in (*OF_OBJECTS, *OF_CLASSES)},
- **dict.fromkeys(UNTAGGED, HTTP_API.service),
-}
+SERVICES = {**{kind.name: kind.service for kind in (*OF_OBJECTS, *OF_CLASSES)},
+ **dict.fromkeys(UNTAGGED, HTTP_API.service),}
 
 def identify(arn):
  _, _, service, _, _, resource = arn.split(":", 5)
@@ -343,7 +276,7 @@ class Rules:
  cluster_id: str
  class_name: str
  grace: timedelta = timedelta(hours=24)
- most: int = 25
+ most: int = 100
  share: float = 0.2
  repository_age: timedelta = timedelta(days=30)
  def __post_init__(self):
@@ -366,11 +299,8 @@ def expired(found, cutoff):
  by_uid = {}
  for arn, tags in sorted(found.items()):
   by_uid.setdefault(tags.get(UID, ""), []).append(arn)
- ended = [
-  Expired(uid, last, tuple(arns))
-  for uid, arns in by_uid.items()
-  if uid and (last := end_of(found[arn] for arn in arns)) and last.is_expired(cutoff)
- ]
+ ended = [Expired(uid, last, tuple(arns)) for uid, arns in by_uid.items()
+  if uid and (last := end_of(found[arn] for arn in arns)) and last.is_expired(cutoff)]
  return sorted(ended, key=lambda each: (str(each.holder.expires_at), each.uid))
 
 def end_of(tags):
@@ -395,19 +325,12 @@ def choose(due, total, rules, now):
  return Choice(tuple(free), len(listed) - len(free))
 
 def is_of_object(name, tags, rules, uid):
- return (
-  (tags.get(CLUSTER), tags.get(CLASS), tags.get(UID)) == (rules.cluster_id, rules.class_name, uid)
-  and NAME in tags
-  and owner_of(rules.cluster_id, name) == owner_hash(uid)
- )
+ return ((tags.get(CLUSTER), tags.get(CLASS), tags.get(UID)) == (rules.cluster_id, rules.class_name, uid)
+  and NAME in tags and owner_of(rules.cluster_id, name) == owner_hash(uid))
 
 def is_of_class(name, tags, rules):
- return (
-  (tags.get(CLUSTER), tags.get(NAME)) == (rules.cluster_id, rules.class_name)
-  and NAMESPACE not in tags
-  and not is_retained(tags)
-  and owner_of(rules.cluster_id, name) == owner_hash(tags.get(UID, ""))
- )
+ return ((tags.get(CLUSTER), tags.get(NAME)) == (rules.cluster_id, rules.class_name) and NAMESPACE not in tags
+  and not is_retained(tags) and owner_of(rules.cluster_id, name) == owner_hash(tags.get(UID, "")))
 
 _SERVICE = "resourcegroupstaggingapi"
 
@@ -424,10 +347,8 @@ def values(aws, key):
  return found, date
 
 def tagged(aws, tags, *types):
- return {
-  each["ResourceARN"]: {tag["Key"]: tag["Value"] for tag in each["Tags"]}
-  for each in _resources(aws, tags, *types)
- }
+ return {each["ResourceARN"]: {tag["Key"]: tag["Value"] for tag in each["Tags"]}
+  for each in _resources(aws, tags, *types)}
 
 def is_any(aws, tags):
  return any(True for _ in _resources(aws, tags))
@@ -435,9 +356,8 @@ def is_any(aws, tags):
 def _resources(aws, tags, *types):
  filters = [{"Key": key, "Values": list(each)} for key, each in tags.items()]
  more = {"ResourceTypeFilters": list(types)} if types else {}
- pages = aws.client(_SERVICE).get_paginator("get_resources")
- for page in pages.paginate(TagFilters=filters, ResourcesPerPage=100, **more):
-  yield from page["ResourceTagMappingList"]
+ return items(
+  aws, _SERVICE, "get_resources", "ResourceTagMappingList", TagFilters=filters, ResourcesPerPage=100, **more)
 
 def chunks(values):
  listed = list(values)
@@ -475,45 +395,31 @@ class Report:
  def tells_something(self):
   return bool(self.deleted or self.failures or self.held)
  def json(self):
-  return json.dumps(
-   {
-    "message": "reaper",
-    "cluster": self.cluster_id,
-    "class": self.class_name,
-    "time": self.now,
-    "complete": self.is_complete,
-    "deleted_by_kind": Counter(each["kind"] for each in self.deleted),
-    "deleted": self.deleted[:_MOST_NAMED],
-    "left_count": len(self.left),
-    "left": self.left[:_MOST_NAMED],
-    "held": self.held,
-    "waiting": self.waiting,
-    "failures": self.failures,
-    "calls": self.calls,
-   }
-  )
+  return json.dumps({"message": "reaper", "cluster": self.cluster_id, "class": self.class_name, "time": self.now,
+    "complete": self.is_complete, "deleted_by_kind": Counter(each["kind"] for each in self.deleted),
+    "deleted": self.deleted[:_MOST_NAMED], "left_count": len(self.left), "left": self.left[:_MOST_NAMED],
+    "held": self.held, "waiting": self.waiting, "failures": self.failures, "calls": self.calls,})
  def metrics(self):
-  counts = {
-   RUNS: int(self.is_complete),
-   FAILURES: len(self.failures),
-   HELD: self.held,
-   "Deleted": len(self.deleted),
-  }
+  counts = {RUNS: int(self.is_complete), FAILURES: len(self.failures), HELD: self.held, "Deleted": len(self.deleted),}
   dimensions = [{"Name": "Cluster", "Value": self.cluster_id}, {"Name": "Class", "Value": self.class_name}]
-  return [
-   {"MetricName": name, "Dimensions": dimensions, "Value": count, "Unit": "Count"}
-   for name, count in counts.items()
-  ]
+  return [{"MetricName": name, "Dimensions": dimensions, "Value": count, "Unit": "Count"}
+   for name, count in counts.items()]
 
-THREADS = 8
+THREADS = 4
+
+_PART = 100
 
 _ANCHORS = ("lambda:function", "sagemaker:endpoint")
 
 _MOST_READ = 10
 
+_BY_HUNDREDS = {"PageSize": 100}
+
 _LATE_LOGS = {0: ENDPOINT_LOG_PREFIX, 12: LAMBDA_LOG_PREFIX}
 
 _TICK_MINUTES = 15
+
+_ORDER = (*OF_OBJECTS, *OF_CLASSES)
 
 @dataclass(frozen=True, slots=True)
 class Found:
@@ -523,6 +429,15 @@ class Found:
  due: Expired | None = None
  id_: str = ""
 
+@dataclass(frozen=True, slots=True)
+class Taken:
+ due: Expired
+ ours: Sequence[Found]
+ found: Sequence[Found]
+ @property
+ def is_whole(self):
+  return any("Endpoint" not in each.kind.after for each in self.ours)
+
 class Run:
  def __init__(self, aws, rules, report, is_late):
   self._aws = aws
@@ -530,13 +445,16 @@ class Run:
   self._report = report
   self._is_late = is_late
   self._hung = set()
+  self._is_over = False
   self._ours = {CLUSTER: [rules.cluster_id], CLASS: [rules.class_name]}
  def run(self):
   ends, now = values(self._aws, EXPIRES_AT)
   self._report.now = timestamp(now)
   cutoff = now - self._rules.grace
   anchors = tagged(self._aws, {CLUSTER: [self._rules.cluster_id]}, *_ANCHORS)
-  due = self._due(past(ends, cutoff), anchors, cutoff)
+  ended = past(ends, cutoff)
+  self._is_over = len(ended) == len(set(ends))
+  due = self._due(ended, anchors, cutoff)
   choice = choose(due, self._count_objects(anchors, now), self._rules, now)
   self._report.held = choice.held
   shared = self._of_class()
@@ -546,8 +464,8 @@ class Run:
    self._take_late_logs(_LATE_LOGS[now.hour], cutoff)
   self._report.is_complete = True
  def _due(self, ends, anchors, cutoff):
-  known = {timestamp(each.holder.expires_at) for each in expired(anchors, cutoff) if each.holder.expires_at}
   found = {arn: tags for arn, tags in anchors.items() if tags.get(CLASS) == self._rules.class_name}
+  known = {timestamp(each.holder.expires_at) for each in expired(found, cutoff) if each.holder.expires_at}
   for chunk in chunks(end for end in ends if end not in known):
    found |= tagged(self._aws, {**self._ours, EXPIRES_AT: chunk})
   return expired(found, cutoff)
@@ -556,17 +474,15 @@ class Run:
   owners = {owner_of(self._rules.cluster_id, each["EndpointName"]) for each in listed} - {None}
   indexed = {arn.rpartition("/")[2] for arn in anchors}
   unknown = [
-   each for each in listed if each["EndpointName"] not in indexed and each["CreationTime"] <= now - LEAST_GRACE
-  ]
+   each for each in listed if each["EndpointName"] not in indexed and each["CreationTime"] <= now - LEAST_GRACE]
   for each in unknown[:_MOST_READ]:
    self._name_stranger(each)
   return len(owners)
  def _endpoints(self):
   ours = prefix(self._rules.cluster_id)
-  pages = (
-   self._aws.client("sagemaker").get_paginator("list_endpoints").paginate(NameContains=ours, MaxResults=100)
-  )
-  return (each for page in pages for each in page["Endpoints"] if each["EndpointName"].startswith(ours))
+  listed = items(
+   self._aws, "sagemaker", "list_endpoints", "Endpoints", NameContains=ours, PaginationConfig=_BY_HUNDREDS)
+  return (each for each in listed if each["EndpointName"].startswith(ours))
  def _name_stranger(self, endpoint):
   [kind] = [each for each in OF_OBJECTS if each.name == "Endpoint"]
   tags = self._read(kind, endpoint["EndpointArn"])
@@ -575,49 +491,40 @@ class Run:
    self._report.leave(kind.name, endpoint["EndpointName"], why)
  def _take(self, free, shared, cutoff):
   targets = (self._try(SCALABLE_TARGET.name, lambda: list(self._targets())) or []) if free else []
-  taken = []
-  while free and len(taken) < self._rules.most and not self._is_late():
-   size = min(VALUES_AT_ONCE, self._rules.most - len(taken))
-   part, free = free[:size], free[size:]
-   taken += self._proven(part, targets, cutoff)
+  turns = self._rules.most
+  while free and turns and not self._is_late():
+   taken = []
+   while free and turns and len(taken) < _PART and not self._is_late():
+    size = min(VALUES_AT_ONCE, turns)
+    part, free = free[:size], free[size:]
+    proven = self._proven(part, targets, cutoff)
+    turns -= sum(each.is_whole for each in proven)
+    taken += proven
+   self._take_routes(_named(shared, HTTP_API), {each.due.owner: each.due for each in taken}, cutoff)
+   self._take_found(taken)
   self._report.waiting = len(free)
-  self._take_routes(_named(shared, HTTP_API), {each.owner: each for each, _, _ in taken})
+ def _take_found(self, taken):
   unread = self._report.failures.keys() & set(UNTAGGED)
-  for kind in OF_OBJECTS:
-   self._delete(
-    kind,
-    [
-     each
-     for _, ours, found in taken
-     if (unread | {other.kind.name for other in found}).isdisjoint(kind.after)
-     for each in ours
-     if each.kind is kind
-    ],
-   )
- def _proven(
-  self, part, targets, cutoff
- ):
+  free = [each for object_ in taken for each in object_.ours
+   if (unread | {other.kind.name for other in object_.found}).isdisjoint(each.kind.after)]
+  self._delete([each for each in free if each.kind is SCALABLE_TARGET])
+  self._delete([each for each in free if each.kind is not SCALABLE_TARGET])
+ def _proven(self, part, targets, cutoff):
   index = tagged(self._aws, {**self._ours, UID: [each.uid for each in part]})
   there = [(due, *each) for due in expired(index, cutoff) for each in self._listed(due, targets)]
-  found = [each for each in self._each(self._look, there) if each]
+  found = [each for each in self._each(self._look, there, lambda each: each[1].service) if each]
   proven = []
   for due in dict.fromkeys(each.due for each in found):
    of_it = [each for each in found if each.due is due]
    if due and (ours := self._own(due, of_it, cutoff)) is not None:
-    proven.append((due, ours, of_it))
+    proven.append(Taken(due, ours, of_it))
   return proven
  def _listed(self, due, targets):
-  arns = [
-   (*known, arn)
-   for arn in due.arns
-   if (known := identify(arn)) and known[0] in OF_OBJECTS and "/stages/" not in known[1]
-  ]
+  arns = [(*known, arn) for arn in due.arns
+   if (known := identify(arn)) and known[0] in OF_OBJECTS and "/stages/" not in known[1]]
   arns = [each for each in arns if each[0] is not SCALABLE_TARGET]
-  arns += [
-   (SCALABLE_TARGET, each["ResourceId"], each["ScalableTargetARN"])
-   for each in targets
-   if owner_of(self._rules.cluster_id, each["ResourceId"].split("/")[1]) == due.owner
-  ]
+  arns += [(SCALABLE_TARGET, each["ResourceId"], each["ScalableTargetARN"]) for each in targets
+   if owner_of(self._rules.cluster_id, each["ResourceId"].split("/")[1]) == due.owner]
   return sorted(arns, key=lambda each: (OF_OBJECTS.index(each[0]), each[1]))
  def _look(self, listed):
   due, kind, name, arn = listed
@@ -637,13 +544,21 @@ class Run:
     self._report.leave(each.kind.name, each.name, unread)
   last = end_of(each.tags or {} for each in ours)
   return ours if last and last.is_expired(cutoff) else None
- def _delete(self, kind, found):
-  size = AT_ONCE if kind.delete_all else 1
-  batches = [found[start : start + size] for start in range(0, len(found), size)]
-  for deleted in self._each(partial(self._delete_batch, kind), batches):
-   for each in deleted:
-    self._note(kind.name, each.name, each.due)
- def _delete_batch(self, kind, batch):
+ def _delete(self, found):
+  batches = []
+  for each in sorted(found, key=lambda each: _ORDER.index(each.kind)):
+   size = AT_ONCE if each.kind.delete_all else 1
+   if batches and batches[-1][0].kind is each.kind and len(batches[-1]) < size:
+    batches[-1].append(each)
+   else:
+    batches.append([each])
+  deleted = [each for done in self._each(self._delete_batch, batches, lambda batch: batch[0].kind.service)
+   for each in done]
+  for each in deleted:
+   self._note(each.kind.name, each.name, each.due)
+  return deleted
+ def _delete_batch(self, batch):
+  kind = batch[0].kind
   if self._is_late():
    return ()
   def delete():
@@ -653,7 +568,7 @@ class Run:
    try:
     kind.delete_all(self._aws, [each.name for each in batch])
    except ClientError:
-    return [done for each in batch for done in self._delete_batch(kind, [each])]
+    return [done for each in batch for done in self._delete_batch([each])]
    return batch
   if kind is HTTP_API:
    self._try(API_MAPPING, partial(self._take_mappings, batch[0].id_, batch[0].due))
@@ -662,80 +577,98 @@ class Run:
   except InProgressError as error:
    self._report.leave(kind.name, batch[0].name, f"it is {error}: a later run deletes it")
    return ()
- def _each(self, work, items):
-  with ThreadPoolExecutor(THREADS) as pool:
-   return list(pool.map(work, items))
+ def _each(self, work, items, service):
+  with ExitStack() as stack:
+   pools = {}
+   begun = []
+   for each in items:
+    name = service(each)
+    if name not in pools:
+     pools[name] = stack.enter_context(ThreadPoolExecutor(THREADS))
+    begun.append(pools[name].submit(work, each))
+   return [each.result() for each in begun]
  def _take_mappings(self, api, due):
   client = self._aws.client("apigatewayv2")
-  for page in client.get_paginator("get_domain_names").paginate():
-   for domain in (each["DomainName"] for each in page["Items"]):
-    for each in _mappings(client, domain):
-     if each["ApiId"] == api:
-      id_ = each["ApiMappingId"]
-      _unless_gone(partial(client.delete_api_mapping, DomainName=domain, ApiMappingId=id_))
-      self._note(API_MAPPING, f"{domain}/{each.get('ApiMappingKey', '')}", due)
+  for domain in items(self._aws, "apigatewayv2", "get_domain_names", "Items"):
+   name = domain["DomainName"]
+   for each in _mappings(client, name):
+    if each["ApiId"] == api:
+     id_ = each["ApiMappingId"]
+     _unless_gone(partial(client.delete_api_mapping, DomainName=name, ApiMappingId=id_))
+     self._note(API_MAPPING, f"{name}/{each.get('ApiMappingKey', '')}", due)
  def _note(self, kind, name, due):
   of = {"namespace": due.holder.namespace, "object": due.holder.name} if due else {}
   self._report.deleted.append({"kind": kind, "name": name, **of})
  def _targets(self):
-  ours = f"endpoint/{prefix(self._rules.cluster_id)}"
-  pages = self._aws.client("application-autoscaling").get_paginator("describe_scalable_targets")
-  for page in pages.paginate(ServiceNamespace=VARIANTS["ServiceNamespace"]):
-   yield from (each for each in page["ScalableTargets"] if each["ResourceId"].startswith(ours))
+  ours, service = f"endpoint/{prefix(self._rules.cluster_id)}", SCALABLE_TARGET.service
+  asked = {"ServiceNamespace": VARIANTS["ServiceNamespace"]}
+  listed = items(self._aws, service, "describe_scalable_targets", "ScalableTargets", **asked)
+  return (each for each in listed if each["ResourceId"].startswith(ours))
  def _of_class(self):
   shared = {CLUSTER: [self._rules.cluster_id], NAME: [self._rules.class_name]}
   return {arn: tags for arn, tags in tagged(self._aws, shared).items() if NAMESPACE not in tags}
- def _take_routes(self, apis, owners):
+ def _take_routes(self, apis, owners, cutoff):
   for api in apis if owners else ():
-   self._try(ROUTE, partial(self._take_routes_of, api, owners))
- def _take_routes_of(self, api, owners):
+   self._try(ROUTE, partial(self._take_routes_of, api, owners, cutoff))
+ def _take_routes_of(self, api, owners, cutoff):
   client = self._aws.client("apigatewayv2")
   shared = client.get_api(ApiId=api)
   if not is_of_class(shared["Name"], shared.get("Tags", {}), self._rules):
    self._report.leave(HTTP_API.name, api, "its tags are not those of the class")
    return
-  integrations = {}
-  for each in _items(client, "get_integrations", api):
-   function = str(each.get("IntegrationUri", "")).rpartition(":")[2]
-   due = owners.get(owner_of(self._rules.cluster_id, function) or "")
-   if due:
-    integrations[each["IntegrationId"]] = due
-  if not integrations:
+  integrations = {each["IntegrationId"]: owners.get(owner_of(self._rules.cluster_id, function) or "")
+   for each in self._of_api("get_integrations", api)
+   for function in [str(each.get("IntegrationUri", "")).rpartition(":")[2]]}
+  if not any(integrations.values()):
    return
-  stages = {each["StageName"]: each.get("RouteSettings", {}) for each in _items(client, "get_stages", api)}
-  for each in _items(client, "get_routes", api):
-   if due := integrations.get(each.get("Target", "").rpartition("/")[2]):
-    key = each["RouteKey"]
-    for stage in (name for name, settings in stages.items() if key in settings):
-     _unless_gone(partial(client.delete_route_settings, ApiId=api, StageName=stage, RouteKey=key))
-     self._note(ROUTE_THROTTLE, key, due)
-    _unless_gone(partial(client.delete_route, ApiId=api, RouteId=each["RouteId"]))
-    self._note(ROUTE, key, due)
-  for id_, due in integrations.items():
+  routes = {}
+  for each in self._of_api("get_routes", api):
+   routes.setdefault(each.get("Target", "").rpartition("/")[2], []).append(each)
+  is_whole = (all(integrations.values()) and routes.keys() <= integrations.keys() and shared["CreatedDate"] <= cutoff)
+  if self._is_over and is_whole and self._delete([Found(HTTP_API, api, id_=api)]):
+   return
+  stages = {each["StageName"]: each.get("RouteSettings", {}) for each in self._of_api("get_stages", api)}
+  take = partial(self._take_integration, api, stages)
+  mine = [(id_, due, routes.get(id_, ())) for id_, due in integrations.items() if due]
+  self._each(take, mine, lambda _: HTTP_API.service)
+ def _take_integration(self, api, stages, mine):
+  client = self._aws.client("apigatewayv2")
+  id_, due, routes = mine
+  for each in () if self._is_late() else routes:
+   key = each["RouteKey"]
+   for stage in (name for name, settings in stages.items() if key in settings):
+    _unless_gone(partial(client.delete_route_settings, ApiId=api, StageName=stage, RouteKey=key))
+    self._note(ROUTE_THROTTLE, key, due)
+   _unless_gone(partial(client.delete_route, ApiId=api, RouteId=each["RouteId"]))
+   self._note(ROUTE, key, due)
+  if not self._is_late():
    _unless_gone(partial(client.delete_integration, ApiId=api, IntegrationId=id_))
    self._note(INTEGRATION, id_, due)
+ def _of_api(self, operation, api):
+  return items(self._aws, "apigatewayv2", operation, "Items", ApiId=api, PaginationConfig={"PageSize": 500})
  def _take_shared(self, shared, now):
   if not is_any(self._aws, self._ours):
    self._take_unused(shared, now - self._rules.grace)
-  unused = self._try(REPOSITORY.name, partial(self._unused_repositories, shared, now)) or ()
+  unused = self._try(REPOSITORY.name, partial(self._unused_repositories, shared, now)) or []
   of_objects = {CLUSTER: [self._rules.cluster_id], NAMESPACE: []}
+  unused += self._try(PIPELINE.name, partial(self._unused_pipelines, shared, now)) or []
   if unused and not is_any(self._aws, of_objects):
-   self._delete(REPOSITORY, unused)
+   self._delete(unused)
  def _take_unused(self, shared, cutoff):
   apis = _named(shared, HTTP_API)
   empty = [each for each in apis if self._try(HTTP_API.name, partial(self._is_unused, each, cutoff))]
-  self._delete(HTTP_API, [Found(HTTP_API, id_, id_=id_) for id_ in empty])
+  self._delete(Found(HTTP_API, id_, id_=id_) for id_ in empty)
   if len(empty) < len(apis):
    return
   streams = self._try(DELIVERY_STREAM.name, partial(self._unused_streams, shared, cutoff))
-  self._delete(DELIVERY_STREAM, streams or ())
+  self._delete(streams or ())
   alarms = self._try(ALARM.name, partial(self._of_class_by_tags, shared, ALARM)) or ()
-  self._delete(ALARM, [each for each in alarms if not is_of_reaper(each.name)])
+  self._delete(each for each in alarms if not is_of_reaper(each.name))
  def _is_unused(self, id_, cutoff):
   client = self._aws.client("apigatewayv2")
   api = client.get_api(ApiId=id_)
   is_ours = is_of_class(api["Name"], api.get("Tags", {}), self._rules)
-  return is_ours and api["CreatedDate"] <= cutoff and not list(_items(client, "get_integrations", id_))
+  return is_ours and api["CreatedDate"] <= cutoff and not list(self._of_api("get_integrations", id_))
  def _unused_streams(self, shared, cutoff):
   def is_unused(stream):
    return stream["DeliveryStreamStatus"] != "DELETING" and stream["CreateTimestamp"] <= cutoff
@@ -745,19 +678,21 @@ class Run:
  def _unused_repositories(self, shared, now):
   def used_at(name):
    [made] = client.describe_repositories(repositoryNames=[name])["repositories"]
-   pages = client.get_paginator("describe_images").paginate(repositoryName=name)
-   pushed = (each["imagePushedAt"] for page in pages for each in page["imageDetails"])
+   images = items(self._aws, "ecr", "describe_images", "imageDetails", repositoryName=name)
+   pushed = (each["imagePushedAt"] for each in images)
    return max((made["createdAt"], *pushed))
   client = self._aws.client("ecr")
   ours = self._of_class_by_tags(shared, REPOSITORY)
   return [each for each in ours if used_at(each.name) <= now - self._rules.repository_age]
+ def _unused_pipelines(self, shared, now):
+  def used_at(name):
+   found = self._aws.client("sagemaker").describe_pipeline(PipelineName=name)
+   return max(found[each] for each in ("CreationTime", "LastModifiedTime", "LastRunTime") if each in found)
+  ours = self._of_class_by_tags(shared, PIPELINE)
+  return [each for each in ours if used_at(each.name) <= now - self._rules.repository_age]
  def _of_class_by_tags(self, shared, kind):
-  return [
-   Found(*known)
-   for arn in shared
-   if (known := identify(arn)) and known[0] is kind
-   if is_of_class(known[1], kind.tags(self._aws, arn), self._rules)
-  ]
+  return [Found(*known) for arn in shared if (known := identify(arn)) and known[0] is kind
+   if is_of_class(known[1], kind.tags(self._aws, arn), self._rules)]
  def _take_late_logs(self, where, cutoff):
   groups = self._try(LOG_GROUP.name, lambda: list(self._groups(where + prefix(self._rules.cluster_id)))) or []
   read = 0
@@ -769,11 +704,10 @@ class Run:
     return
    tags = self._read(LOG_GROUP, each["arn"].removesuffix(":*"))
    if tags == {} and self._try(LOG_GROUP.name, partial(self._is_of_nobody, name)):
-    self._delete(LOG_GROUP, [Found(LOG_GROUP, name)])
+    self._delete([Found(LOG_GROUP, name)])
  def _groups(self, start):
-  pages = self._aws.client("logs").get_paginator("describe_log_groups")
-  for page in pages.paginate(logGroupNamePrefix=start, PaginationConfig={"PageSize": 50}):
-   yield from page["logGroups"]
+  asked = {"logGroupNamePrefix": start, "PaginationConfig": {"PageSize": 50}}
+  return items(self._aws, "logs", "describe_log_groups", "logGroups", **asked)
  def _is_of_nobody(self, group):
   endpoint = group.rpartition("/")[2]
   owner = owner_of(self._rules.cluster_id, group) or ""
@@ -810,10 +744,6 @@ def _named(shared, kind):
  found = (identify(arn) for arn in shared)
  return sorted(known[1] for known in found if known and known[0] is kind and "/" not in known[1])
 
-def _items(client, operation, api):
- for page in client.get_paginator(operation).paginate(ApiId=api, PaginationConfig={"PageSize": 500}):
-  yield from page["Items"]
-
 def _mappings(client, domain):
  more = {}
  while True:
@@ -831,18 +761,14 @@ def _unless_gone(work):
    return None
   raise
 
-_CONFIG = Config(
- connect_timeout=5,
- read_timeout=10,
- retries={"total_max_attempts": 3, "mode": "standard"},
- max_pool_connections=THREADS,
-)
+CONFIG = Config(connect_timeout=5, read_timeout=10, retries={"total_max_attempts": 3, "mode": "standard"},
+ max_pool_connections=THREADS,)
 
 _SPARE_SECONDS = 60
 
 def handle(_, context):
  make = boto3.client
- return reap(os.environ, Aws(partial(make, config=_CONFIG)), context.get_remaining_time_in_millis)
+ return reap(os.environ, Aws(partial(make, config=CONFIG)), context.get_remaining_time_in_millis)
 
 def reap(environment, aws, remaining_millis):
  rules = rules_of(environment)
@@ -862,11 +788,7 @@ def reap(environment, aws, remaining_millis):
  return {"deleted": len(report.deleted), "held": report.held, "failures": report.failures}
 
 def rules_of(environment):
- return Rules(
-  environment["CLUSTER_ID"],
-  environment["CLASS_NAME"],
-  timedelta(hours=float(environment.get("GRACE_HOURS", "24"))),
-  int(environment.get("MOST_OBJECTS", "25")),
+ return Rules(environment["CLUSTER_ID"], environment["CLASS_NAME"],
+  timedelta(hours=float(environment.get("GRACE_HOURS", "24"))), int(environment.get("MOST_OBJECTS", "100")),
   float(environment.get("MOST_SHARE_PERCENT", "20")) / 100,
-  timedelta(days=float(environment.get("REPOSITORY_DAYS", "30"))),
- )
+  timedelta(days=float(environment.get("REPOSITORY_DAYS", "30"))),)

@@ -37,11 +37,16 @@ def contents(aws: Callable[[str], Any]) -> Contents:
     Of builds, jobs and executions of pipelines those that run: of others a record remains, which costs nothing.
     ``aws`` returns the client of a service. Blocks for two dozen calls.
     """
+    return {kind: sorted(names) for kind, names in by_kind(aws).items() if names}
+
+
+def by_kind(aws: Callable[[str], Any]) -> Contents:
+    """The same with the kinds that have none."""
     sagemaker = aws("sagemaker")
     groups = aws("logs").get_paginator("describe_log_groups")
     alarms = aws("cloudwatch").get_paginator("describe_alarms")
     repositories = aws("ecr").get_paginator("describe_repositories")
-    found = {
+    return {
         "Endpoint": [
             each["EndpointName"]
             for page in sagemaker.get_paginator("list_endpoints").paginate()
@@ -89,7 +94,6 @@ def contents(aws: Callable[[str], Any]) -> Contents:
         **_of_lambda(aws("lambda")),
         **_of_apis(aws("apigatewayv2")),
     }
-    return {kind: sorted(names) for kind, names in found.items() if names}
 
 
 def _of_scaling(client: "ApplicationAutoScalingClient") -> Contents:

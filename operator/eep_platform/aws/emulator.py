@@ -307,6 +307,13 @@ if __name__ == "__main__":
         lambda api_id: {each["routeKey"] for each in routes.get(api_id, {}).values()},
         lambda api_id, stage: (stages.get(api_id, {}).get(stage) or {}).get("routeSettings") or {},
     )
+    for name in ("_tag_resource", "_untag_resource"):
+        shown = gateway.showing_tags(
+            getattr(apigateway, name),
+            lambda api_id, stage: stages.get(api_id, {}).get(stage) if stage else apis.get(api_id),
+            lambda arn: apigateway._api_tags.get(arn, {}),  # noqa: SLF001 - likewise
+        )
+        setattr(apigateway, name, shown)
     apigateway.handle_request = gateway.deleting_settings(
         apigateway.handle_request, lambda api_id, name: stages.get(api_id, {}).get(name)
     )

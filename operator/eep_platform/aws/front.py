@@ -154,7 +154,8 @@ class Front:
         )
         refuse = partial(self._roles.refusal, head, ctx)
         passage = Passage(request.rel_url.raw_path_qs, body, rewrite, refuse)
-        return await self._metered(request, ctx, self._base(ctx.service), passage)
+        with self._tag_index.changing(head, ctx):
+            return await self._metered(request, ctx, self._base(ctx.service), passage)
 
     async def _to_tag_index(self, request: web.Request, head: Request, ctx: RequestContext) -> web.StreamResponse:
         judgement = await self._meter.judge(request, ctx)

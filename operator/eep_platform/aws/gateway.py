@@ -9,6 +9,8 @@
   (https://docs.aws.amazon.com/apigateway/latest/developerguide/rest-api-mappings.html).
 - An update of a stage changes the settings of those routes that it names; only DeleteRouteSettings takes any away (as
   Terraform's provider does it, and https://docs.aws.amazon.com/apigatewayv2/latest/api-reference/).
+- APIs and stages are described with the tags that they have, not with those that they were made with
+  (https://docs.aws.amazon.com/apigatewayv2/latest/api-reference/apis-apiid.html).
 """
 
 import base64
@@ -27,12 +29,14 @@ Execute = Callable[..., Awaitable[Answer]]
 Match = Callable[[str, str, str], Any]
 Create = Callable[[str, dict[str, Any]], Answer]
 Update = Callable[[str, str, dict[str, Any]], Answer]
+Change = Callable[[str, Any], Answer]
 
 _JSON: Final = {"Content-Type": "application/json"}
 MOST_KEY_CHARACTERS: Final = 300
 """Of the key of an API mapping."""
 
 _KEY: Final = re.compile(r"([A-Za-z0-9$\-_.+!*'()]+(/[A-Za-z0-9$\-_.+!*'()]+)*)?")
+_TAGGED: Final = re.compile(r"::/apis/([^/]+)(?:/stages/([^/]+))?$")
 _SETTINGS: Final = re.compile(r"/v2/apis/([^/]+)/stages/([^/]+)/routesettings/(.+)")
 
 
@@ -121,6 +125,22 @@ def mapping_well(create: Create, domain_of: Callable[[str], Mapping[str, Any] | 
         return create(name, data)
 
     return create_well
+
+
+def showing_tags(
+    change: Change, record_of: Callable[..., dict[str, Any] | None], tags_of: Callable[[str], Mapping[str, str]]
+) -> Change:
+    """Change the tags of an API or a stage, and have descriptions show them. ``record_of`` takes their names."""
+
+    def change_and_show(arn: str, changes: Any) -> Answer:  # noqa: ANN401 - tags, or keys
+        answer = change(arn, changes)
+        found = _TAGGED.search(arn)
+        record = record_of(*found.groups()) if found else None
+        if record is not None:
+            record["tags"] = dict(tags_of(arn))
+        return answer
+
+    return change_and_show
 
 
 def bad_request(message: str) -> Answer:

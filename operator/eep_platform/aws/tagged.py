@@ -18,6 +18,9 @@ _SAGEMAKER: Final = (
     ("list_training_jobs", "TrainingJobSummaries", "TrainingJobArn"),
     ("list_transform_jobs", "TransformJobSummaries", "TransformJobArn"),
 )
+_PAGE: Final = 100
+"""SageMaker gives ten a page to those who do not ask for more."""
+
 _OTHERS: Final = (
     ("lambda", "list_functions", "Functions", "FunctionArn"),
     ("cloudwatch", "describe_alarms", "MetricAlarms", "AlarmArn"),
@@ -28,7 +31,7 @@ _OTHERS: Final = (
 def arns(lookups: Lookups) -> Iterator[str]:
     """The ARNs of all taggable resources of the kinds that the operator makes. Blocks for a dozen calls."""
     for operation, member, arn in _SAGEMAKER:
-        yield from (each[arn] for each in _items(lookups.client("sagemaker"), operation, member))
+        yield from (each[arn] for each in _items(lookups.client("sagemaker"), operation, member, PageSize=_PAGE))
     for service, operation, member, arn in _OTHERS:
         yield from (each[arn] for each in _items(lookups.client(service), operation, member))
     for each in _items(lookups.client("logs"), "describe_log_groups", "logGroups"):
@@ -59,6 +62,6 @@ def is_of_type(arn: str, wanted: str) -> bool:
     return found == service and (not type_ or kind == type_)
 
 
-def _items(client: Any, operation: str, member: str) -> Iterator[Any]:  # noqa: ANN401 - any service's
-    for page in client.get_paginator(operation).paginate():
+def _items(client: Any, operation: str, member: str, **paging: int) -> Iterator[Any]:  # noqa: ANN401 - any service's
+    for page in client.get_paginator(operation).paginate(PaginationConfig=paging):
         yield from page[member]

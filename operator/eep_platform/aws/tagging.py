@@ -1,18 +1,21 @@
 """The index of the Resource Groups Tagging API over all services of the embedded AWS.
 
-By default it is as current as the services. Held, it lags behind them: of each resource it shows the tags that it
-showed last, whatever became of it, and it does not know those that it was never asked about. AWS shows resources that
-were tagged once without tags, and for some time those that are gone. How many values a page of GetTagValues has is not
-documented.
+By default it is as current as the services, and the pages of a search are of the moment of its first one. Held, it lags
+behind them: of each resource it shows the tags that it showed last, whatever became of it, and it does not know those
+that it was never asked about. AWS shows resources that were tagged once without tags, and for some time those that are
+gone. How many values a page of GetTagValues has is not documented.
 """
 
 import json
 import re
+from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from functools import partial
 from threading import Lock
 from typing import Any, Final
+from uuid import uuid4
 
 from aiohttp import web
 from microburst.core.context import RequestContext
@@ -20,6 +23,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from eep_platform.aws import ministack, tagged
 from eep_platform.aws.guard.lookups import Lookups
+from eep_platform.aws.known_tags import KnownTags
 from eep_platform.aws.wire import Request, error_response
 from eep_platform.emulation.errors import ServiceError
 from eep_platform.emulation.validation import input_shape, parsed
@@ -32,6 +36,10 @@ _ARN: Final = re.compile(r"arn:(?P<partition>[^:]+):[^:]+:(?P<region>[^:]*):[^:]
 _PARTITION: Final = "aws"
 _invalid: Final = partial(ServiceError, "InvalidParameterException")
 _LOOKUPS_AT_ONCE: Final = 8
+_MOST_SEARCHES: Final = 1000
+"""Pages whose tokens are kept. AWS keeps a token for 15 minutes
+(https://docs.aws.amazon.com/resourcegroupstagging/latest/APIReference/API_GetResources.html)."""
+
 _HELD: Final = TypeAdapter(bool)
 
 Tags = Mapping[str, str]
@@ -45,7 +53,13 @@ class TagIndex:
         self._lookups = lookups
         self._lock = Lock()
         self._shown: dict[str, Tags] = {}
+        self._searches = OrderedDict[str, list[Any]]()
+        self._known = KnownTags()
         self._is_held = False
+
+    def changing(self, request: Request, ctx: RequestContext) -> AbstractContextManager[None]:
+        """The time of a call to a service, which may change what the index shows."""
+        return self._known.changing(request, ctx)
 
     def hold(self, *, is_held: bool) -> None:
         """Stop following the services, or follow them again."""
@@ -55,7 +69,9 @@ class TagIndex:
         """Forget everything, and follow the services."""
         with self._lock:
             self._shown.clear()
+            self._searches.clear()
             self._is_held = False
+        self._known.clear()
 
     def answer(self, request: Request, ctx: RequestContext) -> web.Response:
         """The answer to a call; blocks for a lookup of each resource."""
@@ -81,32 +97,60 @@ class TagIndex:
         size = asked.get("ResourcesPerPage", _PAGE)
         if not 1 <= size <= _PAGE:
             raise _invalid(f"ResourcesPerPage must be between 1 and {_PAGE}.")
-        found = {
-            arn: tags
-            for arn, tags in self._search(lookups).items()
-            if (not types or any(tagged.is_of_type(arn, each) for each in types)) and _matches(tags, filters)
-        }
-        page, token = _page(sorted(found), asked.get("PaginationToken", ""), size)
-        return _resources({arn: found[arn] for arn in page}, token)
+
+        def found() -> list[tuple[str, Tags]]:
+            return sorted(
+                (arn, tags)
+                for arn, tags in self._search(lookups).items()
+                if (not types or any(tagged.is_of_type(arn, each) for each in types)) and _matches(tags, filters)
+            )
+
+        page, token = self._page(found, asked.get("PaginationToken", ""), size)
+        return _resources(dict(page), token)
 
     def _get_tag_values(self, asked: dict[str, Any], lookups: Lookups, _: str) -> dict[str, Any]:
-        found = {tags[asked["Key"]] for tags in self._search(lookups).values() if asked["Key"] in tags}
-        page, token = _page(sorted(found), asked.get("PaginationToken", ""), _PAGE)
+        def found() -> list[str]:
+            return sorted({tags[asked["Key"]] for tags in self._search(lookups).values() if asked["Key"] in tags})
+
+        page, token = self._page(found, asked.get("PaginationToken", ""), _PAGE)
         return {"PaginationToken": token, "TagValues": page}
+
+    def _page(self, find: Callable[[], list[Any]], token: str, size: int) -> tuple[list[Any], str]:
+        """A page of what is found, and the token of what follows; empty if nothing does."""
+        left = self._searches.get(token) if token else find()
+        if left is None:
+            raise ServiceError("PaginationTokenExpiredException", "The PaginationToken is not valid, or has expired.")
+        if len(left) <= size:
+            return left, ""
+        following = uuid4().hex
+        with self._lock:
+            self._searches[following] = left[size:]
+            while len(self._searches) > _MOST_SEARCHES:
+                self._searches.popitem(last=False)
+        return left[:size], following
 
     def _search(self, lookups: Lookups) -> dict[str, Tags]:
         """All that the index knows."""
-        return self._shown_of(lookups, list(self._shown) if self._is_held else list(tagged.arns(lookups)))
+        if self._is_held:
+            return dict(self._shown)
+        return self._shown_of(lookups, list(tagged.arns(lookups)), self._known.get)
 
-    def _shown_of(self, lookups: Lookups, arns: Sequence[str]) -> dict[str, Tags]:
+    def _shown_of(
+        self, lookups: Lookups, arns: Sequence[str], known: Callable[[str], Tags | None] = lambda _: None
+    ) -> dict[str, Tags]:
+        """What the index shows of them. ``known`` are tags of those that are there."""
+        there = {arn: known(arn) for arn in arns}
+        unread = [arn for arn, tags in there.items() if tags is None]
         with ThreadPoolExecutor(_LOOKUPS_AT_ONCE) as pool:
-            shown = dict(zip(arns, pool.map(partial(self._tags, lookups), arns), strict=True))
-        return {arn: tags for arn, tags in shown.items() if tags is not None}
+            there |= zip(unread, pool.map(partial(self._tags, lookups), unread), strict=True)
+        return {arn: tags for arn, tags in there.items() if tags is not None}
 
     def _tags(self, lookups: Lookups, arn: str) -> Tags | None:
         if self._is_held:
             return self._shown.get(arn)
+        state = self._known.state()
         found = lookups.tags(arn)
+        self._known.keep(arn, found, state)
         with self._lock:
             if found or arn in self._shown:
                 self._shown[arn] = found
@@ -128,13 +172,6 @@ def _matches(tags: Tags, filters: Sequence[Mapping[str, Any]]) -> bool:
     return all(
         each["Key"] in tags and (not each.get("Values") or tags[each["Key"]] in each["Values"]) for each in filters
     )
-
-
-def _page(names: Sequence[str], token: str, size: int) -> tuple[list[str], str]:
-    """The names after that of the token, and the token of what follows; empty if nothing does."""
-    left = [name for name in names if name > token]
-    page = left[:size]
-    return page, page[-1] if len(left) > size else ""
 
 
 def _region(arn: str) -> str:

@@ -1,6 +1,6 @@
 """The page of the simulated month, and its plot."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from itertools import accumulate
 from pathlib import Path
@@ -42,6 +42,9 @@ _PROMISE: Final = """\
   counts once everything was well for a quarter of an hour after it; before that the reaper cannot know of it. A
   forge that says for longer than the grace that up to {few:g} open pull requests are closed, or a quarter of all, is
   believed. An endpoint that sleeps is lost too, if somebody used it within the idle time.
+- With a budget for each object, endpoints are *leaked* from {bound:g} such hours on after it was spent, and what is
+  taken before it is spent is *lost*, and from an object that is pinned in any case. With lives by use, the time to live
+  begins anew with each look, as with a push.
 """
 
 _BILL: Final = """\
@@ -55,10 +58,12 @@ makes another. *Missed* are looks at an open pull request that found no preview.
 """
 
 
-def render(months: Sequence[Month], resting: Month, seconds: float, folder: str) -> str:
+def render(
+    months: Sequence[Month], resting: Month, seconds: float, folder: str, variations: Mapping[str, Month]
+) -> str:
     """The page as Markdown, of months with the same inputs and several seeds; the first one is shown in full.
 
-    ``resting`` is the first one again, with endpoints that sleep.
+    ``resting`` is the first one again, with endpoints that sleep, and so are ``variations``, with what else is said.
     """
     first, inputs = months[0], months[0].story.inputs
     bills = [bill(each) for each in months]
@@ -71,13 +76,13 @@ def render(months: Sequence[Month], resting: Month, seconds: float, folder: str)
             section(
                 "The promise",
                 promise.rstrip(),
-                _results(months, resting),
+                _results(months, {"sleep": resting, **variations}),
                 f"This took {seconds:.0f} s of processor time.",
             ),
             section(
                 "The bill",
                 _BILL.format(price=inputs.price, ttl=72, folder=folder).rstrip(),
-                _costs(first, bills[0], resting),
+                _costs(first, bills[0], {"sleep": resting, **variations}),
             ),
             section("The claim", _claim(months, bills), _claim_of_sleep(first, bills[0], resting)),
             section("The inputs", _inputs(inputs)),
@@ -106,8 +111,8 @@ def draw(month: Month, resting: Month, folder: Path) -> None:
     plots.save(plot, folder / "cost.svg")
 
 
-def _results(seeds: Sequence[Month], resting: Month) -> str:
-    months = (*seeds, resting)
+def _results(seeds: Sequence[Month], variations: Mapping[str, Month]) -> str:
+    months = (*seeds, *variations.values())
     rows = [
         ["leaked, hours", *(f"{each.leaked_hours:.1f}" for each in months)],
         ["lost", *(amount(len(each.lost)) for each in months)],
@@ -119,25 +124,27 @@ def _results(seeds: Sequence[Month], resting: Month) -> str:
         ),
         ["hours in which closings waited for a person", *(f"{_held(each):.1f}" for each in months)],
     ]
-    return grid(["seed", *(str(each.story.seed) for each in seeds), f"{resting.story.seed}, with sleep"], rows)
+    varied = (f"{month.story.seed}, with {name}" for name, month in variations.items())
+    return grid(["seed", *(str(each.story.seed) for each in seeds), *varied], rows)
 
 
 def _held(month: Month) -> float:
     return sum(end - start for start, end in month.log.held) / HOUR
 
 
-def _costs(month: Month, found: Bill, resting: Month) -> str:
+def _costs(month: Month, found: Bill, variations: Mapping[str, Month]) -> str:
     price = month.story.inputs.price
     missed = {
         "the operator": sum(month.missed.values()),
         "naive TTL": found.missed,
-        _WITH_SLEEP: sum(resting.missed.values()),
+        **{f"the operator, with {name}": sum(each.missed.values()) for name, each in variations.items()},
     }
+    varied = [(f"the operator, with {name}", bill(each).operator) for name, each in variations.items()]
     rows = [
         [name, amount(sum(hours)), amount(sum(hours) * price), _of(missed.get(name, 0), month.visits)]
-        for name, hours in (*_ways(found), (_WITH_SLEEP, bill(resting).operator))
+        for name, hours in (*_ways(found), *varied)
     ]
-    return grid(["", "hours", "USD", "missed"], rows) + f"\n\n{_why_missed(month, resting)}"
+    return grid(["", "hours", "USD", "missed"], rows) + f"\n\n{_why_missed(month, variations['sleep'])}"
 
 
 def _why_missed(month: Month, resting: Month) -> str:

@@ -37,6 +37,11 @@ from eep_platform.workbench import Workbench
 
 NAIVE_OBJECTS: Final = 30
 _IDLE: Final = 2 * HOUR
+_VARIATIONS: Final = {
+    "budgets": story.Inputs(budget=5.0, pinned=0.1),
+    "lives by use": story.Inputs(counts_use=True),
+}
+"""What else a class may say: each endpoint for two days, but those that are pinned; and lives from the last look on."""
 _NAMESPACE: Final = "bench"
 _SETTINGS: Final = {"EEP_CLUSTER_ID": CLUSTER_ID, "EEP_LOG_LEVEL": "WARNING"}
 _PACKAGES: Final = ("ephemeral-endpoints", "kopf", "kubernetes", "boto3", "aiohttp", "pydantic", "ministack")
@@ -116,10 +121,14 @@ def run_month(page: Path, *, seeds: Sequence[int] = (1,), say: Callable[[str], N
         say(f"[seed {seed}, {time.process_time() - began:5.0f} s] simulated")
     resting = Simulation(story.month(story.Inputs(idle=_IDLE), seeds[0])).run()
     say(f"[seed {seeds[0]}, {time.process_time() - began:5.0f} s] simulated with sleep")
+    variations = {}
+    for name, inputs in _VARIATIONS.items():
+        variations[name] = Simulation(story.month(inputs, seeds[0])).run()
+        say(f"[seed {seeds[0]}, {time.process_time() - began:5.0f} s] simulated with {name}")
     folder = page.with_suffix("")
     folder.mkdir(parents=True, exist_ok=True)
     month_page.draw(months[0], resting, folder)
-    page.write_text(month_page.render(months, resting, time.process_time() - began, folder.name))
+    page.write_text(month_page.render(months, resting, time.process_time() - began, folder.name, variations))
     say(f"wrote {page}")
 
 

@@ -34,8 +34,8 @@ from ephemeral_endpoints.api.kinds import ENDPOINT, ENDPOINT_CLASS
 
 RARE_SNAPSHOTS: Final = {"EEP_POLL_SECONDS": "0.05", "EEP_SNAPSHOT_SECONDS": "600", "EEP_SWEEP": "off"}
 """Settings of an operator that learns of changes in AWS by events and its own calls only."""
-FREQUENT_SNAPSHOTS: Final = {**RARE_SNAPSHOTS, "EEP_SNAPSHOT_SECONDS": "1"}
-"""Settings of an operator that takes a snapshot of AWS every second."""
+FREQUENT_SNAPSHOTS: Final = {**RARE_SNAPSHOTS, "EEP_SNAPSHOT_SECONDS": "2"}
+"""Settings of an operator that takes a snapshot of AWS every two seconds; more of them would take the whole machine."""
 
 _TAG: Final = "chaos"
 _INSTANCE_TYPES: Final = ("ml.m5.large", "ml.m5.xlarge")

@@ -230,8 +230,11 @@ def _wait_recorded(lane: Lane, recorder: ConditionRecorder, name: str) -> None:
 
 
 def _wait(lifecycle: Lifecycle, phase: Phase, check: Callable[[], bool]) -> None:
+    """Wait for a check, which may list the whole account: most of the time is left to the operators."""
     deadline = time.monotonic() + CONVERGED_SECONDS
+    began = time.monotonic()
     while not check():
         if time.monotonic() > deadline:
             raise NotConvergedError(f"{phase} did not finish within {CONVERGED_SECONDS:g} s: {lifecycle.describe()}")
-        time.sleep(_POLL_SECONDS)
+        time.sleep(max(_POLL_SECONDS, 2 * (time.monotonic() - began)))
+        began = time.monotonic()

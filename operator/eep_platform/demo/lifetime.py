@@ -1,6 +1,5 @@
 """The ends of previews: asleep, awake, extended, expired, and what remains when the cluster is gone."""
 
-import json
 import time
 from collections import Counter
 from collections.abc import Mapping
@@ -25,9 +24,7 @@ REPOSITORY: Final = bootstrap.REVIEWED_REPOSITORY
 IDLE: Final = "wine-pr-7"
 SHORT: Final = "wine-pr-8"
 FORSAKEN: Final = "wine-pr-9"
-REQUEST: Final = "samples/valid/named.json"
 STACK: Final = "reaper"
-_OK: Final = 200
 _ASLEEP: Final = 503
 _BUILD_SECONDS: Final = 600
 _GONE_SECONDS: Final = 120
@@ -97,10 +94,6 @@ class Lifetime(Story):
             _content_type="application/merge-patch+json",
         )
 
-    def _predict(self, ready: Object) -> requests.Response:
-        request = (self.model / REQUEST).read_bytes()
-        return self.bench.call(ready["status"]["url"], request, token=self.bench.token(IDLE))
-
     def _sleep(self) -> None:
         def is_free(obj: Object) -> bool:
             return bool(obj["status"].get("cost", {}).get("hourlyUSD") == "0.00")
@@ -113,15 +106,12 @@ class Lifetime(Story):
         self.detail("its endpoint is gone from SageMaker, and it costs 0 USD an hour")
 
     def _wake(self, ready: Object) -> None:
-        refused = self._predict(ready)
+        refused = self.ask(IDLE, ready)
         if refused.status_code != _ASLEEP:
             raise PlatformError(f"a sleeping preview answered {refused.status_code} {refused.text}")
         self.detail(f"{refused.status_code}, retry after {refused.headers['retry-after']} s: {_detail(refused)}")
         self.bench.wait(IDLE, _is_awake, what="awake")
-        answer = self._predict(ready)
-        if answer.status_code != _OK:
-            raise PlatformError(f"the prediction failed: {answer.status_code} {answer.text}")
-        self.detail(f"prediction: {json.dumps(answer.json()['predictions'][0])}")
+        self.predict(IDLE, ready)
 
     def _extend(self, ready: Object) -> None:
         def is_extended(obj: Object) -> bool:

@@ -27,7 +27,6 @@ NAME: Final = "wine-pr-42"
 NUMBER: Final = 42
 REPOSITORY: Final = bootstrap.REVIEWED_REPOSITORY
 BRANCH: Final = "feature/more-regularization"
-REQUEST: Final = "samples/valid/named.json"
 _OK: Final = 200
 _PAGE_SECONDS: Final = 35
 _BUILD_SECONDS: Final = 600
@@ -80,7 +79,7 @@ class PullRequest(Story):
             "model": {"build": {"context": "model"}},
             # Requests follow one another closely: the last may not be over when the next arrives.
             "serving": {"serverless": {"maxConcurrency": 2}},
-            "api": {"samples": [{"name": "barolo", "request": self._request().decode()}]},
+            "api": {"samples": [{"name": "barolo", "request": self.request.decode()}]},
         }
 
     def preview(self, revision: str) -> dict[str, Any]:
@@ -129,7 +128,7 @@ class PullRequest(Story):
 
     def _roll(self, revision: str, before: Object) -> Object:
         url, token = before["status"]["url"], self.bench.token(NAME)
-        with requests_meanwhile(lambda: self.bench.call(url, self._request(), token=token).status_code) as answers:
+        with requests_meanwhile(lambda: self.bench.call(url, self.request, token=token).status_code) as answers:
             self.bench.apply(NAME, self.preview(revision))
             after = self._follow(NAME)
         self.detail(f"{sum(answers.values())} requests meanwhile; answers by status: {dict(answers)}")
@@ -138,10 +137,9 @@ class PullRequest(Story):
         return after
 
     def _predict(self, ready: Object, revision: str) -> None:
-        answer = self.bench.call(ready["status"]["url"], self._request(), token=self.bench.token(NAME))
-        if answer.status_code != _OK or answer.json()["revision"] != revision:
-            raise PlatformError(f"the prediction failed: {answer.status_code} {answer.text}")
-        self.detail(f"prediction of revision {revision[:12]}: {json.dumps(answer.json()['predictions'][0])}")
+        answer = self.predict(NAME, ready, f"prediction of revision {revision[:12]}")
+        if answer["revision"] != revision:
+            raise PlatformError(f"revision {answer['revision']} has answered")
 
     def _try_page(self, ready: Object) -> None:
         """Get the page as a browser does, send what its button sends, vote, and show the counts."""
@@ -150,7 +148,7 @@ class PullRequest(Story):
         if page.status_code != _OK or not page.headers["content-type"].startswith("text/html"):
             raise PlatformError(f"the page does not open: {page.status_code} {page.text[:200]}")
         self.detail(f"eep open {NAME}: {self.eep('open', NAME, '--show-token')}")
-        answer = self.bench.call(f"{url}/invocations", self._request(), token=token)
+        answer = self.bench.call(f"{url}/invocations", self.request, token=token)
         ballot = {"id": answer.headers["eep-feedback-id"], "vote": "up", "reason": "a Barolo indeed"}
         vote = self.bench.call(f"{url}/feedback", json.dumps(ballot).encode(), token=token)
         if vote.status_code != _OK:
@@ -226,9 +224,6 @@ class PullRequest(Story):
         if left := [tag for tag in tags if not tag.startswith(CACHE_PREFIX)]:
             raise PlatformError(f"these images are still in ECR: {left}")
         return tags
-
-    def _request(self) -> bytes:
-        return (self.model / REQUEST).read_bytes()
 
 
 def changed_files(model: Path, inverse_regularization: float) -> dict[str, bytes]:

@@ -1,5 +1,6 @@
 """What every story has: a platform to work on, stages with durations, and somebody who is told."""
 
+import json
 import os
 import subprocess
 import sys
@@ -8,14 +9,18 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
+
+import requests
 
 from eep_platform.aws.contents import Contents
 from eep_platform.errors import PlatformError
-from eep_platform.workbench import Workbench
+from eep_platform.workbench import Object, Workbench
 
 _EMPTY_SECONDS: Final = 120
+REQUEST: Final = "samples/valid/named.json"
 
 Say = Callable[[str], None]
 
@@ -63,6 +68,24 @@ class Story:
         if done.returncode:
             raise PlatformError(f"eep {arguments[0]} failed: {done.stderr.strip()}")
         return done.stdout.strip()
+
+    @property
+    def request(self) -> bytes:
+        """A request that the example model answers."""
+        return (self.model / REQUEST).read_bytes()
+
+    def ask(self, name: str, ready: Object) -> requests.Response:
+        """What an object's endpoint answers to the request."""
+        return self.bench.call(ready["status"]["url"], self.request, token=self.bench.token(name))
+
+    def predict(self, name: str, ready: Object, what: str = "prediction") -> dict[str, Any]:
+        """The answer with predictions, of which the first is told. Raises PlatformError for any other answer."""
+        answer = self.ask(name, ready)
+        if answer.status_code != HTTPStatus.OK:
+            raise PlatformError(f"the prediction failed: {answer.status_code} {answer.text}")
+        found: dict[str, Any] = answer.json()
+        self.detail(f"{what}: {json.dumps(found['predictions'][0])}")
+        return found
 
     @contextmanager
     def stage(self, what: str) -> Iterator[None]:

@@ -31,7 +31,6 @@ MAIN: Final = "wine-main"
 PACKAGES: Final = "wine"
 STAGING: Final = "staging"
 PRODUCTION: Final = "production"
-REQUEST: Final = "samples/valid/named.json"
 TRAFFIC: Final = "samples/valid/arrays.json"
 """One wine, with which the checks are content, and several, as people send them."""
 
@@ -186,10 +185,7 @@ class Training(Story):
         return {**spec, "source": {**spec["source"], "pullRequest": NUMBER}}
 
     def _sample(self) -> dict[str, str]:
-        return {"name": "barolo", "request": self._request().decode()}
-
-    def _request(self) -> bytes:
-        return (self.model / REQUEST).read_bytes()
+        return {"name": "barolo", "request": self.request.decode()}
 
     def _follow(self, name: str) -> Object:
         """Report the progress of the training until the object is ready."""
@@ -211,11 +207,7 @@ class Training(Story):
         return self.bench.platform.git.push(REPOSITORY, "main", files, message=message)
 
     def _predict(self, name: str, ready: Object) -> str:
-        answer = self.bench.call(ready["status"]["url"], self._request(), token=self.bench.token(name))
-        if answer.status_code != _OK:
-            raise PlatformError(f"the prediction failed: {answer.status_code} {answer.text}")
-        self.detail(f"prediction of {name}: {json.dumps(answer.json()['predictions'][0])}")
-        return _prediction(answer.json())
+        return _prediction(self.predict(name, ready, f"prediction of {name}"))
 
     def _make_stages(self) -> None:
         check = {

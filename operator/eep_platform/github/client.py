@@ -154,6 +154,14 @@ class GitHubClient:
         """Reopen a closed pull request."""
         return self._json("POST", f"/repos/{repository}/pulls/{number}/reopen", {"login": login})
 
+    def lock(self, repository: str, number: int, login: str = "ada") -> Json:
+        """Lock the conversation on a pull request: Apps, and users without write access, cannot comment any more."""
+        return self._json("POST", f"/repos/{repository}/pulls/{number}/lock", {"login": login})
+
+    def unlock(self, repository: str, number: int, login: str = "ada") -> Json:
+        """Unlock it again."""
+        return self._json("POST", f"/repos/{repository}/pulls/{number}/unlock", {"login": login})
+
     def comment(self, repository: str, number: int, login: str, body: str) -> Json:
         """Comment as a user, whether they may or not."""
         return self._json("POST", f"/repos/{repository}/pulls/{number}/comments", {"login": login, "body": body})

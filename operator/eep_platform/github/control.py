@@ -63,7 +63,7 @@ class GitHubControl(Control[Settings]):
             web.post(f"{_REPOSITORY}/pulls", self.open),
             web.get(_PULL, self.show),
             web.post(f"{_PULL}/commits", self.push),
-            web.post(f"{_PULL}/{{action:close|merge|reopen}}", self.act),
+            web.post(f"{_PULL}/{{action:close|merge|reopen|lock|unlock}}", self.act),
             web.post(f"{_PULL}/comments", self.comment),
             web.patch(f"{_REPOSITORY}/comments/{{id:[0-9]+}}", self.edit_comment),
             web.delete(f"{_REPOSITORY}/comments/{{id:[0-9]+}}", self.delete_comment),
@@ -153,7 +153,7 @@ class GitHubControl(Control[Settings]):
         return web.json_response(self._views.full_pull(repository, pull))
 
     async def act(self, request: web.Request) -> web.Response:
-        """Close, merge or reopen a pull request."""
+        """Close, merge, reopen, lock or unlock a pull request."""
         repository, pull = self._pull(request)
         login = (await _read(request, orders.Act)).login
         getattr(self._people, request.match_info["action"])(repository, pull, login)

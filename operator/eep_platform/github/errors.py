@@ -59,9 +59,9 @@ def not_accessible(by: str, accepted: str | None = None) -> GitHubError:
     return GitHubError(403, f"Resource not accessible by {by}", headers=headers)
 
 
-def forbidden(message: str) -> GitHubError:
-    """The user lacks a role."""
-    return GitHubError(403, message)
+def forbidden(message: str, documentation: str = DOCUMENTATION) -> GitHubError:
+    """The user lacks a role, or what is written to takes nothing from them."""
+    return GitHubError(403, message, documentation=documentation)
 
 
 def invalid_request(reason: str) -> GitHubError:

@@ -156,7 +156,7 @@ class Graphql:
             "id": f"PR_{pull.id}",
             "isCrossRepository": pull.fork is not None,
             "isDraft": False,
-            "locked": False,
+            "locked": pull.is_locked,
             "merged": pull.merged is not None,
             "mergedAt": instant(pull.merged),
             "mergedBy": self._user(pull.merged_by) if pull.merged_by else None,

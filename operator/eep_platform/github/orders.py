@@ -63,7 +63,7 @@ class Push(FrozenModel):
 
 
 class Act(FrozenModel):
-    """Who closes, merges or reopens a pull request."""
+    """Who closes, merges, reopens, locks or unlocks a pull request."""
 
     login: str = "ada"
 

@@ -1,4 +1,4 @@
-"""What people do at GitHub: open, push to, merge, close and reopen pull requests, and comment; each is an event."""
+"""What people do: open, push to, merge, close, reopen and lock pull requests, and comment. Each is an event."""
 
 import hashlib
 from collections.abc import Callable
@@ -102,6 +102,16 @@ class People:
         _require(pull.merged is None, "a merged pull request cannot be reopened")
         pull.closed, pull.updated = None, self.store.clock()
         self._pull_event("reopened", repository, pull, self.store.ensure_user(login))
+
+    def lock(self, repository: Repository, pull: PullRequest, login: str) -> None:
+        """Lock the conversation on a pull request, open or not."""
+        pull.is_locked = True
+        self._pull_event("locked", repository, pull, self.store.ensure_user(login))
+
+    def unlock(self, repository: Repository, pull: PullRequest, login: str) -> None:
+        """Unlock the conversation on a pull request."""
+        pull.is_locked = False
+        self._pull_event("unlocked", repository, pull, self.store.ensure_user(login))
 
     def comment(
         self, repository: Repository, pull: PullRequest, author: User, body: str, app: App | None = None

@@ -186,6 +186,8 @@ class PullRequest:
     merged: datetime | None = None
     merged_by: User | None = None
     merge_sha: str | None = None
+    is_locked: bool = False
+    """Whether only people who may write to the repository may comment."""
 
     @property
     def head(self) -> str:

@@ -73,76 +73,105 @@ async def application(
     `aws_endpoint` is the URL of ECR, S3, SNS, CloudWatch, CloudWatch Logs and EventBridge; nothing else uses the folder
     `state`. Like all that is held in memory, jobs end with the service; their results in S3 stay.
     """
-    aws = Aws(aws_endpoint, account)
-    settings = HostingSettings()
-    store = Store(account, clock, settings)
-    logs = Outbox("logs", partial(deliver_lines, aws))
-    metrics = Outbox("metrics", partial(deliver_metrics, aws, NAMESPACE))
-    job_metrics = Outbox("job metrics", partial(deliver_metrics, aws, JOB_NAMESPACE))
-    events = Outbox("events", partial(deliver_events, aws))
-    captures = Outbox("captures", partial(deliver_captures, aws))
-    outboxes: list[Outbox[Any]] = [logs, metrics, job_metrics, events, captures]
-    # No connection is used twice: a model server may close one just when it is taken for a request.
-    http = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0, force_close=True))
-    starts = asyncio.Semaphore(settings.now.server_starts_at_once)
-    hosting = Hosting(host := Host(runtime, aws, settings, clock, logs, state / "model-data", http, starts), account)
-    lifecycle = Lifecycle(store, hosting, Rollouts(store, hosting, aws), events)
-    jobs = JobRunner(JobHost(runtime, aws, store, logs, job_metrics, state / "jobs"))
-    caller, recorder = ModelCaller(settings, http), InvocationRecorder(store, metrics, captures)
-    transforms = TransformRunner(store, host, caller)
-    async_invoker = AsyncInvoker(store, hosting, caller, recorder, aws)
-    targets = Targets(alarms := PolicyAlarms(aws))
-    endpoints = EndpointOperations(store, lifecycle, aws, targets)
-    scaler = Scaler(store, targets, alarms, endpoints)
-    executor, model_building = _model_building(store, aws, events, jobs)
+    service = _Service(runtime, Aws(aws_endpoint, account), account, state, clock)
+    app = web.Application(middlewares=[errors_answered], client_max_size=MOST_BODY_BYTES)
+    app.cleanup_ctx.append(service.running)
+    service.add_routes(app.router)
+    return app
 
-    async def close_all() -> None:
-        for each in (executor, lifecycle, jobs, transforms, async_invoker, hosting):
-            await each.close()
 
-    async def end_all() -> None:
-        await close_all()
-        targets.clear()
-        store.clear()
-        # What is told late would be told of resources that the next account has never had.
-        await asyncio.gather(*(outbox.discard() for outbox in outboxes))
+class _Service:
+    """What serves, what runs by itself, and what they tell other services."""
 
-    async def running(_: web.Application) -> AsyncIterator[None]:
-        for folder in (host.data, state / "jobs"):
+    def __init__(self, runtime: "ContainerRuntime", aws: Aws, account: Account, state: Path, clock: Clock) -> None:
+        self._aws = aws
+        self._state = state
+        self._settings = settings = HostingSettings()
+        self._store = store = Store(account, clock, settings)
+        logs = Outbox("logs", partial(deliver_lines, aws))
+        metrics = Outbox("metrics", partial(deliver_metrics, aws, NAMESPACE))
+        job_metrics = Outbox("job metrics", partial(deliver_metrics, aws, JOB_NAMESPACE))
+        self._events = events = Outbox("events", partial(deliver_events, aws))
+        captures = Outbox("captures", partial(deliver_captures, aws))
+        self._outboxes: list[Outbox[Any]] = [logs, metrics, job_metrics, events, captures]
+        # No connection is used twice: a model server may close one just when it is taken for a request.
+        self._http = http = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0, force_close=True))
+        starts = asyncio.Semaphore(settings.now.server_starts_at_once)
+        self._host = Host(runtime, aws, settings, clock, logs, state / "model-data", http, starts)
+        self._hosting = hosting = Hosting(self._host, account)
+        self._lifecycle = Lifecycle(store, hosting, Rollouts(store, hosting, aws), events)
+        self._jobs = JobRunner(JobHost(runtime, aws, store, logs, job_metrics, state / "jobs"))
+        caller, recorder = ModelCaller(settings, http), InvocationRecorder(store, metrics, captures)
+        self._transforms = TransformRunner(store, self._host, caller)
+        self._invoker = Invoker(store, hosting, caller, recorder)
+        self._async_invoker = AsyncInvoker(store, hosting, caller, recorder, aws)
+        self._alarms = alarms = PolicyAlarms(aws)
+        self._targets = Targets(alarms)
+        self._endpoints = EndpointOperations(store, self._lifecycle, aws, self._targets)
+        self._scaler = Scaler(store, self._targets, alarms, self._endpoints)
+        self._executor, self._model_building = _model_building(store, aws, events, self._jobs)
+
+    async def running(self, _: web.Application) -> AsyncIterator[None]:
+        """Work by itself from the start of the application to its end."""
+        outboxes = self._outboxes
+        for folder in (self._host.data, self._state / "jobs"):
             shutil.rmtree(folder, ignore_errors=True)
-        upkeep = [asyncio.create_task(outbox.run(lambda: settings.now.side_channel_seconds)) for outbox in outboxes]
-        upkeep += [asyncio.create_task(each) for each in (hosting.watch(), async_invoker.run(), scaler.run())]
+        regular = [outbox.run(lambda: self._settings.now.side_channel_seconds) for outbox in outboxes]
+        regular += [self._hosting.watch(), self._async_invoker.run(), self._scaler.run()]
+        upkeep = [asyncio.create_task(each) for each in regular]
         yield
         for task in upkeep:
             task.cancel()
         await asyncio.gather(*upkeep, return_exceptions=True)
-        await close_all()
-        await http.close()
+        await self._close()
+        await self._http.close()
         await asyncio.gather(*(outbox.flush() for outbox in outboxes))
-        aws.close()
+        self._aws.close()
 
-    app = web.Application(middlewares=[errors_answered], client_max_size=MOST_BODY_BYTES)
-    app.cleanup_ctx.append(running)
-    app.router.add_post("/endpoints/{name}/invocations", Invoker(store, hosting, caller, recorder).invoke)
-    app.router.add_post("/endpoints/{name}/async-invocations", async_invoker.invoke)
-    app.router.add_routes(HostingControl(store, lifecycle, host, outboxes, end_all).routes())
-    app.router.add_post(f"{PREFIX}/training-jobs/{{name}}/interrupt", partial(interrupt, store, jobs))
-    control_plane = JsonApis(
-        JsonApi(
-            "sagemaker",
-            *(ConfigOperations(store), endpoints, TagOperations(store)),
-            *(*model_building, TransformJobOperations(store, transforms, events)),
-        ),
-        JsonApi(
-            "application-autoscaling",
-            *(TargetOperations(store, targets), PolicyOperations(store, targets, alarms)),
-            ActionOperations(store, targets),
-        ),
-        JsonApi("service-quotas", QuotaOperations(settings)),
-        JsonApi("pricing", PriceOperations()),
-    )
-    app.router.add_post("/", control_plane.handle)
-    return app
+    def add_routes(self, router: web.UrlDispatcher) -> None:
+        """Serve the control plane, the runtime and the control API."""
+        control = HostingControl(self._store, self._lifecycle, self._host, self._outboxes, self._end)
+        router.add_post("/endpoints/{name}/invocations", self._invoker.invoke)
+        router.add_post("/endpoints/{name}/async-invocations", self._async_invoker.invoke)
+        router.add_routes(control.routes())
+        router.add_post(f"{PREFIX}/training-jobs/{{name}}/interrupt", partial(interrupt, self._store, self._jobs))
+        router.add_post("/", self._control_plane().handle)
+
+    def _control_plane(self) -> JsonApis:
+        store, targets = self._store, self._targets
+        transforms = TransformJobOperations(store, self._transforms, self._events)
+        return JsonApis(
+            JsonApi(
+                "sagemaker",
+                *(ConfigOperations(store), self._endpoints, TagOperations(store)),
+                *(*self._model_building, transforms),
+            ),
+            JsonApi(
+                "application-autoscaling",
+                *(TargetOperations(store, targets), PolicyOperations(store, targets, self._alarms)),
+                ActionOperations(store, targets),
+            ),
+            JsonApi("service-quotas", QuotaOperations(self._settings)),
+            JsonApi("pricing", PriceOperations()),
+        )
+
+    async def _close(self) -> None:
+        for each in (
+            self._executor,
+            self._lifecycle,
+            self._jobs,
+            self._transforms,
+            self._async_invoker,
+            self._hosting,
+        ):
+            await each.close()
+
+    async def _end(self) -> None:
+        await self._close()
+        self._targets.clear()
+        self._store.clear()
+        # What is told late would be told of resources that the next account has never had.
+        await asyncio.gather(*(outbox.discard() for outbox in self._outboxes))
 
 
 def _model_building(

@@ -16,7 +16,13 @@ _MOST_RESULTS: Final = 100
 _REGIONS: Final = {"us-east-1": ("USE1", "US East (N. Virginia)", 1.0), "eu-central-1": ("EUC1", "EU (Frankfurt)", 1.2)}
 """The prefix of usage types, the name of the location, and how dear it is there, by region."""
 
-_TYPES: Final = {"ml.t2.medium": 0.056, "ml.m5.large": 0.115, "ml.m5.xlarge": 0.23, "ml.g4dn.xlarge": 0.736}
+_TYPES: Final = {
+    "ml.c5.large": 0.102,
+    "ml.t2.medium": 0.056,
+    "ml.m5.large": 0.115,
+    "ml.m5.xlarge": 0.23,
+    "ml.g4dn.xlarge": 0.736,
+}
 _PURPOSES: Final = {"Hosting": "Host", "AsyncInf": "AsyncInf", "Training": "Train", "Processing": "Processing"}
 _MEMORY_SECOND: Final = 0.00002
 

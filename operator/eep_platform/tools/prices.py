@@ -1,6 +1,7 @@
 """`make prices`: renews the table of prices from AWS's bulk files, which need no credentials.
 
-A file is about 4 MB a region. The rows of the regions that are named, by default those of the table, are replaced.
+A file is about 4 MB a region. The rows of the regions that are named, by default those of the table, are replaced but
+for those of other services than SageMaker.
 """
 
 import csv
@@ -14,7 +15,7 @@ import requests
 
 from ephemeral_endpoints.features.capacity import prices
 from ephemeral_endpoints.features.capacity.price_list import SERVICE, offers_of, prices_of
-from ephemeral_endpoints.features.capacity.prices import COLUMNS, FILE, Prices
+from ephemeral_endpoints.features.capacity.prices import COLUMNS, FILE, OF_OTHER_SERVICES, Prices
 
 _HOST = "https://pricing.us-east-1.amazonaws.com"
 _INDEX = f"/offers/v1.0/aws/{SERVICE}/current/region_index.json"
@@ -38,7 +39,9 @@ def renewed(table: Mapping[str, Prices], regions: Sequence[str], get: Get) -> di
         present = prices_of(offers_of(bulk), bulk["publicationDate"].partition("T")[0])
         if not present:
             raise ValueError(f"the price list of {region} has no price of hosting")
-        found[region] = present
+        found[region] = present | {
+            item: price for item, price in table.get(region, {}).items() if item in OF_OTHER_SERVICES
+        }
     return found
 
 

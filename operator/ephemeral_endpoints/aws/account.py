@@ -85,6 +85,10 @@ class Account:
             raise TypeError(f"{of.kind} is kept by a {type(found).__name__}, not by a {of.__name__}")
         return found
 
+    def calls_for(self, owner: Owner) -> Calls:
+        """Makes AWS calls for an owner, with its priority."""
+        return self.calls.on_behalf_of(owner.owner, owner.priority)
+
     @property
     def seen_at(self) -> float:
         """When the oldest of the last complete lists of all kinds began; 0 if a kind was never listed."""
@@ -122,12 +126,12 @@ class Account:
 
     async def describe(self, keys: Collection[Key], owner: Owner) -> None:
         """Describe each of these resources in AWS, and record whether it exists. Raises an ``AwsError``."""
-        calls = self.calls.on_behalf_of(owner.owner, owner.priority)
+        calls = self.calls_for(owner)
         await _all([self._describe(key, calls) for key in keys])
 
     async def execute(self, step: Step, owner: Owner) -> None:
         """Take one step and note its result in the inventory. Raises an error of the ``AwsError`` tree."""
-        calls = self.calls.on_behalf_of(owner.owner, owner.priority)
+        calls = self.calls_for(owner)
         try:
             await self._execute(step, calls, owner)
         except (errors.Transient, errors.NotFound, errors.AlreadyExists) as error:
@@ -142,13 +146,13 @@ class Account:
         Raises an error of the ``AwsError`` tree: NameConflict for a resource that does not belong to ``owner``.
         """
         component = self._components[observed.key.kind]
-        calls = self.calls.on_behalf_of(owner.owner, owner.priority)
+        calls = self.calls_for(owner)
         await self._verify_ownership(component, calls, observed, owner)
         await component.add_tags(calls, observed, tags)
 
     async def tags(self, observed: ObservedResource, owner: Owner) -> Mapping[str, str] | None:
         """The tags that a resource carries right now, None for kinds without. Raises an ``AwsError``."""
-        calls = self.calls.on_behalf_of(owner.owner, owner.priority)
+        calls = self.calls_for(owner)
         return await self._components[observed.key.kind].tags(calls, observed)
 
     async def _execute(self, step: Step, calls: Calls, owner: Owner) -> None:

@@ -88,9 +88,9 @@ class Access:
 class Clients:
     """One client per service. Clients are thread-safe, sessions are not.
 
-    Those of S3, DynamoDB, EventBridge, Firehose, Service Quotas and SSM, which take megabytes and few classes need, are
-    made by the first call of ``s3``, ``dynamodb``, ``events``, ``firehose``, ``service_quotas`` and ``ssm``, which may
-    block.
+    Those of S3, DynamoDB, EventBridge, Firehose, the Price List, Service Quotas and SSM, which take megabytes and few
+    classes need, are made by the first call of ``s3``, ``dynamodb``, ``events``, ``firehose``, ``pricing``,
+    ``service_quotas`` and ``ssm``, which may block.
     """
 
     region: str
@@ -109,12 +109,24 @@ class Clients:
     firehose: Callable[[], Any]
     s3: Callable[[], "S3Client"]
     iam: "IAMClient"
+    pricing: Callable[[], Any]
     service_quotas: Callable[[], Any]
     sns: "SNSClient"
     sqs: "SQSClient"
     ssm: Callable[[], Any]
     sts: "STSClient"
     tagging: "ResourceGroupsTaggingAPIClient"
+
+
+_PRICING_REGIONS: Final = {"ap": "ap-south-1"} | dict.fromkeys(("af", "eu", "il", "me"), "eu-central-1")
+
+
+def pricing_region(region: str) -> str:
+    """The nearest of the three regions that have the Price List API, which tells of all regions.
+
+    Source: https://docs.aws.amazon.com/general/latest/gr/billing.html.
+    """
+    return _PRICING_REGIONS.get(region.partition("-")[0], "us-east-1")
 
 
 class Sessions:
@@ -170,6 +182,7 @@ class Sessions:
                 firehose=self._later(session, "firehose", region),
                 s3=self._later(session, "s3", region),
                 iam=session.client("iam", region_name=region, config=config),
+                pricing=self._later(session, "pricing", pricing_region(region)),
                 service_quotas=self._later(session, "service-quotas", region),
                 sns=session.client("sns", region_name=region, config=config),
                 sqs=session.client("sqs", region_name=region, config=config),

@@ -3,17 +3,21 @@
 Adding a kind is adding one module with a ``Component``, and the component to the ``feature`` module beside it.
 """
 
+import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, TypeVar
 
+from typing_extensions import override
+
 from ephemeral_endpoints.api.v1alpha1.partitions import partition_of
 from ephemeral_endpoints.aws.calls import Calls
 from ephemeral_endpoints.aws.clients import Clients
-from ephemeral_endpoints.engine.errors import NotFound
+from ephemeral_endpoints.engine.errors import Denied, NotFound
 from ephemeral_endpoints.engine.names import owner_of, prefix
 from ephemeral_endpoints.engine.resources import (
+    IN_FLIGHT,
     DesiredResource,
     Key,
     ObservedResource,
@@ -124,6 +128,36 @@ class Component(ABC):
 
     def _owner_of(self, name: str) -> str | None:
         return owner_of(self._scope.cluster_id, name)
+
+
+class NameListedComponent(Component, ABC):
+    """A kind whose lists have only names, so that each of ours is described.
+
+    Policies of an earlier version lack the permission to list it: then what is known stays.
+    """
+
+    @abstractmethod
+    async def _names(self, calls: Calls) -> list[str]:
+        """The names of all resources of the kind, others' too."""
+
+    @override
+    async def list_all(self, calls: Calls, known: ObservedResources) -> list[ObservedResource]:
+        try:
+            names = await self._names(calls)
+        except Denied:
+            return [observed for key, observed in known.items() if key.kind is self.kind]
+        ours = [Key(self.kind, name) for name in names if name.startswith(self._scope.prefix)]
+        found = await asyncio.gather(*(self._listed(calls, key, known) for key in ours))
+        return [each for each in found if each]
+
+    @override
+    async def list_changes(self, calls: Calls, known: ObservedResources) -> Mapping[Key, ObservedResource | None]:
+        moving = [key for key, each in known.items() if key.kind is self.kind and each.phase in IN_FLIGHT]
+        found = await asyncio.gather(*(self.describe(calls, key, known) for key in moving))
+        return dict(zip(moving, found, strict=True))
+
+    async def _listed(self, calls: Calls, key: Key, known: ObservedResources) -> ObservedResource | None:
+        return await self.describe(calls, key, known)
 
 
 def expect(resource: DesiredResource, kind: type[S]) -> S:

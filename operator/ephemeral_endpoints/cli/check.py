@@ -88,6 +88,8 @@ def command(  # noqa: PLR0913 - the options
     """Run the checks, print the results, and exit with the status that says how they ended."""
     seconds = timeout.total_seconds()
     try:
+        if url is None and token_file:
+            raise click.UsageError("--token-file is for --url: the operator sends an object's own token")
         if url is None:
             results = reported(of_object(as_name(None, None, subject), target, seconds))
         else:

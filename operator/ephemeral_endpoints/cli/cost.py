@@ -1,7 +1,8 @@
 """Show what endpoints cost: an hour, in their lives, and this month, and what their ends and sleep save.
 
-With a NAME, the parts of its cost with their formulas and the sources of their prices. Everything is
-the operator's own arithmetic, in USD: AWS's bill may differ by discounts, and by what is charged by use.
+With a NAME, the parts of its cost with their formulas and the sources of their prices; with --usage
+also what is charged by use this month, as CloudWatch has counted it. Everything is the operator's own
+arithmetic, in USD: AWS's bill may differ by discounts, and by what is charged by use.
 What has ended this month counts where its class has a budget by the month.
 """
 
@@ -28,8 +29,9 @@ from ephemeral_endpoints.features.capacity.accrual import accrued, is_incomplete
 from ephemeral_endpoints.features.capacity.always_on import always_on, asked_cost, hours
 from ephemeral_endpoints.features.capacity.bill import By, Grouping, Line, alternatives, lines, saved, total, uncounted
 from ephemeral_endpoints.features.capacity.cost import amount, usd
-from ephemeral_endpoints.features.capacity.prices import SERVERLESS, of_class, regions
+from ephemeral_endpoints.features.capacity.prices import SERVERLESS, Price, of_class, regions
 from ephemeral_endpoints.features.capacity.spending import Spent, of_month
+from ephemeral_endpoints.features.capacity.usage import Use, measures, used
 from ephemeral_endpoints.features.subject import Subject
 from ephemeral_endpoints.kube.client import listed
 from ephemeral_endpoints.kube.errors import Denied
@@ -63,6 +65,7 @@ class Bill:
     cls=Command,
     examples=[
         "eep cost sentiment-pr-42",
+        "eep cost sentiment-pr-42 --usage",
         "eep cost --all-namespaces --by repository",
         "eep cost --all-namespaces --by owner --output json",
         "eep cost --by-tag Team --output csv",
@@ -74,29 +77,49 @@ class Bill:
 @click.option(
     "--by",
     type=click.Choice([each.value for each in Grouping]),
-    default=Grouping.OBJECT.value,
-    show_default=True,
-    help="Sum up by this.",
+    help=f"Sum up by this.  [default: {Grouping.OBJECT.value}]",
 )
 @click.option("--by-tag", metavar="KEY", help="Sum up by the value of this tag in spec.tags, such as an owner.")
+@click.option(
+    "--usage",
+    is_flag=True,
+    help="With a NAME: read what CloudWatch has counted, with the AWS credentials of this shell, which need "
+    "cloudwatch:GetMetricData. AWS charges about $0.01 for 1,000 metrics; these are up to a handful.",
+)
 @click.option("-o", "--output", type=click.Choice(["table", "csv", "json"]), default="table", show_default=True)
 def command(  # noqa: PLR0913 - the options of the command
-    name: str | None, target: Target, by: str, by_tag: str | None, output: str, *, all_namespaces: bool
+    name: str | None,
+    target: Target,
+    by: str | None,
+    by_tag: str | None,
+    output: str,
+    *,
+    all_namespaces: bool,
+    usage: bool,
 ) -> None:
     """Read the objects, and the class of a single one. Changes nothing."""
-    if name:
-        subject = run(target, lambda cluster: _subject(cluster, as_name(None, None, name)))
-        click.echo("\n".join(map(printable, explained(subject, utc_now()))))
-        return
+    if by and by_tag is not None:
+        raise click.UsageError("--by and --by-tag exclude each other")
     now = utc_now()
-    found = run(target, lambda cluster: _bill(cluster, by, by_tag, now, all_namespaces=all_namespaces))
+    if name:
+        # Dropped in silence, they would have a program read text for JSON.
+        if all_namespaces or by or by_tag is not None or output != "table":
+            raise click.UsageError("with a NAME there are no sums: leave out -A, --by, --by-tag and --output")
+        subject = run(target, lambda cluster: _subject(cluster, as_name(None, None, name)))
+        uses = _uses(subject, now) if usage else None
+        click.echo("\n".join(map(printable, explained(subject, now, uses))))
+        return
+    if usage:
+        raise click.UsageError("--usage needs a NAME: what CloudWatch has counted is read for one object")
+    sums = By(Grouping(by or Grouping.OBJECT), by_tag)
+    found = run(target, lambda cluster: _bill(cluster, sums, now, all_namespaces=all_namespaces))
     if output == "table" and not found.lines:
         click.echo("There are no endpoints.", err=True)
     else:
         click.echo(_FORMATS[output](found), nl=False)
 
 
-async def _bill(cluster: Cluster, by: str, tag: str | None, now: datetime, *, all_namespaces: bool) -> Bill:
+async def _bill(cluster: Cluster, by: By, now: datetime, *, all_namespaces: bool) -> Bill:
     namespace = None if all_namespaces else cluster.namespace
     found = [EphemeralEndpoint.model_validate(each) async for each in listed(cluster.rest, ENDPOINT.folder(namespace))]
     try:
@@ -106,8 +129,8 @@ async def _bill(cluster: Cluster, by: str, tag: str | None, now: datetime, *, al
         missing = _missing(uncounted(classes))
     except Denied:
         classes, missing = [], ["what ended this month, and what is saved: you may not list the classes"]
-    summed = lines(found, classes, By(Grouping(by), tag), now, namespace=namespace)
-    return Bill(summed, tag or by, f"{now:%Y-%m}", missing)
+    summed = lines(found, classes, by, now, namespace=namespace)
+    return Bill(summed, by.tag or by.grouping.value, f"{now:%Y-%m}", missing)
 
 
 def _missing(names_of_classes: Sequence[str]) -> list[str]:
@@ -124,6 +147,19 @@ async def _subject(cluster: Cluster, name: str) -> Subject:
         raise click.ClickException(f"{name} has no class yet: the operator has not seen it")
     raw = await cluster.rest("GET", f"{ENDPOINT_CLASS.folder()}/{endpoint.spec.class_name}")
     return Subject("", endpoint, EphemeralEndpointClass.model_validate(raw))
+
+
+def _uses(subject: Subject, now: datetime) -> Sequence[Use]:
+    """What was used in the month. Raises ClickException."""
+    from ephemeral_endpoints.cli.usage import UsageUnavailable, sums  # noqa: PLC0415 - boto3
+
+    spec, found = subject.endpoint_class.spec, measures(subject.endpoint)
+    start = max(month_start(now), subject.created_at)
+    try:
+        counted = sums((each.metric for each in found), region=spec.region, account=spec.account, start=start, end=now)
+    except UsageUnavailable as error:
+        raise click.ClickException(printable(str(error))) from error
+    return used(found, counted, of_class(subject.endpoint_class))
 
 
 def as_table(bill: Bill) -> str:
@@ -177,8 +213,8 @@ def _fields(line: Line) -> tuple[str | int | bool, ...]:
     return line.name, line.objects, *(amount(each.usd) for each in _amounts(line)), line.is_complete
 
 
-def explained(subject: Subject, now: datetime) -> Iterator[str]:
-    """The cost of one object, line by line, with the arithmetic and the sources."""
+def explained(subject: Subject, now: datetime, uses: Sequence[Use] | None = None) -> Iterator[str]:
+    """The cost of one object, line by line, with the arithmetic and the sources; and what it used, if that was read."""
     endpoint, region = subject.endpoint, subject.endpoint_class.spec.region
     asked, cost = asked_cost(subject), endpoint.status.cost
     yield f"{endpoint.metadata.namespace}/{endpoint.metadata.name}, class {endpoint.spec.class_name}, region {region}"
@@ -186,8 +222,7 @@ def explained(subject: Subject, now: datetime) -> Iterator[str]:
     rows: list[Sequence[str]] = [("CAPACITY", "FORMULA", "USD/H", "PRICE OF", "SOURCE")]
     for part in asked.parts:
         price = part.price
-        known = (amount(part.usd), price.date or "-", price.source) if price else ("unknown", "-", "-")
-        rows.append((part.words, part.formula, *known))
+        rows.append((part.words, part.formula, amount(part.usd) if price else "unknown", *_of_when(price)))
     yield from table(rows) if asked.parts else ("It has no capacity that is charged by the hour.",)
     yield ""
     if asked.unpriced:
@@ -196,7 +231,7 @@ def explained(subject: Subject, now: datetime) -> Iterator[str]:
         yield f"The table has prices of {', '.join(regions())}."
     if asked.is_bound:
         yield "It may cost less: another of its instance types may run."
-    yield from _by_use(subject)
+    yield from _by_use(subject) if uses is None else _counted(uses, now)
     hourly = usd(cost.hourly_usd) if cost else None
     yield f"now: {f'${amount(hourly)} an hour' if hourly is not None else 'unknown'}"
     so_far = accrued(cost, now)
@@ -210,6 +245,28 @@ def explained(subject: Subject, now: datetime) -> Iterator[str]:
     yield from _this_month(subject, now)
     for each in alternatives(subject):
         yield f"cheaper if the model fits: {each.words} ({each.arithmetic})"
+
+
+def _of_when(price: Price | None) -> tuple[str, str]:
+    """The date and the source of a price, for a table."""
+    return (price.date or "-", price.source) if price else ("-", "-")
+
+
+def _counted(uses: Sequence[Use], now: datetime) -> Iterator[str]:
+    """What was used in the month, with the arithmetic; it is in none of the other sums."""
+    if not uses:
+        yield "by use this month: nothing, because the operator has made nothing of it yet"
+        return
+    rows: list[Sequence[str]] = [(f"BY USE IN {now:%Y-%m}", "FORMULA", "USD", "PRICE OF", "SOURCE")]
+    for each in uses:
+        usd = "unknown" if each.usd is None else amount(each.usd)
+        rows.append((each.measure.words, each.formula, usd, *_of_when(each.price)))
+    yield from table(rows)
+    known = sum((each.usd for each in uses if each.usd is not None), Decimal(0))
+    least = "" if all(each.usd is not None for each in uses) else "at least "
+    yield f"by use this month: {least}${amount(known)}, beside what is not counted: builds, logs, alarms, images, data"
+    yield "CloudWatch counts requests some minutes after they were made."
+    yield ""
 
 
 def _this_month(subject: Subject, now: datetime) -> Iterator[str]:
@@ -231,7 +288,7 @@ def _this_month(subject: Subject, now: datetime) -> Iterator[str]:
 def _by_use(subject: Subject) -> Iterator[str]:
     """What is charged by use, and is in none of the sums."""
     serving = subject.endpoint.spec.serving
-    price = of_class(subject.endpoint_class.spec).get(SERVERLESS)
+    price = of_class(subject.endpoint_class).get(SERVERLESS)
     if serving.instances is None:
         memory = Decimal((serving.serverless or Serverless()).memory_size_mb) / 1024
         yield "by use: serverless seconds, " + (
@@ -240,4 +297,4 @@ def _by_use(subject: Subject) -> Iterator[str]:
     builds = subject.endpoint_class.spec.builds
     if subject.endpoint.spec.model.built and builds and builds.code_build:
         yield f"by use: minutes of builds, each ${builds.code_build.price_per_minute} (spec.builds of the class)"
-    yield "by use, at unknown prices: API Gateway, Lambda, logs, alarms, images"
+    yield "by use, as `eep cost NAME --usage` counts it: API Gateway, Lambda; at unknown prices: logs, alarms, images"

@@ -69,12 +69,15 @@ def command(  # noqa: PLR0913 - the options
     async def found(cluster: Cluster) -> tuple[str | None, AuthType, str | None]:
         raw, endpoint = await read(cluster, name)
         type_ = endpoint.served_auth
-        token = await token_for(cluster, raw, endpoint) if type_ is AuthType.TOKEN else None
+        is_in_secret = type_ is AuthType.TOKEN and token_file is None
+        token = await token_for(cluster, raw, endpoint) if is_in_secret else None
         return public_url(endpoint), type_, token
 
     url, type_, token = run(target, found)
     if url is None:
         raise not_there_yet(name, "URL")
+    if type_ is AuthType.TOKEN and token_file:
+        token = given_token(token_file)
     if type_ is AuthType.JWT and (token := given_token(token_file)) is None:
         raise click.UsageError(
             f"{name} takes JWTs of its class's issuer: give one with --token-file or in the variable {TOKEN_VARIABLE}"

@@ -102,6 +102,7 @@ def command(  # noqa: PLR0913 - what is sent and where; the thresholds are the o
     given = ModelRequest(body_of(data), content_type or "application/json") if data is not None else None
     if (name is None) == (url is None):
         raise click.UsageError("name an object, or a URL with --url")
+    _refuse_dropped(url, token_file, sample, data, content_type)
     if url:
         aim = _of_url(url, token_file, given)
     else:
@@ -112,6 +113,18 @@ def command(  # noqa: PLR0913 - what is sent and where; the thresholds are the o
     verdict = judge(load, told, base, None)
     _print(told, verdict, base, output)
     raise click.exceptions.Exit(_STATUSES[verdict.outcome])
+
+
+def _refuse_dropped(
+    url: str | None, token_file: Path | None, sample: str | None, data: str | None, content_type: str | None
+) -> None:
+    """Raise UsageError for options that would do nothing: other requests than one wanted would be measured."""
+    if url is None and token_file:
+        raise click.UsageError("--token-file is for --url: an object's own token is sent")
+    if sample and (url or data is not None):
+        raise click.UsageError("--sample names what is sent to an object in place of --data")
+    if content_type and data is None:
+        raise click.UsageError("--content-type is that of --data: samples have their own")
 
 
 def _load(wanted: dict[str, Any], *, is_compared: bool) -> Load:

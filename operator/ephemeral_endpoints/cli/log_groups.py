@@ -8,10 +8,10 @@ from itertools import chain
 from typing import TYPE_CHECKING, Final
 
 import boto3
-from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from ephemeral_endpoints.api.v1alpha1.endpoint import EphemeralEndpoint
+from ephemeral_endpoints.cli.credentials import CONFIG, mismatch
 from ephemeral_endpoints.engine.names import ENDPOINT_LOG_PREFIX, LAMBDA_LOG_PREFIX
 from ephemeral_endpoints.features.monitoring.specs import LOG_GROUP
 
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 _SOURCES: Final = {ENDPOINT_LOG_PREFIX: "model", LAMBDA_LOG_PREFIX: "forwarder"}
 _ARN: Final = re.compile(r"arn:[a-z-]+:logs:(?P<region>[a-z0-9-]+):(?P<account>[0-9]{12}):log-group:.+")
-_CONFIG: Final = Config(connect_timeout=5, read_timeout=30, retries={"total_max_attempts": 3, "mode": "standard"})
 _LATE_MS: Final = 30_000
 """How much later than others an event may arrive."""
 
@@ -121,13 +120,9 @@ def new_lines(followers: Sequence[Follower]) -> list[Line]:
 @cache
 def _client(region: str, account: str) -> "CloudWatchLogsClient":
     session = boto3.Session(region_name=region)
-    own = session.client("sts", config=_CONFIG).get_caller_identity()["Account"]
-    if own != account:
-        raise LogsUnavailable(
-            f"your AWS credentials are of the account {own}, and the logs are in {account}: choose others, "
-            "for example with the variable AWS_PROFILE"
-        )
-    return session.client("logs", config=_CONFIG)
+    if wrong := mismatch(session, account, "the logs are"):
+        raise LogsUnavailable(wrong)
+    return session.client("logs", config=CONFIG)
 
 
 def _unavailable(error: Exception, group: Group) -> LogsUnavailable:

@@ -94,6 +94,11 @@ async def token_for(cluster: Cluster, raw: Raw, endpoint: EphemeralEndpoint) -> 
 
 
 async def annotate(cluster: Cluster, name: str, annotation: str, value: str | None) -> None:
-    """Set an annotation of the object, or take it off where there is no value. Raises KubernetesError."""
+    """Set an annotation of the object, or take it off where there is no value.
+
+    Raises KubernetesError, and ClickException for an object that is being deleted: nothing brings it back.
+    """
     patch = {"metadata": {"annotations": {annotation: value}}}
-    await cluster.rest("PATCH", path(cluster, name), patch, content_type=MERGE_PATCH)
+    raw = await cluster.rest("PATCH", path(cluster, name), patch, content_type=MERGE_PATCH)
+    if raw["metadata"].get("deletionTimestamp"):
+        raise click.ClickException(f"{name} is being deleted, and nothing stops that: once it is gone, create it again")

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Self
 
 import boto3
-from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from ephemeral_endpoints.api.v1alpha1.endpoint import EphemeralEndpoint
+from ephemeral_endpoints.cli.credentials import CONFIG, mismatch
 from ephemeral_endpoints.features.serving.specs import ENDPOINT
 
 if TYPE_CHECKING:
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
 POLL_SECONDS: Final = 5.0
 _ARN: Final = re.compile(r"arn:[a-z-]+:sagemaker:(?P<region>[a-z0-9-]+):(?P<account>[0-9]{12}):endpoint/.+")
-_CONFIG: Final = Config(connect_timeout=5, read_timeout=30, retries={"total_max_attempts": 3, "mode": "standard"})
 _LOG_GROUP: Final = "/aws/sagemaker/TransformJobs"
 _MOST_NAME: Final = 63
 _RUNNING: Final = frozenset({"InProgress", "Stopping"})
@@ -82,13 +81,9 @@ class Served:
         """A client for its region. Blocks; raises TransformFailed."""
         try:
             session = boto3.Session(region_name=self.region)
-            own = session.client("sts", config=_CONFIG).get_caller_identity()["Account"]
-            if own != self.account:
-                raise TransformFailed(
-                    f"your AWS credentials are of the account {own}, and the endpoint is in {self.account}: choose "
-                    "others, for example with the variable AWS_PROFILE"
-                )
-            return session.client("sagemaker", config=_CONFIG)
+            if wrong := mismatch(session, self.account, "the endpoint is"):
+                raise TransformFailed(wrong)
+            return session.client("sagemaker", config=CONFIG)
         except (BotoCoreError, ClientError) as error:
             raise _unavailable(error) from error
 

@@ -9,6 +9,7 @@ from ephemeral_endpoints.engine.reasons import Finality, Reason, catalogue
 from ephemeral_endpoints.features import stages
 from ephemeral_endpoints.features.capacity import budget_stage as of_budgets
 from ephemeral_endpoints.features.capacity import limits as of_limits
+from ephemeral_endpoints.features.capacity import listed_prices as of_prices
 from ephemeral_endpoints.features.capacity import service_quotas as of_quotas
 from ephemeral_endpoints.features.checks.comparison import reasons as of_comparisons
 from ephemeral_endpoints.features.notifications import reasons as of_notifications
@@ -22,6 +23,7 @@ from ephemeral_endpoints.features.reviews.pull_requests import stage as of_pull_
 from ephemeral_endpoints.features.routing import domain as of_domains
 from ephemeral_endpoints.features.routing.capture import reasons as of_captures
 from ephemeral_endpoints.features.routing.postprocessing import reasons as of_postprocessing
+from ephemeral_endpoints.features.routing.results import reasons as of_results
 
 CATALOGUE: Final[tuple[Reason, ...]] = catalogue(
     *stages.REASONS,
@@ -33,6 +35,7 @@ CATALOGUE: Final[tuple[Reason, ...]] = catalogue(
     of_limits.REASONS,
     of_budgets.REASONS,
     of_quotas.REASONS,
+    of_prices.REASONS,
     of_reviews.REASONS,
     of_publications.REASONS,
     of_forges.REASONS,
@@ -41,6 +44,7 @@ CATALOGUE: Final[tuple[Reason, ...]] = catalogue(
     of_notifications.REASONS,
     of_postprocessing.REASONS,
     of_captures.REASONS,
+    of_results.REASONS,
     of_reapers.REASONS,
     of_domains.REASONS,
     of_promotions.REASONS,

@@ -75,7 +75,7 @@ def _parameters() -> dict[str, Any]:
             "Description": "how long after its end an object is left to the operator, in hours",
             "Default": 24,
         },
-        "MostObjects": {**count, "Description": "objects that a run deletes at most", "Default": 25},
+        "MostObjects": {**count, "Description": "objects that a run deletes at most", "Default": 100},
         "MostSharePercent": {
             **count,
             "MaxValue": 100,

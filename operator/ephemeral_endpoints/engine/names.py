@@ -188,5 +188,8 @@ def is_of_reaper(name: str) -> bool:
 
 
 def capture_name(cluster_id: str, class_name: str, class_uid: str) -> str:
-    """The name of the delivery stream of a class, and the beginning of those of its alarms: at most 52 characters."""
+    """The name of the delivery stream of a class, and the beginning of those of its alarms: at most 52 characters.
+
+    The alarm on lost results is one of them.
+    """
     return f"{prefix(cluster_id)}{slug(class_name)}-capture-{owner_hash(class_uid)}"

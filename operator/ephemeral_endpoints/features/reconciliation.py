@@ -58,7 +58,7 @@ class Reconciliation:
     @property
     def calls(self) -> Calls:
         """Makes AWS calls for the object."""
-        return self.account.calls.on_behalf_of(self.owner.owner, self.owner.priority)
+        return self.account.calls_for(self.owner)
 
     @property
     def own(self) -> ObservedResources:

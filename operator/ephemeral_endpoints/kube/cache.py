@@ -171,6 +171,10 @@ class Store:
         """The class of that name."""
         return self.get(EphemeralEndpointClass, class_key(name))
 
+    def classes(self) -> list[EphemeralEndpointClass]:
+        """All classes that can be read, by name."""
+        return [each for name in self.class_names() if (each := self.named_class(name))]
+
     def class_name_of(self, endpoint: EphemeralEndpoint) -> str | None:
         """The class that an object uses.
 
@@ -240,18 +244,19 @@ class Store:
     def relevant_fields(self, key: ObjectKey) -> tuple[Any, ...] | None:
         """The part of an object that can matter to its reconciliation.
 
-        Everything but its status and the API server's bookkeeping.
+        Everything but its status and the API server's bookkeeping; of a class also the prices that its status has.
         """
         if key not in self._bare:
             return None
-        metadata = self._bare[key]["metadata"]
+        metadata, endpoint_class = self._bare[key]["metadata"], self._classes.get(key)
+        listed = endpoint_class.status.prices if endpoint_class else None
         return tuple(
             metadata.get(each)
             for each in (
                 *("uid", "generation", "deletionTimestamp"),
                 *("labels", "annotations", "finalizers", "ownerReferences"),
             )
-        )
+        ) + ((listed.items,) if listed else ())
 
     def raw(self, key: ObjectKey) -> Mapping[str, Any]:
         """The object as the API server gave it, without its spec. Raises Gone for one that is not known (any more)."""

@@ -6,6 +6,7 @@ import sys
 from datetime import UTC, datetime
 from typing import Final
 
+from aiohttp.http_exceptions import HttpProcessingError
 from typing_extensions import override
 
 _STANDARD: Final = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
@@ -36,5 +37,11 @@ def configure_logging(level: str) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter())
     logging.basicConfig(level=level, handlers=[handler], force=True)
+    logging.getLogger("aiohttp.server").addFilter(_is_no_malformed_request)
     for noisy in ("aiohttp.access", "kopf", "botocore", "kubernetes", "urllib3"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
+
+
+def _is_no_malformed_request(record: logging.LogRecord) -> bool:
+    """Whether it is more than that a stranger's request is none: aiohttp writes a traceback for each."""
+    return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))

@@ -12,6 +12,17 @@ Inspect = Callable[[str, str], Mapping[str, object] | None]
 """Returns the inspection of the object with that namespace and name; None if it is not known."""
 
 
+async def serve(host: str, port: int, app: web.Application) -> web.AppRunner:
+    """Serve an application until the runner is cleaned up. Raises OSError where it cannot listen.
+
+    Bodies are handed on as they come: what a stranger has compressed is unpacked for nobody.
+    """
+    runner = web.AppRunner(app, access_log=None, auto_decompress=False)
+    await runner.setup()
+    await web.TCPSite(runner, host, port).start()
+    return runner
+
+
 def http_app(metrics: Metrics, is_ready: Callable[[], bool], inspect: Inspect = lambda *_: None) -> web.Application:
     """The operator's HTTP endpoints.
 

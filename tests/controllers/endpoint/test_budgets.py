@@ -178,6 +178,8 @@ async def test_a_tombstone_lives_again_by_a_push_or_an_extension_once_its_budget
     await env.reason(key, "OverBudget", saying="push a new commit or extend its life")
     await env.until(lambda: env.condition(key, "Stalled")["status"] == "True", "nothing left in AWS")
     await env.rest()
+    [told] = [each for each in env.api.events if each.reason == "OverBudget"]
+    assert told.message == "the budget of the object, $10.00, is spent to 120 %; the object expires"
     fresh_aws.control.reset_meter()
     first = env.api.kept[key]["metadata"]["annotations"][OVER_BUDGET_ANNOTATION]
     annotate(env, key, EXTEND_UNTIL_ANNOTATION, datetime.now(UTC) + timedelta(days=4))

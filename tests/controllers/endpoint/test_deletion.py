@@ -6,7 +6,7 @@ What the account holds is told by lists of the embedded AWS, not by the operator
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from itertools import cycle
 from typing import Any, Final
@@ -18,6 +18,7 @@ from tests.controllers.endpoint.test_domains import make_domain
 from tests.controllers.endpoint.test_publication import publish
 from tests.controllers.endpoint.test_sleep import annotate
 from tests.controllers.environment import Environment
+from tests.controllers.orphans.deps import sweep_deps
 from tests.engine.objects import merged
 from tests.features.expiry.reaper.conftest import Reaper
 from tests.features.training.test_step import REGISTRY, ROLE, Lab
@@ -32,7 +33,7 @@ from eep_platform.aws.contents import Contents, contents
 from eep_platform.aws.faults import Fault, FaultError
 from eep_platform.github.client import GitHubClient as EmbeddedGitHub
 from ephemeral_endpoints.api import SLEEP_ANNOTATION, WAKE_ANNOTATION
-from ephemeral_endpoints.controllers.orphans.execution_sweep import ExecutionSweep
+from ephemeral_endpoints.controllers.orphans.runaway_sweep import RunawaySweep
 from ephemeral_endpoints.controllers.orphans.sweep import Sweep
 from ephemeral_endpoints.engine.clocks import Clocks
 from ephemeral_endpoints.engine.names import owner_hash
@@ -40,7 +41,6 @@ from ephemeral_endpoints.features.reviews.github.limits import Budget
 from ephemeral_endpoints.kube.cache import ObjectKey, class_key, endpoint_key, stage_key
 from ephemeral_endpoints.kube.errors import Denied
 from ephemeral_endpoints.kube.secrets import OwnSecrets
-from ephemeral_endpoints.settings import Settings
 
 CLASS: Final = class_key("training")
 REVISION: Final = "1" * 40
@@ -186,7 +186,7 @@ class Home:
             await working
 
     async def _pass(self, is_over: asyncio.Event) -> None:
-        sweep, trainings = self._sweep(), self._execution_sweep()
+        sweep, trainings = self._sweep(), RunawaySweep(sweep_deps(self.env, {}))
         while not is_over.is_set():
             await asyncio.sleep(LOOK_SECONDS)
             await publish(self.env, int(PASSES_SECONDS))
@@ -199,29 +199,8 @@ class Home:
 
     def _sweep(self) -> Sweep:
         env = self.env
-        return Sweep(
-            Settings.from_environment({"EEP_SWEEP_MIN_AGE_SECONDS": "1"}),
-            env.operator.accounts,
-            env.operator.resync.objects,
-            observer=env.metrics,
-            enqueue=env.operator._resources_changed,  # noqa: SLF001 - as the operator wires it
-            disagreement=lambda: None,
-            clock=env.clock,
-            now=env.clocks.now,
-        )
-
-    def _execution_sweep(self) -> ExecutionSweep:
-        env = self.env
-        return ExecutionSweep(
-            env.settings,
-            CLUSTER,
-            store=env.operator.store,
-            accounts=env.operator.accounts,
-            objects=env.operator.resync.objects,
-            observer=env.metrics,
-            clock=env.clock,
-            now=env.clocks.now,
-        )
+        deps = replace(sweep_deps(env, {"EEP_SWEEP_MIN_AGE_SECONDS": "1"}), disagreement=lambda: None)
+        return Sweep(deps, env.operator._resources_changed)  # noqa: SLF001 - as the operator wires it
 
     async def end(self) -> None:
         """Everything is gone, the class last."""

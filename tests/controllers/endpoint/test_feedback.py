@@ -3,6 +3,7 @@
 from typing import Any
 
 from tests.controllers.environment import Environment
+from tests.fixtures.passing import of_each
 from tests.fixtures.platform import Aws
 
 from eep_platform.aws.faults import Fault, FaultError
@@ -19,7 +20,7 @@ DENIED = FaultError(code="AccessDeniedException", message="not you", status=400)
 def tables(aws: Aws) -> list[str]:
     """The tables that are there and not on their way out."""
     client = aws.client("dynamodb")
-    described = (client.describe_table(TableName=name)["Table"] for name in client.list_tables()["TableNames"])
+    described = of_each(client.list_tables()["TableNames"], lambda name: client.describe_table(TableName=name)["Table"])
     return [each["TableName"] for each in described if each["TableStatus"] == "ACTIVE"]
 
 

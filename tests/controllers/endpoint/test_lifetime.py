@@ -131,6 +131,25 @@ async def test_a_push_revives_a_tombstone(env: Environment) -> None:
     assert env.condition(key)["reason"] != "Expired"
 
 
+async def test_a_longer_time_to_live_revives_a_tombstone_and_a_shorter_one_changes_nothing(env: Environment) -> None:
+    env.make_class()
+    key = env.make(lifecycle={"ttl": "1h"})
+    env.api.change(key, ARGO)
+    await env.ready(key)
+    long_ago = timestamp(datetime.now(UTC) - timedelta(hours=3))
+    told = {"latestRevision": {"revision": REVISION, "since": long_ago}}
+    env.api.change(key, {"metadata": {"creationTimestamp": long_ago}, "status": told})
+    env.operator.enqueue(key)
+    await env.reason(key, "Expired")
+    await env.until(lambda: not status(env, key).get("resources"), "everything is deleted")
+    env.api.change(key, {"spec": {"lifecycle": {"ttl": "30m"}}})
+    await env.rest()
+    assert env.condition(key)["reason"] == "Expired"
+    env.api.change(key, {"spec": {"lifecycle": {"ttl": "5h"}}})
+    await env.ready(key)
+    assert moment(status(env, key)["expiresAt"]) == moment(long_ago) + timedelta(hours=5)
+
+
 async def test_no_push_carries_an_object_beyond_the_classs_maximum(env: Environment) -> None:
     env.make_class(lifecycle={"maxTtl": "73h"})
     key = env.make()

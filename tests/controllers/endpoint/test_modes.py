@@ -12,6 +12,7 @@ import aiohttp
 import pytest
 from tests.controllers.environment import Environment
 from tests.fixtures.issuer import AUDIENCE, Issuer
+from tests.fixtures.passing import of_each
 from tests.fixtures.platform import Aws
 
 from ephemeral_endpoints.features.routing.apis import Load
@@ -191,7 +192,8 @@ def let_in(env: Environment, issuer: Issuer | None = None) -> None:
 def authorizers(aws: Aws) -> list[str]:
     """The APIs that check JWTs, by their names."""
     client = aws.client("apigatewayv2")
-    found = [(each, client.get_authorizers(ApiId=each["ApiId"])["Items"]) for each in client.get_apis()["Items"]]
+    apis = client.get_apis()["Items"]
+    found = of_each(apis, lambda api: (api, client.get_authorizers(ApiId=api["ApiId"])["Items"]))
     return [api["Name"] for api, items in found for _ in items]
 
 
@@ -257,7 +259,7 @@ async def test_an_api_of_its_own_has_the_authorizer_for_as_long_as_the_object_ta
 async def test_an_object_that_finds_no_room_for_its_further_routes_keeps_its_callers_and_is_told(
     env: Environment, issuer: Issuer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ephemeral_endpoints.wiring.Placements", partial(Placements, limit=Load(300, 6)))
+    monkeypatch.setattr("ephemeral_endpoints.wiring.services.Placements", partial(Placements, limit=Load(300, 6)))
     await env.restart()
     let_in(env, issuer)
     key, other = env.make("one"), env.make("other")

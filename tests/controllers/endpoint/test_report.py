@@ -79,7 +79,9 @@ class ReportedObject:
     def start(self, raw: Mapping[str, Any]) -> None:
         self.store = Store()
         self.key = self.store.put(raw)
-        self._reporter = Reporter(cast("Kube", self.server), self.store, lambda: NOON, [self.heard])
+        self._reporter = Reporter(
+            cast("Kube", self.server), self.store, lambda: NOON, [self.heard], counted_at=lambda: NOON
+        )
 
     async def update_status(self, inputs: StatusInput) -> None:
         endpoint = self.store.endpoint(self.key)

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -16,6 +17,9 @@ ROLE = f"arn:aws:iam::{ministack.ACCOUNT}:role/any"
 POLICY = {"roleArn": ROLE}
 ACTIVE = "ReaperActive"
 DENIED = FaultError(code="AccessDeniedException", message="not authorized", status=403)
+MOST_RUNS = 30
+"""An endpoint that is being deleted takes some."""
+
 CHANGES = ("Add", "Create", "Delete", "Put", "Remove", "Tag", "Update")
 
 
@@ -59,6 +63,30 @@ async def test_a_class_gets_a_reaper_that_runs(env: Environment, fresh_aws: Aws)
     [group] = fresh_aws.client("logs").describe_log_groups(logGroupNamePrefix=f"/aws/lambda/eep-{CLUSTER}")["logGroups"]
     assert group["retentionInDays"] == 90
     assert await run(fresh_aws, name) == {"deleted": 0, "held": 0, "failures": {}}
+
+
+async def test_what_an_operator_has_made_deletes_what_has_expired_once_the_operator_is_gone(
+    env: Environment, fresh_aws: Aws
+) -> None:
+    env.make_class(reaper=POLICY)
+    key = env.make(monitoring={"alarms": {"enabled": False}})
+    await env.ready(key)
+    name = await made(env, fresh_aws)
+    await env.stop()
+    assert await run(fresh_aws, name) == {"deleted": 0, "held": 0, "failures": {}}
+    fresh_aws.control.set_ahead(timedelta(days=60).total_seconds())
+    deleted = 0
+    for _ in range(MOST_RUNS):
+        report = await run(fresh_aws, name)
+        assert (report["held"], report["failures"]) == (0, {})
+        deleted += report["deleted"]
+        left = {
+            kind for kind, names in contents(fresh_aws.client).items() if any("-reaper-" not in each for each in names)
+        }
+        if left <= {"Repository"}:
+            break
+    assert (left - {"Repository"}, deleted > 5) == (set(), True)
+    assert reapers(fresh_aws)["Function"] == [name], "it stays"
 
 
 async def test_its_code_follows_the_class_and_at_rest_it_costs_a_list(env: Environment, fresh_aws: Aws) -> None:

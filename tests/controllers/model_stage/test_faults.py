@@ -10,10 +10,10 @@ from tests.controllers.environment import Environment, Object
 from tests.controllers.model_stage.test_controller import CHECK, NAMESPACE, Stages
 from tests.fixtures.platform import Aws
 
-from ephemeral_endpoints import wiring
 from ephemeral_endpoints.api.kinds import ENDPOINT, PROMOTION
 from ephemeral_endpoints.kube.cache import ObjectKey, class_key, endpoint_key
-from ephemeral_endpoints.wiring import Operator
+from ephemeral_endpoints.wiring import operator as wired
+from ephemeral_endpoints.wiring.operator import Operator
 
 pytestmark = pytest.mark.chaos
 
@@ -36,7 +36,7 @@ async def stages(env: Environment, fresh_aws: Aws, monkeypatch: pytest.MonkeyPat
         return operator
 
     monkeypatch.setattr(env, "_started", made)
-    monkeypatch.setattr(wiring, "GRACE_SECONDS", 0.0)
+    monkeypatch.setattr(wired, "GRACE_SECONDS", 0.0)
     env.api.change(class_key("default"), {"spec": {"stages": {"allowed": True}, "packages": {"groups": ["wine"]}}})
     await env.restart()
     return Stages(env, fresh_aws)

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from tests.controllers.endpoint.test_pull_requests import put_image
 from tests.controllers.environment import CLUSTER, IMAGE, Environment
+from tests.controllers.orphans.deps import sweep_deps
 from tests.fixtures.platform import Aws
 
 from eep_platform.aws import ministack
@@ -16,7 +17,6 @@ from ephemeral_endpoints.engine.tags import CLUSTER as CLUSTER_TAG
 from ephemeral_endpoints.features.packages.inventory import PackageInventory
 from ephemeral_endpoints.features.packages.lineage import Lineage
 from ephemeral_endpoints.kube.cache import class_key
-from ephemeral_endpoints.settings import Settings
 
 PREVIEWS = "wine-previews"
 CLOSED = Lineage(repository="acme/wine", pull_request="7", uid="uid-gone")
@@ -88,17 +88,8 @@ class Previews:
         return {each["ModelPackageArn"] for each in found}
 
     def made(self, **settings: str) -> PackageSweep:
-        operator = self.env.operator
-        return PackageSweep(
-            Settings.from_environment(settings),
-            CLUSTER,
-            store=operator.store,
-            accounts=operator.accounts,
-            inventory=PackageInventory(),
-            observer=operator.metrics,
-            disagreement=self.env.clocks.disagreement,
-            now=lambda: datetime.now(UTC) + self.later,
-        )
+        deps = sweep_deps(self.env, settings, lambda: datetime.now(UTC) + self.later)
+        return PackageSweep(deps, PackageInventory())
 
     async def sweep(self, later: timedelta = AFTER_CACHE, **settings: str) -> None:
         self.later = later

@@ -22,6 +22,7 @@ from ephemeral_endpoints.aws.calls import Calls
 from ephemeral_endpoints.aws.clients import Access, Clients, Role
 from ephemeral_endpoints.aws.component import Scope
 from ephemeral_endpoints.aws.limits import Limiter, Priority
+from ephemeral_endpoints.controllers.orphans.rounds import SweepDeps
 from ephemeral_endpoints.controllers.orphans.sweep import KIND_SECONDS, RETAINED_SECONDS, Sweep, sweep_regularly
 from ephemeral_endpoints.engine import errors
 from ephemeral_endpoints.engine.names import ENDPOINT_LOG_PREFIX, endpoint_logs, owner_hash, owner_of
@@ -53,6 +54,7 @@ from ephemeral_endpoints.features.routing.specs import (
     ThrottleSpec,
 )
 from ephemeral_endpoints.features.serving.specs import ENDPOINT, ENDPOINT_CONFIG, MODEL
+from ephemeral_endpoints.kube.cache import Store
 from ephemeral_endpoints.kube.errors import Unavailable
 from ephemeral_endpoints.settings import Settings
 from ephemeral_endpoints.telemetry.metrics import Metrics
@@ -146,17 +148,18 @@ class Sweeping:
             on_change=lambda _: None,
         )
         environment = {"EEP_SWEEP_MIN_AGE_SECONDS": str(MIN_AGE), **settings}
-        self.sweep = Sweep(
+        deps = SweepDeps(
             Settings.from_environment(environment),
-            self.accounts,
-            self._objects,
+            cloud.scope.cluster_id,
+            store=Store(),
+            accounts=self.accounts,
+            objects=self._objects,
             observer=self.metrics,
-            enqueue=self.enqueued.append,
             disagreement=lambda: self.differs,
             clock=self.clock,
             now=lambda: self.now,
-            kind_seconds=kind_seconds,
         )
+        self.sweep = Sweep(deps, self.enqueued.append, kind_seconds=kind_seconds)
 
     async def account(self) -> Account:
         return await self.accounts.by(HOME)

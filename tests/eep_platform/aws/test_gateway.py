@@ -115,3 +115,13 @@ def test_a_custom_domain_leads_to_the_api_whose_key_the_path_begins_with(fresh_a
     assert asked("/pr", "previews.example.com:8443") == 207
     with pytest.raises(ClientError, match="already exists"):
         client.create_api_mapping(DomainName="previews.example.com", ApiMappingKey="", **mapping)
+
+
+def test_an_api_and_its_stage_are_described_with_the_tags_that_they_have(fresh_aws: Aws, api: dict[str, Any]) -> None:
+    client = fresh_aws.client("apigatewayv2")
+    arn, place = f"arn:aws:apigateway:us-east-1::/apis/{api['ApiId']}", {"ApiId": api["ApiId"]}
+    for each in (arn, f"{arn}/stages/$default"):
+        client.tag_resource(ResourceArn=each, Tags={"team": "nlp", "stage": "a"})
+        client.untag_resource(ResourceArn=each, TagKeys=["stage"])
+    stage = client.get_stage(**place, StageName="$default")
+    assert client.get_api(**place)["Tags"] == stage["Tags"] == {"team": "nlp"}

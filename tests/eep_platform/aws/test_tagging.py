@@ -1,5 +1,6 @@
 """The index of tags of the embedded AWS: the tags of every service, with AWS's limits, and an index that can lag."""
 
+from functools import partial
 from typing import Any
 
 import pytest
@@ -95,6 +96,30 @@ async def test_a_search_finds_every_taggable_kind_but_scaling_by_its_tags_and_ty
     assert searched(aws, {**tags, "team": []}) == set()
     pages = aws.client("resourcegroupstaggingapi").get_paginator("get_tag_values").paginate(Key=cloud.tags[0][0])
     assert [value for page in pages for value in page["TagValues"]] == [cloud.tags[0][1]]
+
+
+@pytest.mark.parametrize("kind", [kind for kind in TAGGABLE if kind.name != "ScalableTarget"], ids=str)
+async def test_a_search_shows_what_was_tagged_and_deleted_since_the_last_one(cloud: Cloud, kind: ResourceKind) -> None:
+    """The index keeps what it has read until a call names the resource, in whatever way its service has calls do so."""
+    resource, aws = await cloud.prepare(kind), cloud.aws
+    arn = (await cloud.make(resource)).arn
+    assert arn in searched(aws, {key: [] for key in dict(cloud.tags)})
+    await cloud.components[kind].add_tags(cloud.calls, cloud.observed(kind), (("team", "nlp"),))
+    assert arn in searched(aws, {"team": ["nlp"]})
+    await cloud.remove(kind)
+    assert searched(aws, {"team": []}) == set()
+
+
+def test_the_pages_of_a_search_are_of_one_moment_and_can_be_asked_for_again(group: Any, fresh_aws: Aws) -> None:  # noqa: ANN401 - see group
+    group.create_log_group(logGroupName="/aws/lambda/tagged-2", tags={"team": "nlp"})
+    search = partial(fresh_aws.client("resourcegroupstaggingapi").get_resources, ResourcesPerPage=1)
+    token = search()["PaginationToken"]
+    group.delete_log_group(logGroupName="/aws/lambda/tagged-2")
+    for _ in range(2):
+        [last] = search(PaginationToken=token)["ResourceTagMappingList"]
+        assert last["ResourceARN"] == f"{GROUP}-2"
+    with pytest.raises(ClientError, match="PaginationTokenExpired"):
+        search(PaginationToken="tagged")
 
 
 REFUSED: list[tuple[str, dict[str, Any], str]] = [

@@ -9,7 +9,8 @@ from eep_platform.chaos.fault_kinds import FaultKind
 from eep_platform.chaos.points import Point
 from eep_platform.chaos.trial import Result
 
-LANES = 4
+LANES = 2
+"""Other tests run beside them."""
 
 pytestmark = [pytest.mark.chaos, pytest.mark.timeout(3600)]
 

@@ -27,6 +27,7 @@ async def skus(*filters: dict[str, str], size: int = 100) -> list[dict[str, Any]
 async def test_all_filters_have_to_fit_whatever_the_size_of_pages(size: int) -> None:
     found = await skus(FRANKFURT, HOSTING, size=size)
     assert sorted(each["attributes"]["instanceName"] for each in found) == [
+        "ml.c5.large",
         "ml.g4dn.xlarge",
         "ml.m5.large",
         "ml.m5.xlarge",

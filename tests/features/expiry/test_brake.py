@@ -112,6 +112,22 @@ def test_ends_of_all_causes_share_the_window() -> None:
     assert "the pull request was merged, but the operator does not delete the object yet" in str(cause)
 
 
+@pytest.mark.parametrize("cause", EndCause)
+def test_too_many_are_held_whatever_ends_them(cause: EndCause) -> None:
+    fleet = Fleet(LEAST + 1)
+    held = [fleet.brake.hold(str(uid), cause) for uid in range(LEAST + 1)]
+    assert held[:-1] == [None] * LEAST
+    assert held[-1] is not None
+
+
+def test_what_is_counted_by_hours_is_not_spent_while_clocks_differ() -> None:
+    fleet = Fleet(4)
+    fleet.differs = "the operator's clock is 2 d behind that of the Kubernetes API server"
+    assert fleet.brake.hold("0", EndCause.OVER_BUDGET) is not None
+    fleet.differs = None
+    assert fleet.brake.hold("0", EndCause.OVER_BUDGET) is None
+
+
 def test_what_had_begun_to_end_stops_while_clocks_differ() -> None:
     fleet = Fleet(4)
     assert fleet.brake.hold("0", EXPIRED) is None

@@ -14,6 +14,7 @@ from uuid import uuid4
 import pytest
 import requests
 from tests.controllers.environment import Environment
+from tests.controllers.orphans.deps import sweep_deps
 from tests.fixtures.platform import Aws
 
 from eep_platform.aws import ministack
@@ -27,7 +28,6 @@ from ephemeral_endpoints.features.images.references import ImageReference, ScanS
 from ephemeral_endpoints.features.images.registry import Images
 from ephemeral_endpoints.features.packages.inventory import PackageInventory
 from ephemeral_endpoints.kube.cache import ObjectKey, class_key, endpoint_key
-from ephemeral_endpoints.settings import Settings
 
 PROJECT = "previews"
 REPOSITORY = "acme/sentiment"
@@ -522,17 +522,9 @@ async def test_images_stay_as_long_as_something_retained_may_serve_them(shop: Sh
 
 def sweep_of(shop: Shop, **settings: str) -> ImageSweep:
     """The sweep a minute later, for which images of a second are old."""
-    operator = shop.env.operator
-    return ImageSweep(
-        Settings.from_environment({"EEP_SWEEP_MIN_AGE_SECONDS": "1", **settings}),
-        "c1",
-        store=operator.store,
-        accounts=operator.accounts,
-        packages=PackageInventory(),
-        observer=operator.metrics,
-        disagreement=shop.env.clocks.disagreement,
-        now=lambda: datetime.now(UTC) + timedelta(minutes=1),
-    )
+    environment = {"EEP_SWEEP_MIN_AGE_SECONDS": "1", **settings}
+    deps = sweep_deps(shop.env, environment, lambda: datetime.now(UTC) + timedelta(minutes=1))
+    return ImageSweep(deps, PackageInventory())
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from ephemeral_endpoints.api.v1alpha1.training import PREVIEWS
 from ephemeral_endpoints.engine.reasons import Reason
 from ephemeral_endpoints.features.packages import reasons
 from ephemeral_endpoints.features.packages.policy import (
-    Version,
+    PackageVersion,
     VersionArn,
     allows,
     decide,
@@ -43,7 +43,7 @@ def answer(container: dict[str, Any] | None = None, **members: Any) -> dict[str,
     }
 
 
-def version(approval: str = "Approved", **members: Any) -> Version:  # noqa: ANN401 - JSON
+def version(approval: str = "Approved", **members: Any) -> PackageVersion:  # noqa: ANN401 - JSON
     return version_of(answer(ModelApprovalStatus=approval, **members))
 
 

@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 
 from ephemeral_endpoints.api.v1alpha1.endpoint import EphemeralEndpoint
-from ephemeral_endpoints.api.v1alpha1.model_stage import ModelStage
+from ephemeral_endpoints.api.v1alpha1.model_stage import ModelStage, ModelStageSpec
 from ephemeral_endpoints.features.expiry.policy import is_of_stage
 from ephemeral_endpoints.features.promotion.endpoint import desired_spec, manifest, observed, version_of
 from ephemeral_endpoints.features.promotion.policy import Endpoint
@@ -24,14 +24,16 @@ STAGE = ModelStage.model_validate(
 )
 
 
-def endpoint(*conditions: tuple[str, str, str], generation: int = 2, revision: str = "0000007") -> EphemeralEndpoint:
+def endpoint(
+    *conditions: tuple[str, str, str], generation: int = 2, revision: str = "0000007", message: str = "m"
+) -> EphemeralEndpoint:
     made = manifest(STAGE, desired_spec(STAGE, V7, None))
     told = [
         {
             "type": type_,
             "status": status,
             "reason": reason,
-            "message": "m",
+            "message": message,
             "observedGeneration": generation,
             "lastTransitionTime": "2026-12-01T12:00:00Z",
         }
@@ -52,6 +54,17 @@ def test_the_endpoint_serves_the_package_as_the_template_says_and_has_no_end() -
     assert (spec.class_name, spec.source.revision, spec.model.environment) == ("production", "1f0c2a9", {"A": "1"})
     assert version_of(endpoint()) == V7
     assert is_of_stage(endpoint().metadata)
+
+
+def test_values_of_configmaps_and_results_are_of_the_template_too() -> None:
+    variable = {"name": "PROMPT", "configMapKeyRef": {"name": "prompts", "key": "system"}}
+    template = {"spec": {"environmentFrom": [variable], "results": {"includeRequest": True}}}
+    stage = STAGE.model_copy(
+        update={"spec": ModelStageSpec.model_validate({**STAGE.spec.to_wire(), "template": template})}
+    )
+    spec = desired_spec(stage, V7, None).to_wire()
+    assert spec["model"]["environmentFrom"] == [variable]
+    assert spec["results"] == {"includeRequest": True}
 
 
 def test_what_is_written_has_no_empty_lists_which_rules_would_take_for_given() -> None:
@@ -84,6 +97,15 @@ def test_what_is_written_has_no_empty_lists_which_rules_would_take_for_given() -
             endpoint(("Ready", "False", "RolledBack"), ("Stalled", "True", "RolledBack")),
             Endpoint(V7, failure="RolledBack: m"),
             "an alarm ended the rollout",
+        ),
+        (
+            endpoint(
+                ("Ready", "False", "RolledBack"),
+                ("Stalled", "True", "RolledBack"),
+                message="alarm errors went off; last lines of the log: Traceback | File 'a' | ValueError: b | bye",
+            ),
+            Endpoint(V7, failure="RolledBack: alarm errors went off; last lines of the log: ValueError: b"),
+            "of a traceback the history has what matters",
         ),
         (endpoint(("Ready", "False", "Updating")), Endpoint(V7), "it is being rolled out"),
         (None, Endpoint(), "there is none"),

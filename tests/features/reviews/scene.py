@@ -7,7 +7,7 @@ from typing import Any
 
 import aiohttp
 from tests.engine.objects import CLASS, CLUSTER, ENDPOINT, merged
-from tests.features.reviews.github.clients import Time, token_secret
+from tests.features.reviews.github.clients import HeldSecret, Time
 from tests.features.reviews.publications import FAILURES, NOW, REVIEWS
 from tests.fixtures.github import REPOSITORY
 
@@ -32,7 +32,7 @@ class Scene:
 
     service: Service
     session: aiohttp.ClientSession
-    token: str
+    secret: HeldSecret
     time: Time = field(default_factory=lambda: Time(began=NOW))
     store: Store = field(default_factory=Store)
     forges: dict[str, PublishingForge] = field(default_factory=dict)
@@ -147,7 +147,7 @@ class Scene:
             client = GitHubClient(
                 self.session,
                 self.service.url,
-                token_secret(self.token),
+                self.secret,
                 now=self.time.now,
                 clock=self.time.monotonic,
                 sleep=self.time.sleep,

@@ -116,7 +116,7 @@ resource "aws_lambda_function" "reaper" {
   runtime          = "python3.13"
   handler          = "index.handle"
   timeout          = 300
-  memory_size      = 256
+  memory_size      = 512
   filename         = data.archive_file.reaper.output_path
   source_code_hash = data.archive_file.reaper.output_base64sha256
   tags             = var.tags

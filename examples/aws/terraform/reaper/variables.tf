@@ -38,7 +38,7 @@ variable "grace_hours" {
 variable "most_objects" {
   description = "Objects that a run deletes at most."
   type        = number
-  default     = 25
+  default     = 100
 }
 
 variable "most_share_percent" {

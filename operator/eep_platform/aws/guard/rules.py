@@ -59,6 +59,10 @@ class Rule:
     when: Callable[[Parameters], bool] = _always
 
 
+Operations = Mapping[tuple[str, str], tuple[Rule, ...]]
+"""Rules by botocore's names of service and operation."""
+
+
 def tags_of(parameters: Parameters) -> dict[str, str]:
     """The tags in an operation's input, whatever form the service uses."""
     given = parameters.get("Tags", parameters.get("tags"))
@@ -74,6 +78,11 @@ def tagging(parameters: Parameters) -> ConditionKeys:
         **{f"aws:RequestTag/{key}": value for key, value in tags.items()},
         **({"aws:TagKeys": [*tags]} if tags else {}),
     }
+
+
+def tagging_new(action: str, resources: Resources, keys: KeysOf = tagging) -> Rule:
+    """Tagging what an operation creates, if its input has tags."""
+    return Rule(action, resources, keys, lambda parameters: bool(tags_of(parameters)))
 
 
 def with_keys(keys_of: KeysOf, **more: str | list[str]) -> KeysOf:
@@ -115,3 +124,17 @@ def passing(member: str, service: str) -> Rule:
     """Passing the role that a member names, if it does, to a service."""
     keys = {"iam:PassedToService": f"{service}.amazonaws.com"}
     return Rule("iam:PassRole", named_by(member), lambda _: keys, lambda parameters: member in parameters)
+
+
+def creating(  # noqa: PLR0913 - what services name differently
+    service: str,
+    operation: str,
+    resources: Resources,
+    *beside: Rule,
+    tag: str = "TagResource",
+    keys: KeysOf = tagging,
+    tag_keys: KeysOf = tagging,
+) -> dict[Any, Any]:
+    """An operation that creates what may have tags, for which it then requires the action ``tag``."""
+    rules = (Rule(f"{service}:{operation}", resources, keys), tagging_new(f"{service}:{tag}", resources, tag_keys))
+    return {(service, operation): (*rules, *beside)}

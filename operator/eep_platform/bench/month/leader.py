@@ -14,8 +14,10 @@ from eep_platform.bench.month.agenda import HOUR, MINUTE, moment
 from eep_platform.bench.month.conditions import conditions_of, wire
 from eep_platform.bench.month.story import Trouble
 from eep_platform.bench.month.world import CLUSTER_ID, World
-from ephemeral_endpoints.api import CONFIRM_CLOSED_ANNOTATION, FINALIZER
+from ephemeral_endpoints.api import CONFIRM_CLOSED_ANNOTATION, FINALIZER, OVER_BUDGET_ANNOTATION
 from ephemeral_endpoints.api.v1alpha1.endpoint import EphemeralEndpoint
+from ephemeral_endpoints.api.v1alpha1.endpoint_status import Cost
+from ephemeral_endpoints.controllers.endpoint.status import cost
 from ephemeral_endpoints.controllers.orphans.policy import (
     Breaker,
     Sightings,
@@ -34,18 +36,23 @@ from ephemeral_endpoints.engine.plan import Create, Delete, DesiredState, Step, 
 from ephemeral_endpoints.engine.resources import Key, ObservedResource, Phase
 from ephemeral_endpoints.engine.retries import Retries
 from ephemeral_endpoints.engine.tags import Tags, moment_of, repairable, timestamp
+from ephemeral_endpoints.features.capacity.budget_stage import forced_rest
+from ephemeral_endpoints.features.capacity.budgets import Action, BudgetVerdict, budget_input, decide
+from ephemeral_endpoints.features.capacity.cost import Capacities, capacities, hourly_cost, running_capacity
+from ephemeral_endpoints.features.capacity.prices import of_class
 from ephemeral_endpoints.features.desired import desired
 from ephemeral_endpoints.features.expiry.brake import RETRY_SECONDS, ExpiryBrake, recently_ended
 from ephemeral_endpoints.features.expiry.jumps import notice_jumps
 from ephemeral_endpoints.features.expiry.observe import Activities
-from ephemeral_endpoints.features.expiry.policy import why_retired
+from ephemeral_endpoints.features.expiry.policy import over_budget, why_retired
 from ephemeral_endpoints.features.reviews.forge import PullRequestKey
 from ephemeral_endpoints.features.reviews.pull_requests.policy import annotations
 from ephemeral_endpoints.features.reviews.pull_requests.poller import can_live, pull_request_of, reviews_of
 from ephemeral_endpoints.features.reviews.pull_requests.sights import ROUND_SECONDS
 from ephemeral_endpoints.features.reviews.pull_requests.stage import was_open
 from ephemeral_endpoints.features.reviews.pull_requests.watched import URGENT_SECONDS, PullRequestView, Wanted, Watched
-from ephemeral_endpoints.features.sleep.policy import Calls, Rest, is_asleep, rest_of
+from ephemeral_endpoints.features.serving.specs import EndpointConfigSpec
+from ephemeral_endpoints.features.sleep.policy import AWAKE, Calls, Rest, is_asleep, rest_of
 from ephemeral_endpoints.features.subject import Resolved, Subject
 from ephemeral_endpoints.kube.cache import endpoint_key
 
@@ -57,6 +64,9 @@ SWEEP_AGE: Final = 600.0
 SWEEP_MOST: Final = 3
 SWEEP_SHARE: Final = 0.2
 """The operator's defaults."""
+
+BUDGET_SECONDS: Final = 15 * MINUTE
+"""How often budgets are looked at: more seldom than the operator does."""
 
 FAILED_AGAIN: Final = 5 * MINUTE
 """How soon an endpoint that failed is made again."""
@@ -110,6 +120,8 @@ class Leader:
         self._tagged: dict[str, Tags] = {}
         self._desired: dict[str, tuple[Any, DesiredState]] = {}
         self._due: dict[str, float] = {}
+        self._capacities: dict[str, dict[str, Capacities]] = {}
+        self._told: dict[str, BudgetVerdict] = {}
         self._failed_at: dict[Key, float] = {}
         self._seen: Sightings = {}
         self._turn_at = float("inf")
@@ -126,6 +138,8 @@ class Leader:
         self.look_at_all()
         self._turn_in(5.0)
         self._later(SWEEP_SECONDS, self._sweep_regularly)
+        if self._world.story.inputs.budget:
+            self._later(BUDGET_SECONDS, self.look_at_budgets)
 
     def stop(self) -> None:
         """End the process."""
@@ -211,9 +225,18 @@ class Leader:
             changes := annotations(endpoint, view, follows=True, now=self._clocks.now())
         ):
             subject = self._subject(world.cluster.annotate(name, changes))
+        subject = self._within_budget(name, subject)
         due = self._end(name, subject) if subject.is_terminating(self._clocks.now()) else self._serve(name, subject)
         if due is not None and name in world.cluster.objects:
             self.enqueue(name, max(0.5, due))
+
+    def look_at_budgets(self) -> None:
+        """As the step of budgets: have objects reconciled whose budget asks for something else now."""
+        if not self._world.has(Trouble.CLUSTER):
+            for name, endpoint in self._world.cluster.objects.items():
+                if self._told.get(endpoint.metadata.uid) != self._verdict(self._subject(endpoint)):
+                    self.enqueue(name)
+        self._later(BUDGET_SECONDS, self.look_at_budgets)
 
     def sweep(self) -> None:
         """Delete what belongs to nobody."""
@@ -279,8 +302,32 @@ class Leader:
             self._clocks.note(Source.AWS, format_datetime(moment(world.agenda.now), usegmt=True))
 
     def _subject(self, endpoint: EphemeralEndpoint) -> Subject:
-        activity = self._activities.of(endpoint, self._clocks.now())
+        activity = self._activities.of(endpoint, self._clocks.likely())
         return Subject(CLUSTER_ID, endpoint, self._world.cluster.endpoint_class, activity)
+
+    def _verdict(self, subject: Subject) -> BudgetVerdict:
+        return decide(budget_input(subject, {}, self._clocks.likely()))
+
+    def _within_budget(self, name: str, subject: Subject) -> Subject:
+        """As the step of budgets: an object whose budget asks for it ends before anything else is done for it."""
+        if not self._world.story.inputs.budget:
+            return subject
+        now, verdict = self._clocks.likely(), self._verdict(subject)
+        self._told[subject.endpoint.metadata.uid] = verdict
+        if verdict.action is not Action.EXPIRE or subject.is_terminating(now):
+            return subject
+        noted = {OVER_BUDGET_ANNOTATION: over_budget(subject.endpoint, now)}
+        return self._subject(self._world.cluster.annotate(name, noted))
+
+    def _cost(self, uid: str, owner: str, wanted: DesiredState, before: Cost | None) -> Cost | None:
+        """What its endpoints cost, by the configurations that they use."""
+        known = self._capacities.setdefault(uid, {})
+        specs = ((each.key.name, each.spec) for each in wanted.resources)
+        known |= {name: capacities(spec) for name, spec in specs if isinstance(spec, EndpointConfigSpec)}
+        own = self._world.account.of(owner)
+        running = running_capacity(own, known)
+        hourly = None if running is None else hourly_cost(running, of_class(self._world.cluster.endpoint_class))
+        return cost(hourly, own, before, self._clocks.likely())
 
     def _view(self, subject: Subject) -> PullRequestView | None:
         key = pull_request_of(subject)
@@ -332,6 +379,8 @@ class Leader:
             if world.cluster.objects[name].metadata.deletion_timestamp is not None:
                 world.cluster.remove_finalizer(name)
                 self._forget(uid)
+            elif known := self._cost(uid, owner, DesiredState.absent(), endpoint.status.cost):
+                world.cluster.put_status(name, {**endpoint.status.to_wire(), "cost": known.to_wire()})
             return None
         return due
 
@@ -340,6 +389,8 @@ class Leader:
         self._retries.pop(uid, None)
         self._desired.pop(uid, None)
         self._activities.forget(uid)
+        self._capacities.pop(uid, None)
+        self._told.pop(uid, None)
 
     def _serve(self, name: str, subject: Subject) -> float | None:
         """As the controller's active reconciliation: tags, resources, status."""
@@ -360,13 +411,16 @@ class Leader:
             status["expiresAt"] = timestamp(ends_at)
         if view and view.sight:
             status["review"] = {"state": view.sight.pull_request.state, "head": view.sight.pull_request.head}
-        if world.story.inputs.idle:
+        inputs = world.story.inputs
+        if activity.used_at and (inputs.idle or inputs.counts_use):
+            status["lastUsedAt"] = timestamp(activity.used_at)
+        if inputs.budget and (known := self._cost(uid, owner, wanted, subject.endpoint.status.cost)):
+            status["cost"] = known.to_wire()
+        if inputs.idle or inputs.budget:
             own, others = world.account.of(owner), {world.api: world.shared}
             told = conditions_of(subject, wanted, own, others, rest)
             status["conditions"] = wire(told, subject.endpoint, self._clocks.now())
             status["revision"] = subject.endpoint.revision
-            if activity.used_at:
-                status["lastUsedAt"] = timestamp(activity.used_at)
         world.cluster.put_status(name, status)
         if ends_at:
             world.note_told(name, ends_at)
@@ -380,7 +434,9 @@ class Leader:
         used_at = self._activities.last_use(endpoint, started_at=self._began_at)
         is_certain = self._clocks.disagreement() is None
         calls = Calls(used_at, self._activities.woken_at(endpoint), is_certain=is_certain)
-        return rest_of(subject, calls, self._clocks.now(), is_busy=False)
+        budgets, now = self._world.story.inputs.budget, self._clocks.likely()
+        forced = forced_rest(subject, self._verdict(subject), now) if budgets else AWAKE
+        return rest_of(subject, calls, self._clocks.now(), is_busy=False, forced=forced)
 
     def _tag(self, uid: str, owner: str, subject: Subject) -> bool:
         """Have all resources carry the tags of now; returns whether they do."""

@@ -12,7 +12,7 @@ from typing import Final
 
 from eep_platform.bench.month.account import Span
 from eep_platform.bench.month.agenda import HOUR, MINUTE, moment, seconds
-from eep_platform.bench.month.story import Trouble, Window
+from eep_platform.bench.month.story import Inputs, Trouble, Window
 from ephemeral_endpoints.engine.resources import Key, Phase
 from ephemeral_endpoints.features.routing.specs import FUNCTION, INTEGRATION, ROUTE
 from ephemeral_endpoints.features.serving.specs import ENDPOINT
@@ -38,6 +38,16 @@ SHARE_BELIEVED: Final = 0.25
 CLOSE_GRACE: Final = 10 * MINUTE
 TTL: Final = timedelta(hours=72)
 MAX_TTL: Final = timedelta(hours=336)
+
+STOPS_AT, ENDS_AT = 1.0, 1.2
+"""At which share of its budget an endpoint sleeps, and its object ends."""
+
+USE_STEP: Final = timedelta(hours=1) + TTL / 12
+"""So much later than a look and a whole time to live an object may end: looks are noted now and then only."""
+
+UPDATE: Final = 10 * MINUTE
+"""So long at most an endpoint costs twice with each revision, since old and new instances run; and after its end, until
+the operator sees it gone."""
 
 _SECOND: Final = 1.0
 """Times in the status of an object have no fractions."""
@@ -77,6 +87,9 @@ class Life:
     deleted_at: float | None = None
     """When somebody deleted it, or removed its finalizer."""
 
+    is_pinned: bool = False
+    """Whether somebody has it live as long as its class allows."""
+
     def end(self, extensions: Iterable[datetime]) -> datetime:
         """When its time to live is over."""
         return min(max(self.stamp + TTL, *extensions, self.stamp), self.stamp + MAX_TTL)
@@ -99,6 +112,7 @@ class Log:
     """What happened. ``closed`` has the times in which pull requests are closed, by number."""
 
     windows: list[Window]
+    inputs: Inputs = field(default_factory=Inputs)
     lives: dict[str, Life] = field(default_factory=dict)
     """By the owner in the names of resources."""
 
@@ -111,23 +125,24 @@ class Log:
     reaper_held_at: list[float] = field(default_factory=list)
     """Runs of the reaper whose breaker held objects."""
 
-    idle: float = 0.0
-    """How long nobody uses an endpoint until it sleeps, in seconds; 0: none sleeps."""
 
-
-def lost(log: Log) -> list[Deletion]:
+def lost(log: Log, spans: Collection[Span] = ()) -> list[Deletion]:
     """What was taken from people: of an open pull request, within its time to live, and deleted by nobody.
 
     A forge that lies about few pull requests is believed, and so is one that lies about new ones; not about many.
+    ``spans`` tell what of its budget an object had spent, which ends a part of it or all.
     """
     found = [each for each in log.deletions if each.key.kind in _SERVING and _is_lost(each, log)]
+    found = [each for each in found if not _is_spent(each, log, spans)]
     return [each for each in found if each not in _believed(found, log)]
 
 
-def leaked(log: Log, spans: Iterable[Span], until: float) -> float:
+def leaked(log: Log, spans: Collection[Span], until: float) -> float:
     """The hours of all resources beyond the promise."""
     deadlines = {owner: deadline(life, log) for owner, life in log.lives.items()}
-    return sum(overdue(each, deadlines, until) for each in spans) / HOUR
+    stops = {owner: _stop(owner, life, log, spans, until) for owner, life in log.lives.items() if log.inputs.budget}
+    of_budgets = sum(overdue(each, stops, until) for each in spans if each.key.kind is ENDPOINT)
+    return (sum(overdue(each, deadlines, until) for each in spans) + of_budgets) / HOUR
 
 
 def overdue(span: Span, deadlines: dict[str, float], until: float) -> float:
@@ -143,6 +158,8 @@ def deadline(life: Life, log: Log) -> float:
 
 def _deadlines(life: Life, log: Log) -> Iterator[float]:
     ends_at = seconds(max((life.end(until for _, until in life.extensions), *(end for _, end in life.told))))
+    if log.inputs.counts_use:
+        ends_at += USE_STEP.total_seconds()
     if life.deleted_at is not None:
         yield _calm(log, life.deleted_at, BOUND, _CALLS)
     yield _calm(log, ends_at, BOUND, _CALLS | _CLOCKS)
@@ -191,10 +208,43 @@ def _is_lost(deletion: Deletion, log: Log) -> bool:
 
 def _sleeps(deletion: Deletion, life: Life, log: Log) -> bool:
     """Whether the endpoint only sleeps: everything else of it stays, and nobody has used it for long enough."""
-    if not log.idle or deletion.key.kind is not ENDPOINT or deletion.by != "operator":
+    if not log.inputs.idle or deletion.key.kind is not ENDPOINT or deletion.by != "operator":
         return False
     uses = (life.made_at, *life.used, *(at for at, _ in life.extensions))
-    return max(each for each in uses if each <= deletion.at) <= deletion.at - log.idle + _SECOND
+    return max(each for each in uses if each <= deletion.at) <= deletion.at - log.inputs.idle + _SECOND
+
+
+def spent(owner: str, log: Log, spans: Iterable[Span], at: float) -> float:
+    """What the endpoints of an object have cost until then, in USD."""
+    own = (each for each in spans if _costs(each, owner))
+    lasted = (max(0.0, min(at, each.gone_at or at) - each.made_at) for each in own)
+    return sum(lasted) / HOUR * log.inputs.price
+
+
+def _is_spent(deletion: Deletion, log: Log, spans: Iterable[Span]) -> bool:
+    """Whether the budget of the object asks for it. One that is pinned loses nothing by it."""
+    life, budget = log.lives[deletion.owner], log.inputs.budget
+    if not budget or life.is_pinned:
+        return False
+    share = STOPS_AT if deletion.key.kind is ENDPOINT else ENDS_AT
+    twice = (1 + len(life.extensions)) * UPDATE / HOUR * log.inputs.price
+    return spent(deletion.owner, log, spans, deletion.at) + twice >= budget * share
+
+
+def _stop(owner: str, life: Life, log: Log, spans: Iterable[Span], until: float) -> float:
+    """By when the endpoints of an object have to be gone since its budget is spent, in seconds."""
+    left = log.inputs.budget * STOPS_AT / log.inputs.price * HOUR
+    own = (each for each in spans if _costs(each, owner))
+    lasted = sorted((each.made_at, until if each.gone_at is None else each.gone_at) for each in own)
+    for made_at, gone_at in lasted if not life.is_pinned else ():
+        if gone_at - made_at >= left:
+            return _calm(log, made_at + left, BOUND, _CALLS | _CLOCKS)
+        left -= gone_at - made_at
+    return float("inf")
+
+
+def _costs(span: Span, owner: str) -> bool:
+    return span.owner == owner and span.key.kind is ENDPOINT
 
 
 def _believed(found: Iterable[Deletion], log: Log) -> set[Deletion]:

@@ -10,14 +10,15 @@ from eep_platform.bench.month import cronjob, reaper
 from eep_platform.bench.month.account import Span
 from eep_platform.bench.month.agenda import DAY, moment
 from eep_platform.bench.month.leader import Leader
-from eep_platform.bench.month.promise import TTL, Deletion, Life, Log, leaked, lost
+from eep_platform.bench.month.promise import MAX_TTL, TTL, Deletion, Life, Log, leaked, lost
 from eep_platform.bench.month.story import Act, PullRequestStory, Story, Trouble
 from eep_platform.bench.month.world import World
-from ephemeral_endpoints.api import EXTEND_UNTIL_ANNOTATION
+from ephemeral_endpoints.api import EXTEND_UNTIL_ANNOTATION, PIN_ANNOTATION
 from ephemeral_endpoints.api.v1alpha1.reviews import PullRequestState
 from ephemeral_endpoints.engine.names import owner_hash
 from ephemeral_endpoints.engine.tags import timestamp
 from ephemeral_endpoints.features.expiry.policy import later_extension
+from ephemeral_endpoints.features.routing.specs import FUNCTION
 from ephemeral_endpoints.features.sleep.policy import is_asleep
 
 _STATES: Final = {
@@ -49,7 +50,7 @@ class Month:
     @property
     def lost(self) -> list[Deletion]:
         """What was taken from people."""
-        return lost(self.log)
+        return lost(self.log, self.spans)
 
 
 class Simulation:
@@ -161,11 +162,19 @@ class Simulation:
         elif world.cluster.apply(number, world.forge.heads[number], is_managed=pull_request.is_managed):
             metadata = world.cluster.objects[name].metadata
             stamp = metadata.creation_timestamp or moment(world.agenda.now)
-            world.log.lives[owner_hash(metadata.uid)] = Life(name, number, world.agenda.now, stamp)
+            life = world.log.lives[owner_hash(metadata.uid)] = Life(name, number, world.agenda.now, stamp)
+            if world.story.inputs.pinned and world.random.random() < world.story.inputs.pinned:
+                self._pin(name, life)
             self._ask()
         elif found and found.spec.source.revision != world.forge.heads[number]:
             now = world.agenda.now
             world.lives(name).extensions.append((now, moment(now).replace(microsecond=0) + TTL))
+
+    def _pin(self, name: str, life: Life) -> None:
+        """Somebody wants it to live as long as its class allows."""
+        life.is_pinned = True
+        life.extensions.append((self.world.agenda.now, life.stamp + MAX_TTL))
+        self.world.cluster.annotate(name, {PIN_ANNOTATION: "true"})
 
     def _push(self, pull_request: PullRequestStory) -> None:
         forge = self.world.forge
@@ -234,8 +243,13 @@ class Simulation:
 
     def _call(self, name: str, life: Life) -> None:
         """The forwarder answers, and tells of the call by a queue that keeps it while nobody reads."""
+        owner = owner_hash(self.world.cluster.objects[name].metadata.uid)
+        if not any(key.kind is FUNCTION for key in self.world.account.of(owner)):
+            return
         life.used.append(self.world.agenda.now)
         at = moment(self.world.agenda.now).replace(microsecond=0)
+        if self.world.story.inputs.counts_use:
+            life.extensions.append((self.world.agenda.now, at + TTL))
         if self._leader:
             self._leader.called(name, at)
         else:

@@ -50,6 +50,15 @@ class Inputs:
     idle: float = 0.0
     """How long nobody uses an endpoint until it sleeps; 0: none sleeps."""
 
+    counts_use: bool = False
+    """Whether the time to live counts from the last look, or else from the last push."""
+
+    budget: float = 0.0
+    """What an object may cost in USD; 0: there is no budget."""
+
+    pinned: float = 0.0
+    """The share of objects that somebody pins when they are made."""
+
     revived: float = 0.5
     """How likely somebody who finds no preview has it made again."""
 

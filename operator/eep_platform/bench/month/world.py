@@ -10,7 +10,7 @@ from typing import Any, Final
 from eep_platform.bench.month.account import AccountModel, Fault
 from eep_platform.bench.month.agenda import HOUR, Agenda, moment
 from eep_platform.bench.month.promise import Deletion, Life, Log
-from eep_platform.bench.month.story import Story, Trouble, working
+from eep_platform.bench.month.story import Inputs, Story, Trouble, working
 from ephemeral_endpoints.api import API_VERSION, CONFIRM_CLOSED_ANNOTATION, FINALIZER
 from ephemeral_endpoints.api.kinds import ENDPOINT, ENDPOINT_CLASS
 from ephemeral_endpoints.api.v1alpha1.endpoint import EphemeralEndpoint
@@ -36,16 +36,16 @@ _LOCAL: Final = timedelta(days=3)
 class Cluster:
     """The API server: objects by name, with finalizers. ``now`` is its time; ``on_change`` is its watch.
 
-    Endpoints sleep that were not used for ``idle`` seconds; 0: none sleeps.
+    ``inputs`` say by which rules of the class they sleep and end.
     """
 
-    def __init__(self, now: Callable[[], datetime], on_change: Callable[[str], None], idle: float) -> None:
+    def __init__(self, now: Callable[[], datetime], on_change: Callable[[str], None], inputs: Inputs) -> None:
         self._now = now
         self._on_change = on_change
         self._raw: dict[str, dict[str, Any]] = {}
         self._made = 0
         self.objects: dict[str, EphemeralEndpoint] = {}
-        self._spec = {"events": {"queueName": "events"}, "sleep": {"idleTimeout": f"{idle:g}s"}} if idle else {}
+        self._spec = dict(_rules(inputs))
         self.endpoint_class = _class(None, self._spec)
 
     def apply(self, number: int, revision: str, *, is_managed: bool) -> bool:
@@ -122,6 +122,18 @@ class Cluster:
         return found
 
 
+def _rules(inputs: Inputs) -> Iterator[tuple[str, Any]]:
+    """What the class says of the sleep, the ends and the budgets of objects."""
+    if inputs.idle or inputs.counts_use:
+        yield "events", {"queueName": "events"}
+    if inputs.idle:
+        yield "sleep", {"idleTimeout": f"{inputs.idle:g}s"}
+    if inputs.counts_use:
+        yield "lifecycle", {"ttlFrom": "LastUse"}
+    if inputs.budget:
+        yield "budgets", {"objectUSD": f"{inputs.budget:.2f}"}
+
+
 def _class(confirmed: str | None, spec: Mapping[str, Any]) -> EphemeralEndpointClass:
     return EphemeralEndpointClass.model_validate(
         {
@@ -187,10 +199,10 @@ class World:
         self.on_confirmed: Callable[[], None] = lambda: None
         """What watches the class."""
 
-        self.cluster = Cluster(self.cluster_time, self._changed, story.inputs.idle)
+        self.cluster = Cluster(self.cluster_time, self._changed, story.inputs)
         self.forge = Forge()
         self.account = AccountModel(CLUSTER_ID, lambda: self.agenda.now, fails=self._fails)
-        self.log = Log(list(story.windows), idle=story.inputs.idle)
+        self.log = Log(list(story.windows), story.inputs)
         self._troubles: Counter[Trouble] = Counter()
         self.api = api_key(CLUSTER_ID, self.cluster.endpoint_class)
         self.shared = self.account.apply(DesiredResource(self.api, HttpApiSpec()), None)

@@ -14,6 +14,8 @@ from eep_platform.github.views.views import Views
 
 MOST_CHARACTERS: Final = 65_536
 
+_LOCKING: Final = "https://docs.github.com/articles/locking-conversations/"
+
 _READ: Final = Need("pull_requests", "read", "issues=read; pull_requests=read")
 # Issues: write is said to do as well, and was seen to be refused on a pull request.
 _WRITE: Final = Need("pull_requests", "write", "issues=write; pull_requests=write")
@@ -37,6 +39,7 @@ class CommentOperations:
     def create(self, call: Call) -> Answer:
         """Comment on a pull request."""
         pull = self._store.pull(call.repository, call.number("issue_number"))
+        self._require_unlocked(call, pull.number, "create")
         body = _checked(str(call.body["body"]))
         made = self._people.comment(call.repository, pull, call.user, body, app=call.caller.via)
         return Answer(self._views.comment(call.repository, made), status=201)
@@ -88,6 +91,7 @@ class CommentOperations:
     def update(self, call: Call) -> Answer:
         """Edit a comment: one's own, or with write access any."""
         comment = self._editable(call)
+        self._require_unlocked(call, comment.number, "update")
         self._people.edit(call.repository, comment, call.user, _checked(str(call.body["body"])))
         return Answer(self._views.comment(call.repository, comment))
 
@@ -112,6 +116,7 @@ class CommentOperations:
     def react(self, call: Call) -> Answer:
         """React to a comment; the same reaction of the same user again is the first one, with status 200."""
         comment, content = self._comment(call), str(call.body["content"])
+        self._require_unlocked(call, comment.number, "react to")
         for each in comment.reactions:
             if each.user is call.user and each.content == content:
                 return Answer(self._views.reaction(each))
@@ -133,6 +138,15 @@ class CommentOperations:
 
     def _comment(self, call: Call) -> Comment:
         return self._store.comment(call.repository, call.number("comment_id"))
+
+    def _require_unlocked(self, call: Call, number: int, act: str) -> None:
+        """Raise GitHub's error where the conversation is locked: an App never counts as one who may write.
+
+        Source: https://docs.github.com/communities/moderating-comments-and-conversations/locking-conversations.
+        """
+        may_write = call.caller.via is None and call.repository.role_of(call.user) >= Role.WRITE
+        if self._store.pull(call.repository, number).is_locked and not may_write:
+            raise forbidden(f"Unable to {act} comment because issue is locked.", documentation=_LOCKING)
 
     def _editable(self, call: Call) -> Comment:
         comment = self._comment(call)

@@ -83,11 +83,12 @@ class RepositoryOperations:
         need=READ_PULLS,
     )
     def pulls_of_commit(self, call: Call) -> Answer:
-        """The pull requests that a commit belongs to, also closed ones."""
+        """The pull requests that a commit belongs to, merged and open ones: not those that were closed unmerged."""
         sha = call.path["commit_sha"]
         if sha not in call.repository.commits:
             raise unprocessable(f"No commit found for SHA: {sha}")
-        found = [pull for pull in call.repository.pulls.values() if sha in {*pull.commits, pull.merge_sha}]
+        listed = (pull for pull in call.repository.pulls.values() if pull.is_open or pull.merged)
+        found = [pull for pull in listed if sha in {*pull.commits, pull.merge_sha}]
         return paged(call, found, lambda each: self._views.pull(call.repository, each))
 
     def _pull(self, call: Call) -> PullRequest:

@@ -38,7 +38,7 @@ class PullViews(RepositoryViews):
             **{f"{name}_url": urls[name] for name in urls if name not in {"self", "html"}},
             "number": number,
             "state": "open" if pull.is_open else "closed",
-            "locked": False,
+            "locked": pull.is_locked,
             "title": pull.title,
             "user": self.user(pull.author),
             "body": pull.body,

@@ -120,6 +120,12 @@ SERVED_RULES: Final[tuple[Rule, ...]] = (
         "nothing of the model",
         holds=lambda spec: spec.serving.asynchronous is None or not any(each.load for each in spec.checks),
     ),
+    Rule(
+        cel="!has(self.results) || !has(self.serving.asynchronous)",
+        message="results of an asynchronous endpoint are not published by its URL, which does not see them: set "
+        "serving.asynchronous.successTopicArn",
+        holds=lambda spec: spec.results is None or spec.serving.asynchronous is None,
+    ),
 )
 """What holds for what is served, whatever the model is: of an object, and of a stage."""
 
@@ -152,12 +158,6 @@ class EphemeralEndpointSpec(ApiModel):
             holds=lambda spec: (
                 not (spec.model.build or spec.model.training) or len(spec.source.revision) in WHOLE_REVISIONS
             ),
-        ),
-        Rule(
-            cel="!has(self.results) || !has(self.serving.asynchronous)",
-            message="results of an asynchronous endpoint are not published by its URL, which does not see them: set "
-            "serving.asynchronous.successTopicArn",
-            holds=lambda spec: spec.results is None or spec.serving.asynchronous is None,
         ),
         Rule(
             # https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_ContainerDefinition.html

@@ -21,6 +21,7 @@ from ephemeral_endpoints.api.v1alpha1.network import Encryption, NetworkPolicy
 from ephemeral_endpoints.api.v1alpha1.notifications import NotificationPolicy
 from ephemeral_endpoints.api.v1alpha1.packages import PackagePolicy
 from ephemeral_endpoints.api.v1alpha1.parameters import ParameterPolicy
+from ephemeral_endpoints.api.v1alpha1.prices import ListedPrices, PriceSource
 from ephemeral_endpoints.api.v1alpha1.reaper import ReaperPolicy
 from ephemeral_endpoints.api.v1alpha1.results import ResultsPolicy
 from ephemeral_endpoints.api.v1alpha1.reviews import ReviewPolicy
@@ -39,6 +40,7 @@ from ephemeral_endpoints.api.v1alpha1.types import (
 )
 
 _ACCOUNT = "::[0-9]{12}:"
+_PRICED_PARTITION = "arn:aws:"
 _ROLES = ("executionRoleArn", "forwarderRoleArn", "invokeRoleArn")
 
 # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_CreateQueue.html
@@ -321,6 +323,17 @@ class EphemeralEndpointClassSpec(ApiModel):
             holds=lambda spec: spec.sleep is None or spec.sleep.idle_timeout is None or spec.events is not None,
         ),
         Rule(
+            # Other partitions have price lists of their own, or none:
+            # https://docs.aws.amazon.com/awsaccountbilling/latest/aboutv2/using-price-list-query-api.html
+            cel="!has(self.priceSource) || self.priceSource != 'PriceList'"
+            f" || self.{_ROLES[0]}.startsWith('{_PRICED_PARTITION}')",
+            message="priceSource can be PriceList only in the partition aws: the Price List has no prices in USD of "
+            "regions in China, GovCloud and other partitions; set prices instead",
+            holds=lambda spec: (
+                spec.price_source is not PriceSource.PRICE_LIST or spec.execution_role_arn.startswith(_PRICED_PARTITION)
+            ),
+        ),
+        Rule(
             cel="self.region == oldSelf.region"
             f" && self.{_ROLES[0]}.find('{_ACCOUNT}') == oldSelf.{_ROLES[0]}.find('{_ACCOUNT}')",
             message="the region and the account of the roles cannot change, because endpoints of the class run there: "
@@ -388,8 +401,13 @@ class EphemeralEndpointClassSpec(ApiModel):
     """Timeouts and retries of endpoints."""
 
     prices: Prices = Field(default_factory=dict)
-    """Hourly prices of instances in USD, by type: {ml.m5.large: "0.115"}; at most 200. They take precedence over the
-    built-in table, which has some of us-east-1, see docs/cost.md. Default empty."""
+    """Hourly prices of instances in USD, by type: {ml.m5.large: "0.115"}; at most 200. They take precedence over those
+    of priceSource. Default empty."""
+
+    price_source: PriceSource = PriceSource.TABLE
+    """Where the other prices come from. Table: the built-in table, which has some of us-east-1, see docs/cost.md.
+    PriceList: AWS's Price List, which the operator reads once a day; its role needs pricing:GetProducts. What the list
+    does not have is taken from the table. Default Table."""
 
     lifecycle: LifecyclePolicy = LifecyclePolicy()
     """Limits of the time to live."""
@@ -470,15 +488,21 @@ class EphemeralEndpointClassStatus(ApiModel):
     """Conditions of the class. Ready is True when endpoints can be created in this class and its queue, if it names
     one, can be read. ForgeConnected is True when the credentials of spec.reviews can do what is needed, and
     NotificationsDelivered when the targets of spec.notifications can be used. CaptureDelivered is True when the records
-    of spec.capture go where it says, and DomainReady when the domain of spec.routing.domain leads to the APIs of the
-    class. ReaperActive is True when the reaper of spec.reaper runs. QuotaLow is True when a quota of the AWS account is
-    lower than the number of instances that the objects of the class ask for."""
+    of spec.capture go where it says, ResultsDelivered when nothing of spec.results is known to be lost, and DomainReady
+    when the domain of spec.routing.domain leads to the APIs of the class. ReaperActive is True when the reaper of
+    spec.reaper runs. QuotaLow is True when a quota of the AWS account is lower than the number of instances that the
+    objects of the class ask for. PricesCurrent is True when the prices of AWS's Price List were read, where priceSource
+    asks for them."""
 
     limits: tuple[LimitUse, ...] = ()
     """The use of spec.limits by namespace, at most 10: those first in which most objects wait, then the fullest."""
 
     ended_costs: EndedCosts | None = None
     """What objects that are gone cost in the month of the last one, where spec.budgets has a budget by the month."""
+
+    prices: ListedPrices | None = None
+    """The prices of AWS's Price List that count, with priceSource PriceList. They stay while the list cannot be
+    read."""
 
     limits_summary: str | None = None
     """The first of them in words, such as "nlp 5/5, 2 waiting"."""

@@ -8,7 +8,7 @@ from ephemeral_endpoints.api.rules import Rule
 from ephemeral_endpoints.api.v1alpha1.base import ApiModel
 from ephemeral_endpoints.api.v1alpha1.image_build import ImageBuild
 from ephemeral_endpoints.api.v1alpha1.image_types import ForeignImage, Image
-from ephemeral_endpoints.api.v1alpha1.model_data import AdditionalData, EnvironmentSource, ModelData
+from ephemeral_endpoints.api.v1alpha1.model_data import AdditionalData, EnvironmentFrom, ModelData
 from ephemeral_endpoints.api.v1alpha1.packages import ModelPackage
 from ephemeral_endpoints.api.v1alpha1.training import Training
 from ephemeral_endpoints.api.v1alpha1.types import Environment
@@ -86,13 +86,7 @@ class Model(ModelData):
     Everyone who may read the object, or describe the model in SageMaker, can read them: no secrets. Pass the ARN of a
     secret instead, and have the model server read it with the execution role."""
 
-    environment_from: Annotated[
-        tuple[EnvironmentSource, ...],
-        Field(
-            max_length=50,
-            json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
-        ),
-    ] = ()
+    environment_from: EnvironmentFrom = ()
     """Environment variables whose values are in ConfigMaps, at most 50; a variable of the same name in environment
     takes precedence. They count towards the limits of environment, and are as readable."""
 

@@ -103,3 +103,13 @@ class EnvironmentSource(ApiModel):
     config_map_key_ref: ConfigMapKeyRef | None = None
     """The value: a key of a ConfigMap in the object's namespace. A change of it makes a new revision of the model. It
     is waited for until it exists. Required."""
+
+
+EnvironmentFrom = Annotated[
+    tuple[EnvironmentSource, ...],
+    Field(
+        max_length=50,
+        json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
+    ),
+]
+"""Variables whose values are elsewhere, each name once."""

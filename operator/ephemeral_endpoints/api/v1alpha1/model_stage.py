@@ -13,11 +13,13 @@ from ephemeral_endpoints.api.v1alpha1.capture import Capture
 from ephemeral_endpoints.api.v1alpha1.checks import Checks
 from ephemeral_endpoints.api.v1alpha1.endpoint import SERVED_RULES
 from ephemeral_endpoints.api.v1alpha1.feedback import Feedback
+from ephemeral_endpoints.api.v1alpha1.model_data import EnvironmentFrom
 from ephemeral_endpoints.api.v1alpha1.model_promotion import Outcome, PromotionKind
 from ephemeral_endpoints.api.v1alpha1.monitoring import Monitoring
 from ephemeral_endpoints.api.v1alpha1.packages import PackageGroup
 from ephemeral_endpoints.api.v1alpha1.promotion_types import Freeze, WrittenVersion
 from ephemeral_endpoints.api.v1alpha1.public_api import Api
+from ephemeral_endpoints.api.v1alpha1.results import Results
 from ephemeral_endpoints.api.v1alpha1.serving import Serving
 from ephemeral_endpoints.api.v1alpha1.tags import UserTags
 from ephemeral_endpoints.api.v1alpha1.types import (
@@ -91,6 +93,9 @@ class StagedEndpointSpec(ApiModel):
     capture: Capture | None = None
     """Recording of requests and answers, where the class says. Absent: they are not recorded."""
 
+    results: Results | None = None
+    """Publication of what the model answers, where the class says. Absent: nothing is published."""
+
     monitoring: Monitoring = Monitoring()
     """Logs and alarms. An alarm that goes off during a rollout ends the promotion, and the version before stays."""
 
@@ -100,6 +105,10 @@ class StagedEndpointSpec(ApiModel):
 
     environment: Environment = Field(default_factory=dict)
     """Environment variables of the container: see spec.model.environment of EphemeralEndpoint. Default empty."""
+
+    environment_from: EnvironmentFrom = ()
+    """Environment variables whose values are in ConfigMaps of the stage's namespace: see spec.model.environmentFrom of
+    EphemeralEndpoint."""
 
 
 class StageTemplate(ApiModel):

@@ -19,8 +19,8 @@ class ReaperPolicy(ApiModel):
     grace: AtLeastAnHour = timedelta(hours=24)
     """How long after its end an object is left to the operator, at least 1h. Default 24h."""
 
-    max_objects: Annotated[Integer, Field(ge=1, le=1000)] = 25
-    """Objects that a run deletes at most, 1 to 1000; a run comes every 15 minutes. Default 25."""
+    max_objects: Annotated[Integer, Field(ge=1, le=1000)] = 100
+    """Objects that a run deletes at most, 1 to 1000; a run comes every 15 minutes. Default 100."""
 
     max_share_percent: Annotated[Integer, Field(ge=1, le=100)] = 20
     """If more than this share of all objects is due at once, in percent, 1 to 100, they wait for another grace.

@@ -83,9 +83,9 @@ class Inspection:
 class EndpointController:
     """Reconciles EphemeralEndpoints.
 
-    ``activities`` tell since when objects have their revision; ``annotate`` have an object depend on its pull request
-    and on its budgets, and return it as it is then; ``triggers`` says why one was enqueued. ``now`` is the time of day
-    in UTC, ``clock`` monotonic seconds.
+    ``activities`` tell since when objects have their revision, by the time that ``counted_at`` returns; ``annotate``
+    have an object depend on its pull request and on its budgets, and return it as it is then; ``triggers`` says why one
+    was enqueued. ``now`` is the time of day in UTC, ``clock`` monotonic seconds.
     """
 
     def __init__(  # noqa: PLR0913 - the steps of a reconciliation, in order
@@ -97,6 +97,7 @@ class EndpointController:
         retainer: Retainer,
         *,
         activities: Activities,
+        counted_at: Callable[[], datetime],
         annotate: Sequence[Callable[[ObjectKey, Subject], Awaitable[EphemeralEndpoint]]],
         now: Callable[[], datetime],
         clock: Callable[[], float],
@@ -110,6 +111,7 @@ class EndpointController:
         self._finalizer = finalizer
         self._retainer = retainer
         self._activities = activities
+        self._counted_at = counted_at
         self._annotate = annotate
         self._store, self._kube, self._reporter = active.store, finalizer.kube, active.reporter
         self._now = now
@@ -186,7 +188,7 @@ class EndpointController:
         return await self._reconcile(key, self._subject(endpoint, endpoint_class), account, memory)
 
     def _subject(self, endpoint: EphemeralEndpoint, endpoint_class: EphemeralEndpointClass) -> Subject:
-        return Subject(self._cluster_id, endpoint, endpoint_class, self._activities.of(endpoint, self._now()))
+        return Subject(self._cluster_id, endpoint, endpoint_class, self._activities.of(endpoint, self._counted_at()))
 
     async def _reconcile(
         self, key: ObjectKey, subject: Subject, account: Account, memory: ObjectMemory

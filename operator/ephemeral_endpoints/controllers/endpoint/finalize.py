@@ -21,6 +21,7 @@ from ephemeral_endpoints.features.expiry.policy import EndCause, why_retired
 from ephemeral_endpoints.features.expiry.stage import (
     DELETED,
     EXPIRY_HELD,
+    OVER_BUDGET,
     ended,
     ended_event,
     of_held,
@@ -99,7 +100,7 @@ class Finalizer:
                 await self._report(reconciliation, reconciliation.own)
         else:
             raw, cause = self.store.raw(reconciliation.key), reconciliation.subject.end.cause
-            if cause is not EndCause.OVER_BUDGET:  # the budget told people when it asked for the end
+            if cause is not EndCause.OVER_BUDGET:  # see ``_report``
                 event = ended_event(cause)
                 await self.kube.event(raw, type_="Normal", reason=event.reason, message=event.message)
             self.store.put(await self.kube.delete(raw))
@@ -210,7 +211,8 @@ class Finalizer:
             cause = replace(cause, message=f"{cause.message}; the operator is stopping its training")
         errors, stays = self.convergence.lasting_errors(reconciliation), cause.reason is not DELETED.reason
         updates = conditions.of_terminating(cause, left.values(), errors, stays=stays and not (is_made or is_trained))
-        inputs = StatusInput(updates, own=left, subject=reconciliation.subject)
+        # The budget told people, and by which amount, when it asked for the end.
+        inputs = StatusInput(updates, own=left, subject=reconciliation.subject, told=frozenset({OVER_BUDGET}))
         await self.reporter.update_status(reconciliation.key, self._endpoint(reconciliation), inputs)
 
 

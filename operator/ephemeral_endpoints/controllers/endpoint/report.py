@@ -11,6 +11,7 @@ from ephemeral_endpoints.api.v1alpha1.endpoint_status import EphemeralEndpointSt
 from ephemeral_endpoints.api.v1alpha1.reviews import ReviewStatus
 from ephemeral_endpoints.controllers.endpoint import status
 from ephemeral_endpoints.engine.conditions import ConditionUpdate
+from ephemeral_endpoints.engine.reasons import Reason
 from ephemeral_endpoints.engine.resources import ObservedResources
 from ephemeral_endpoints.engine.status import conditions, event_of, merge_patch, transitions
 from ephemeral_endpoints.features.capacity.cost import HourlyCost
@@ -46,6 +47,9 @@ class StatusInput:
     kept_types: frozenset[str] = frozenset()
     """The types of conditions that stay as they are."""
 
+    told: frozenset[Reason] = frozenset()
+    """The reasons of which an Event exists already."""
+
     fields: Mapping[str, object] = field(default_factory=dict)
     """Further fields, by name; those that are not among them keep their values."""
 
@@ -54,14 +58,24 @@ class StatusInput:
 
 
 class Reporter:
-    """Writes changes, and tells the listeners. ``now`` returns the time of day in UTC."""
+    """Writes changes, and tells the listeners.
+
+    ``now`` returns the time of day in UTC, ``counted_at`` that by which costs are counted.
+    """
 
     def __init__(
-        self, kube: Kube, store: Store, now: Callable[[], datetime], listeners: Sequence[Listener] = ()
+        self,
+        kube: Kube,
+        store: Store,
+        now: Callable[[], datetime],
+        listeners: Sequence[Listener] = (),
+        *,
+        counted_at: Callable[[], datetime],
     ) -> None:
         self._kube = kube
         self._store = store
         self._now = now
+        self._counted_at = counted_at
         self._listeners = listeners
 
     async def update_status(self, key: ObjectKey, endpoint: EphemeralEndpoint, inputs: StatusInput) -> None:
@@ -78,7 +92,7 @@ class Reporter:
         if patch is None:
             return
         changed = transitions(inputs.updates, before.conditions)
-        if event := event_of(changed):
+        if event := event_of([each for each in changed if each.reason not in inputs.told]):
             await self._kube.event(raw, type_=event.type_, reason=event.reason, message=event.message)
         if message := url_change(before.url, after.url):
             await self._kube.event(raw, type_="Normal", reason=URL_CHANGED, message=message)
@@ -125,7 +139,7 @@ class Reporter:
             last_used_at=subject.activity.used_at if subject else before.last_used_at,
             expires_at=subject.expires_at if subject else before.expires_at,
             pinned=is_pinned(endpoint) or None,
-            cost=status.cost(inputs.hourly_cost, inputs.own, before.cost, self._now()),
+            cost=status.cost(inputs.hourly_cost, inputs.own, before.cost, self._counted_at()),
             resources=status.inventory(inputs.own) if inputs.own is not None else before.resources,
             checks=before.checks,
             comparison=before.comparison,

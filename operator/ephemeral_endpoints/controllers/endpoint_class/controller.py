@@ -21,6 +21,7 @@ from ephemeral_endpoints.engine.resources import Key, ObservedResources
 from ephemeral_endpoints.engine.sharding import Shard
 from ephemeral_endpoints.engine.status import conditions, event_of, merge_patch, transitions
 from ephemeral_endpoints.features.capacity.limits import in_words, uses
+from ephemeral_endpoints.features.capacity.listed_prices import PriceLists
 from ephemeral_endpoints.features.capacity.service_quotas import ServiceQuotas
 from ephemeral_endpoints.features.reaping.desired import function_key, is_part, reaper_of_class
 from ephemeral_endpoints.features.reaping.stage import reaping
@@ -30,6 +31,8 @@ from ephemeral_endpoints.features.routing.capture.stage import delivered
 from ephemeral_endpoints.features.routing.domain import is_taken, mapped, mapping_path, mappings, taken_cause
 from ephemeral_endpoints.features.routing.domains import Domains
 from ephemeral_endpoints.features.routing.placements import Placements
+from ephemeral_endpoints.features.routing.results.desired import alarm_key, publishes
+from ephemeral_endpoints.features.routing.results.stage import published
 from ephemeral_endpoints.features.routing.specs import API_MAPPING, AUTHORIZER, HTTP_API, ROUTE, mapping_key
 from ephemeral_endpoints.features.subject import Subject
 from ephemeral_endpoints.kube.cache import FINALIZER, ObjectKey, Store
@@ -87,7 +90,8 @@ class ClassController:
         self._events_error = events_error
         self._is_known = is_known
         self._service_quotas = ServiceQuotas(clock)
-        self._further = (*further, domains, self._service_quotas)
+        self._price_lists = PriceLists(now, clock)
+        self._further = (*further, domains, self._service_quotas, self._price_lists)
         self._domains = domains
         self._led_to: dict[ObjectKey, tuple[frozenset[Key], bool]] = {}
         self._now = now
@@ -119,11 +123,12 @@ class ClassController:
         # Without its stream or its reaper a class is ready all the same, but they are tried again.
         error = error or self._beside.get(key, ([], None))[1]
         self._attempts[key] = self._attempts.get(key, 0) + 1 if error else 0
+        if error:
+            # What is due besides may be so at once, and need what has failed.
+            return delay(error, self._attempts[key])
         dues = [self._roles.due_in(key.name)]
         if self._shard.is_first:
             dues += [each.due_in(endpoint_class) for each in self._further]
-        if error:
-            dues.append(delay(error, self._attempts[key]))
         return min((due for due in dues if due is not None), default=None)
 
     async def _role_findings(self, endpoint_class: EphemeralEndpointClass) -> RoleFindings:
@@ -193,6 +198,7 @@ class ClassController:
                 makes_images=any(user.spec.model.is_made for _, user in objects),
                 is_used=bool(users.keys() - own.keys()),
                 captures=any(captures(each.endpoint) for each in self._active(key, endpoint_class)),
+                publishes=any(publishes(each.endpoint) for each in self._active(key, endpoint_class)),
                 mappings=None if is_unknown else mappings(endpoint_class, used, account.inventory.all),
             )
             rest = account.inventory.of(owner.owner)
@@ -203,6 +209,8 @@ class ClassController:
         steps: list[Step] = []
         errors: dict[Key, ReconcileError] = {}
         await converge(account, owner, observe, errors, steps.append)
+        if self._shard.is_first:
+            await self._price_lists.look(endpoint_class, account)
         self._note_domain(endpoint_class, account, owner, errors)
         made = mapped(account.inventory.of(owner.owner))
         if steps or self._led_to.get(key, (made, False)) != (made, is_unknown):
@@ -218,19 +226,22 @@ class ClassController:
         account: Account,
         errors: Mapping[Key, ReconcileError],
     ) -> list[ReconcileError]:
-        """The errors but those of capture and the reaper, which have conditions of their own."""
+        """The errors but those of capture, results and the reaper, which have conditions of their own."""
         stream = stream_key(self._cluster_id, endpoint_class)
         of_capture = {stream, lost_alarm(stream), stale_alarm(stream)}
         capture = next((each for failed, each in errors.items() if failed in of_capture), None)
-        asked = any(captures(each.endpoint) for each in self._active(key, endpoint_class))
+        alarm = alarm_key(self._cluster_id, endpoint_class)
+        active = [each.endpoint for each in self._active(key, endpoint_class)]
         known, spec = account.inventory.all, endpoint_class.spec
         reaper = next((each for failed, each in errors.items() if is_part(failed)), None)
         updates = (
-            delivered(spec.capture, stream, known, capture, asked=asked),
+            delivered(spec.capture, stream, known, capture, asked=any(map(captures, active))),
+            published(spec.results, known.get(alarm), errors.get(alarm), asked=any(map(publishes, active))),
             reaping(spec.reaper, function_key(self._cluster_id, endpoint_class), known, reaper),
         )
-        self._beside[key] = ([each for each in updates if each], capture or reaper)
-        return [each for failed, each in errors.items() if failed not in of_capture and not is_part(failed)]
+        self._beside[key] = ([each for each in updates if each], capture or errors.get(alarm) or reaper)
+        beside = {*of_capture, alarm}
+        return [each for failed, each in errors.items() if failed not in beside and not is_part(failed)]
 
     def _note_domain(
         self, endpoint_class: EphemeralEndpointClass, account: Account, owner: Owner, errors: dict[Key, ReconcileError]
@@ -297,6 +308,7 @@ class ClassController:
             limits=shown,
             limits_summary=in_words(shown[0]) if shown else None,
             ended_costs=endpoint_class.status.ended_costs,
+            prices=self._price_lists.known(endpoint_class),
         )
         raw = store.raw(key)
         patch = merge_patch(raw.get("status", {}), after.to_wire())
@@ -305,4 +317,8 @@ class ClassController:
         # As for objects, the Event comes first: it exists once however often it is emitted upon the same status.
         if event := event_of(transitions(updates, before)):
             await self._kube.event(raw, type_=event.type_, reason=event.reason, message=event.message)
+        relevant = store.relevant_fields(key)
         store.put(await self._kube.write_status(raw, patch))
+        if relevant != store.relevant_fields(key):
+            for user, _ in store.of_class(key.name):
+                self._enqueue(user)

@@ -13,6 +13,7 @@ from ephemeral_endpoints.features.monitoring.specs import ALARM, AlarmSpec
 from ephemeral_endpoints.features.routing.apis import apis_of_class
 from ephemeral_endpoints.features.routing.capture.desired import capture_of_class
 from ephemeral_endpoints.features.routing.capture.specs import DELIVERY_STREAM, DeliveryStreamSpec
+from ephemeral_endpoints.features.routing.results.desired import results_of_class
 from ephemeral_endpoints.features.routing.specs import API_MAPPING, AUTHORIZER, HTTP_API, AuthorizerSpec, HttpApiSpec
 
 
@@ -25,11 +26,12 @@ def desired_of_class(  # noqa: PLR0913 - all that shared resources depend on
     makes_images: bool = False,
     is_used: bool = False,
     captures: bool = False,
+    publishes: bool = False,
     mappings: Iterable[DesiredResource] | None = (),
 ) -> DesiredState:
     """Everything that should exist for a class, by the APIs that are ``used`` and whether any object's image is made.
 
-    ``captures`` says whether any object has its requests captured.
+    ``captures`` says whether any object has its requests captured, ``publishes`` whether any publishes its results.
 
     Unless ``is_complete``, some object has no place yet, and no API is taken away from under it. A repository that is
     there stays for as long as the class does, and while ``is_used`` by retained models: its images may be served.
@@ -37,6 +39,7 @@ def desired_of_class(  # noqa: PLR0913 - all that shared resources depend on
     """
     shared = apis_of_class(cluster_id, endpoint_class, used)
     shared += capture_of_class(cluster_id, endpoint_class) if captures else []
+    shared += results_of_class(cluster_id, endpoint_class) if publishes else []
     resources = [*(_tagged(each, endpoint_class) for each in shared), *(mappings or ())]
     has_domain = endpoint_class.spec.routing.domain is not None
     kept: frozenset[ResourceKind] = frozenset()

@@ -7,7 +7,7 @@ from typing import Final
 from ephemeral_endpoints.api.v1alpha1.model_promotion import ModelPromotion
 from ephemeral_endpoints.api.v1alpha1.model_stage import ModelStage
 from ephemeral_endpoints.engine.status import conditions, merge_patch
-from ephemeral_endpoints.features.promotion import reasons, report
+from ephemeral_endpoints.features.promotion import causes, report
 from ephemeral_endpoints.kube.cache import ObjectKey, Store, stage_key
 from ephemeral_endpoints.kube.client import Kube
 from ephemeral_endpoints.kube.errors import Conflict, Gone
@@ -50,7 +50,7 @@ class PromotionController:
         """It waits for its stage, which a tool may create after it; one that has ended stays as it is."""
         if promotion.status.outcome is not None or promotion.metadata.deletion_timestamp is not None:
             return
-        updates = report.of_waiting(reasons.no_stage(promotion.spec.stage))
+        updates = report.of_waiting(causes.no_stage(promotion.spec.stage))
         before, generation = promotion.status, promotion.metadata.generation
         made = conditions(updates, before.conditions, generation=generation, now=self._now())
         kept = tuple(each for each in before.conditions if each.type not in {one.type for one in made})

@@ -6,10 +6,9 @@ It waits until no pipeline takes the results of its training from a cache any mo
 same artifact again.
 """
 
-import asyncio
-import logging
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Final
 
 from ephemeral_endpoints.api.v1alpha1.endpoint import EphemeralEndpoint
@@ -17,29 +16,15 @@ from ephemeral_endpoints.api.v1alpha1.endpoint_class import EphemeralEndpointCla
 from ephemeral_endpoints.api.v1alpha1.model_stage import ModelStage
 from ephemeral_endpoints.api.v1alpha1.packages import Approval
 from ephemeral_endpoints.aws.account import ORPHANS, Account
-from ephemeral_endpoints.aws.accounts import Accounts
 from ephemeral_endpoints.aws.calls import Calls
 from ephemeral_endpoints.aws.component import items, tag_map
-from ephemeral_endpoints.aws.limits import Sleep
-from ephemeral_endpoints.controllers.orphans.sweep import SweepObserver
-from ephemeral_endpoints.engine.errors import AwsError, ReconcileError
+from ephemeral_endpoints.controllers.orphans.rounds import Removal, SweepDeps, left_for_next, remove
 from ephemeral_endpoints.engine.names import owner_hash
 from ephemeral_endpoints.engine.tags import CLUSTER
 from ephemeral_endpoints.features.packages.inventory import PackageInventory, Registered, delete
-from ephemeral_endpoints.features.packages.policy import (
-    CACHED,
-    Version,
-    allows,
-    is_of_previews,
-    urls_in,
-)
+from ephemeral_endpoints.features.packages.policy import CACHED, PackageVersion, allows, is_of_previews, urls_in
 from ephemeral_endpoints.features.training.artifacts import delete_file, files_below, is_named
-from ephemeral_endpoints.kube.cache import Store
-from ephemeral_endpoints.settings import Settings, SweepMode
 
-logger = logging.getLogger(__name__)
-
-KIND: Final = "ModelPackage"
 SECONDS: Final = 3600.0
 MOST_PACKAGES: Final = 50
 """Versions of a class that a round takes on at most."""
@@ -48,48 +33,26 @@ _AFTER_CACHE: Final = timedelta(days=1)
 
 
 class PackageSweep:
-    """Finds versions in the groups of pull requests. ``now`` is the time of day in UTC."""
+    """Finds versions in the groups of pull requests."""
 
-    def __init__(  # noqa: PLR0913 - both edges, callbacks, and a clock
-        self,
-        settings: Settings,
-        cluster_id: str,
-        *,
-        store: Store,
-        accounts: Accounts,
-        inventory: PackageInventory,
-        observer: SweepObserver,
-        disagreement: Callable[[], str | None],
-        now: Callable[[], datetime],
-    ) -> None:
-        self._settings = settings
-        self._cluster_id = cluster_id
-        self._store = store
-        self._accounts = accounts
+    def __init__(self, deps: SweepDeps, inventory: PackageInventory) -> None:
+        self._deps = deps
         self._inventory = inventory
-        self._observer = observer
-        self._disagreement = disagreement
-        self._now = now
         self._failed: frozenset[str] = frozenset()
         """Versions that could not be deleted, which come last in the next round."""
 
     async def run(self) -> None:
         """Make one round, unless clocks differ. What cannot be reached is left for the next."""
-        if differs := self._disagreement():
-            logger.error("no sweep of packages: set the clock of the operator's node", extra={"error": differs})
+        if not self._deps.may_begin("sweep of packages"):
             return
-        known = (self._store.named_class(name) for name in self._store.class_names())
-        classes = [each for each in known if each and each.spec.packages]
+        classes = [each for each in self._deps.store.classes() if each.spec.packages]
         for each in classes:
-            try:
+            with left_for_next("sweep of packages", each):
                 await self._sweep(each, classes)
-            except ReconcileError as problem:
-                extra = {"class": each.metadata.name, "error": str(problem)}
-                logger.warning("the sweep of packages failed; the operator tries again", extra=extra)
 
     async def _sweep(self, endpoint_class: EphemeralEndpointClass, classes: Collection[EphemeralEndpointClass]) -> None:
-        account = await self._accounts.of(endpoint_class)
-        calls = account.calls.on_behalf_of(ORPHANS.owner, ORPHANS.priority)
+        account = await self._deps.accounts.of(endpoint_class)
+        calls = account.calls_for(ORPHANS)
         found = await self._inventory.versions(
             account, calls, lambda group: any(allows(each.spec.packages, group) for each in classes)
         )
@@ -98,74 +61,67 @@ class PackageSweep:
         ours = {each for each in groups if await self._is_ours(account, calls, each)}
         unused = [each for each in self._unused(found, endpoint_class, classes) if each.group in ours]
         unused = sorted(unused, key=lambda each: each.arn in self._failed)[:MOST_PACKAGES]
-        if not unused:
-            return
-        extra = {"class": endpoint_class.metadata.name, "packages": ", ".join(each.arn for each in unused)[:1000]}
-        if self._settings.sweep is SweepMode.DRY_RUN:
-            logger.info("would be swept", extra=extra)
-            return
         named = self._named_urls() if any(files_of(each, endpoint_class) for each in unused) else frozenset()
         for each in unused:
             urls = named.union(*(other.urls for other in there.values() if other is not each))
             files = [file for file in files_of(each, endpoint_class) if not is_named(file, urls)]
-            if await self._delete(account, calls, each.arn, files):
+            removal = Removal(
+                "ModelPackage",
+                partial(self._delete, account, calls, each.arn, files),
+                {"class": endpoint_class.metadata.name, "package": each.arn},
+                failure="a package or its artifacts could not be deleted",
+            )
+            if await remove(self._deps, removal):
                 del there[each.arn]
-        logger.info("swept", extra=extra)
 
     def _unused(
         self,
         found: Iterable[Registered],
         endpoint_class: EphemeralEndpointClass,
         classes: Collection[EphemeralEndpointClass],
-    ) -> list[Version]:
+    ) -> list[PackageVersion]:
         """The versions that may go, of the groups of the class."""
-        known = [each for _, each in self._store.endpoints()]
+        known = [each for _, each in self._deps.store.endpoints()]
         named = {name for each in known for name in named_by(each)}
-        named |= {name for each in self._store.all(ModelStage).values() for name in kept_for(each)}
+        named |= {name for each in self._deps.store.all(ModelStage).values() for name in kept_for(each)}
         sources = {source for each in known for source in sources_of(each)}
         return [
             each.version
             for each in found
-            if is_unused(each, named, sources, self._now())
+            if is_unused(each, named, sources, self._deps.now())
             and is_of(each.version, endpoint_class, classes)
-            and self._store.by_owner(owner_hash(each.version.lineage.uid)) is None
+            and self._deps.store.by_owner(owner_hash(each.version.lineage.uid)) is None
         ]
 
     def _named_urls(self) -> frozenset[str]:
         """The URLs of all models that objects name by themselves."""
-        specs = (each.spec.model_dump(include={"model", "serving"}) for _, each in self._store.endpoints())
+        specs = (each.spec.model_dump(include={"model", "serving"}) for _, each in self._deps.store.endpoints())
         return frozenset(url for spec in specs for url in urls_in(spec))
 
-    async def _delete(self, account: Account, calls: Calls, arn: str, files: Iterable[str]) -> bool:
-        """Delete a version after its files; says whether it is gone."""
-        try:
-            for each in files:
-                await delete_file(account, calls, each)
-            await delete(account, calls, arn)
-        except AwsError as error:
-            self._failed |= {arn}
-            self._observer.swept(KIND, "failed")
-            extra = {"package": arn, "error": str(error)}
-            logger.warning("a package or its artifacts could not be deleted; the operator tries again", extra=extra)
-            return False
+    async def _delete(self, account: Account, calls: Calls, arn: str, files: Iterable[str]) -> None:
+        """Delete a version after its files."""
+        self._failed |= {arn}
+        for each in files:
+            await delete_file(account, calls, each)
+        await delete(account, calls, arn)
         self._failed -= {arn}
-        self._observer.swept(KIND, "deleted")
-        return True
 
     async def _is_ours(self, account: Account, calls: Calls, group: str) -> bool:
         """Whether an operator of this cluster made the group: its versions have the group's tags."""
         arn = account.scope.arn("sagemaker", f"model-package-group/{group}")
         tags = tag_map(await items(calls, account.clients.sagemaker.list_tags, "Tags", ResourceArn=arn))
-        return tags.get(CLUSTER) == self._cluster_id
+        return tags.get(CLUSTER) == self._deps.cluster_id
 
 
-def files_of(version: Version, endpoint_class: EphemeralEndpointClass) -> tuple[str, ...]:
+def files_of(version: PackageVersion, endpoint_class: EphemeralEndpointClass) -> tuple[str, ...]:
     """The files of a version that the class's trainings have written."""
     training = endpoint_class.spec.training
     return files_below(training.artifacts, version.urls) if training else ()
 
 
-def is_of(version: Version, endpoint_class: EphemeralEndpointClass, classes: Iterable[EphemeralEndpointClass]) -> bool:
+def is_of(
+    version: PackageVersion, endpoint_class: EphemeralEndpointClass, classes: Iterable[EphemeralEndpointClass]
+) -> bool:
     """Whether the class sweeps the version: its group allows it, and no other class has the files."""
     of_group = [each for each in classes if allows(each.spec.packages, version.group)]
     with_files = [each for each in of_group if files_of(version, each)]
@@ -211,10 +167,3 @@ def is_unused(
         and version.arn not in named
         and version.name not in named
     )
-
-
-async def sweep_packages_regularly(sweep: PackageSweep, sleep: Sleep = asyncio.sleep) -> None:
-    """Make a round every hour, until cancelled."""
-    while True:
-        await sleep(SECONDS)
-        await sweep.run()

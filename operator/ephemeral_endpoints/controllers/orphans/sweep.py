@@ -9,14 +9,12 @@ are taken for a sign that something else is wrong, and held until their end of l
 import asyncio
 import logging
 from collections import Counter, defaultdict
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
 from functools import partial
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from ephemeral_endpoints.aws.account import ORPHANS, Account
-from ephemeral_endpoints.aws.accounts import Accounts
 from ephemeral_endpoints.aws.component import Scope
 from ephemeral_endpoints.aws.converge import converge
 from ephemeral_endpoints.aws.limits import Sleep
@@ -33,6 +31,7 @@ from ephemeral_endpoints.controllers.orphans.policy import (
     remaining,
     sightings,
 )
+from ephemeral_endpoints.controllers.orphans.rounds import SweepDeps, regularly
 from ephemeral_endpoints.engine.errors import AwsError, NotFound, ReconcileError, Transient
 from ephemeral_endpoints.engine.holders import Holder, holder, latest
 from ephemeral_endpoints.engine.names import lasting_uid, owner_hash
@@ -41,7 +40,6 @@ from ephemeral_endpoints.engine.plan import DesiredState, Step, View
 from ephemeral_endpoints.engine.resources import Key, ObservedResource, ObservedResources, ResourceKind
 from ephemeral_endpoints.engine.tags import is_retained
 from ephemeral_endpoints.kube.errors import KubernetesError
-from ephemeral_endpoints.settings import Settings, SweepMode
 
 logger = logging.getLogger(__name__)
 
@@ -51,18 +49,6 @@ RETAINED_SECONDS: Final = 3600.0
 
 KIND_SECONDS: Final = 60.0
 """What one kind may take to be listed, and to have its tags read, in a round: a service that hangs stops no other."""
-
-
-class SweepObserver(Protocol):
-    """Receives the sweep's findings and deletions."""
-
-    def orphans(self, by_kind: Mapping[str, int], *, held: int) -> None:
-        """Record a round's findings, and in how many namespaces they were too many to be deleted."""
-        ...
-
-    def swept(self, kind: str, outcome: str) -> None:
-        """Count a deletion: ``deleted``, or ``failed``."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,35 +65,13 @@ class Orphan:
 class Sweep:
     """Finds orphans in all accounts in use and deletes them."""
 
-    def __init__(  # noqa: PLR0913 - both edges, callbacks, and a clock
-        self,
-        settings: Settings,
-        accounts: Accounts,
-        objects: Callable[[], AsyncIterator[Mapping[str, Any]]],
-        *,
-        observer: SweepObserver,
-        enqueue: Callable[[str], None],
-        disagreement: Callable[[], str | None],
-        clock: Callable[[], float],
-        now: Callable[[], datetime],
-        kind_seconds: float = KIND_SECONDS,
-    ) -> None:
-        """``objects`` lists all classes and all watched objects afresh.
+    def __init__(self, deps: SweepDeps, enqueue: Callable[[str], None], *, kind_seconds: float = KIND_SECONDS) -> None:
+        """``enqueue`` is called with the owner of resources that a swept one used: a class may wait to delete its API.
 
-        ``clock`` is monotonic seconds, ``now`` the time of day in UTC.
-
-        ``disagreement`` says which clocks differ, if any: what else may be wrong then is not known, and nothing is
-        swept.
-        ``enqueue`` is called with the owner of resources that a swept one used: a class may wait to delete its API.
+        ``kind_seconds`` is what one kind may take in a round, to be listed and to have its tags read.
         """
-        self._settings = settings
-        self._accounts = accounts
-        self._objects = objects
-        self._observer = observer
+        self._deps = deps
         self._enqueue = enqueue
-        self._disagreement = disagreement
-        self._clock = clock
-        self._now = now
         self._kind_seconds = kind_seconds
         self._seen: dict[Scope, Sightings] = {}
         self._holders: dict[str, Holder] = {}
@@ -135,17 +99,16 @@ class Sweep:
         Does nothing if the objects cannot be listed: a failed list is not an empty one.
         """
         # AWS before Kubernetes: every resource known to be in AWS now was created for an object that exists already.
-        there = {account: dict(account.inventory.all) for account in _one_a_scope(self._accounts.connected)}
+        there = {account: dict(account.inventory.all) for account in _one_a_scope(self._deps.accounts.connected)}
         try:
-            objects = [each["metadata"] async for each in self._objects()]
+            objects = [each["metadata"] async for each in self._deps.objects()]
         except KubernetesError as error:
             logger.warning(
                 "no sweep: the operator cannot list the objects; it tries again", extra={"error": str(error)}
             )
             return
         owners = frozenset(owner_hash(uid) for each in objects for uid in _uids(each))
-        if differs := self._disagreement():
-            logger.error("no sweep: set the clock of the operator's node", extra={"error": differs})
+        if not self._deps.may_begin("sweep"):
             return
         candidates = self._candidates(there, owners)
         breaker = self._breaker(candidates, alive=sum("namespace" in each for each in objects))
@@ -169,9 +132,11 @@ class Sweep:
 
         Young ones count too, or the sweep of too many would start before all of them are old enough.
         """
-        breaker = Breaker(self._settings.sweep_most_owners, share=self._settings.sweep_most_share, alive=alive)
+        breaker = Breaker(
+            self._deps.settings.sweep_most_owners, share=self._deps.settings.sweep_most_share, alive=alive
+        )
         for owner in {each.observed.owner for each in candidates if not self._is_elsewhere(each.observed)}:
-            if (known := self._holders.get(owner or "")) and not known.is_expired(self._now()):
+            if (known := self._holders.get(owner or "")) and not known.is_expired(self._deps.now()):
                 breaker.count(owner, known)
         return breaker
 
@@ -179,7 +144,7 @@ class Sweep:
         proven = await self._verified(account, candidates, breaker)
         self._found[account.scope] = [each for each in proven if each.is_due]
         kinds = Counter(each.observed.key.kind.name for found in self._found.values() for each in found)
-        self._observer.orphans(kinds, held=len(breaker.held))
+        self._deps.observer.orphans(kinds, held=len(breaker.held))
         await self._act(account, self._found[account.scope], breaker)
 
     async def _act(self, account: Account, found: list[Orphan], breaker: Breaker) -> None:
@@ -190,12 +155,12 @@ class Sweep:
                 "and EEP_SWEEP_MOST_SHARE if they are a large share of all",
                 extra={
                     "namespaces": breaker.held,
-                    "most": self._settings.sweep_most_owners,
-                    "share": self._settings.sweep_most_share,
+                    "most": self._deps.settings.sweep_most_owners,
+                    "share": self._deps.settings.sweep_most_share,
                 },
             )
         free = [each for each in found if not self._is_held(each.holder, breaker)]
-        if self._settings.sweep is SweepMode.DRY_RUN:
+        if self._deps.is_dry_run:
             for each in free:
                 logger.info("would be swept", extra=_described(each.observed, each.holder))
         elif free:
@@ -203,11 +168,11 @@ class Sweep:
 
     def _is_held(self, holder: Holder | None, breaker: Breaker) -> bool:
         """What no tag names an object of is never held: log groups that a service made again, and routes to nothing."""
-        return holder is not None and not holder.is_expired(self._now()) and breaker.is_held(holder)
+        return holder is not None and not holder.is_expired(self._deps.now()) and breaker.is_held(holder)
 
     def _candidates(self, there: Mapping[Account, ObservedResources], owners: frozenset[str]) -> list[Orphan]:
         """Resources that may be orphans, and whether they have been for long enough."""
-        now, before, self._seen = self._clock(), self._seen, {}
+        now, before, self._seen = self._deps.clock(), self._seen, {}
         self._retained = {each: at for each, at in self._retained.items() if now - at < RETAINED_SECONDS}
         candidates: list[Orphan] = []
         holders: set[str | None] = set()
@@ -215,7 +180,7 @@ class Sweep:
             found = orphans(observed_resources, owners)
             holders |= {observed.owner for observed in found}
             seen = self._seen[account.scope] = sightings(before.get(account.scope, {}), found, now)
-            listed_at, min_age = account.inventory.listed_at, self._settings.sweep_min_age_seconds
+            listed_at, min_age = account.inventory.listed_at, self._deps.settings.sweep_min_age_seconds
             candidates += [
                 Orphan(account, observed, None, is_due=is_mature(observed, seen, listed_at, min_age))
                 for observed in remaining(found)
@@ -245,9 +210,9 @@ class Sweep:
                 continue
             owner = self._holders.get(observed.owner or "")
             is_unread = (account.scope, observed.owner) in self._unread
-            if (owner is None and is_unread) or not is_within(owner, self._settings.namespaces):
+            if (owner is None and is_unread) or not is_within(owner, self._deps.settings.namespaces):
                 continue
-            if owner and not owner.is_expired(self._now()):
+            if owner and not owner.is_expired(self._deps.now()):
                 breaker.count(observed.owner, owner)
             found.append(each)
         return [self._identified(each) for each in found]
@@ -255,7 +220,7 @@ class Sweep:
     def _identified(self, orphan: Orphan) -> Orphan:
         """The same with its object, after all tags have been read: a later one may name a later end of life."""
         owner = self._holders.get(orphan.observed.owner or "")
-        is_expired = owner is not None and owner.is_expired(self._now())
+        is_expired = owner is not None and owner.is_expired(self._deps.now())
         return replace(orphan, holder=owner, is_due=orphan.is_due or is_expired)
 
     async def _update(self, account: Account, candidates: list[Orphan]) -> frozenset[ResourceKind] | None:
@@ -273,7 +238,7 @@ class Sweep:
             kinds = [kind for kind in account.kinds if kind.lineage[0] is whole]
             try:
                 async with asyncio.timeout(self._kind_seconds):
-                    await account.refresh(kinds, since=self._clock())
+                    await account.refresh(kinds, since=self._deps.clock())
             except (AwsError, TimeoutError) as error:
                 self._unlisted(account, error)
                 failed.update(kind for kind in kinds if not kind.taggable)
@@ -296,13 +261,13 @@ class Sweep:
     def _is_elsewhere(self, observed: ObservedResource) -> bool:
         """Whether its object is known to be another operator's, which needs no call then."""
         known = self._holders.get(observed.owner or "")
-        return known is not None and not is_within(known, self._settings.namespaces)
+        return known is not None and not is_within(known, self._deps.settings.namespaces)
 
     async def _is_proven_in_time(
         self, account: Account, observed: ObservedResource, spent: defaultdict[ResourceKind, float]
     ) -> bool:
         """The same as ``_is_proven``, as far as the time for the kind lasts."""
-        kind, began = observed.key.kind, self._clock()
+        kind, began = observed.key.kind, self._deps.clock()
         try:
             async with asyncio.timeout(max(0.0, self._kind_seconds - spent[kind])):
                 return await self._is_proven(account, observed)
@@ -311,7 +276,7 @@ class Sweep:
             self._unread.add((account.scope, observed.owner))
             return False
         finally:
-            spent[kind] += self._clock() - began
+            spent[kind] += self._deps.clock() - began
 
     async def _is_proven(self, account: Account, observed: ObservedResource) -> bool:
         """Whether it still exists in AWS and is ours."""
@@ -333,7 +298,7 @@ class Sweep:
     def _may_be_deleted(self, account: Account, observed: ObservedResource, tags: Mapping[str, str] | None) -> bool:
         """Record what the tags say: that it is retained, or which object owned it."""
         if is_retained(tags or {}) or is_kept_by(observed, tags, self._retaining(account)):
-            self._retained[account.scope, Sighting.of(observed)] = self._clock()
+            self._retained[account.scope, Sighting.of(observed)] = self._deps.clock()
             return False
         if named := holder(tags or {}):
             owner = observed.owner or ""
@@ -362,7 +327,7 @@ class Sweep:
 
         def deleted(step: Step) -> None:
             observed = next(each.observed for each in found if each.observed.key == step.key)
-            self._observer.swept(observed.key.kind.name, "deleted")
+            self._deps.observer.swept(observed.key.kind.name, "deleted")
             logger.info("swept", extra=_described(observed, holders[observed.key]))
             used = (account.inventory.all.get(key) for key in observed.uses)
             for owner in {each.owner for each in used if each and each.owner}:
@@ -374,7 +339,7 @@ class Sweep:
                 self._failed(each.observed, problem)
 
     def _failed(self, observed: ObservedResource, problem: ReconcileError) -> None:
-        self._observer.swept(observed.key.kind.name, "failed")
+        self._deps.observer.swept(observed.key.kind.name, "failed")
         extra = _described(observed, self._holders.get(observed.owner or ""))
         logger.warning(
             "the sweep could not delete a resource; the operator tries again", extra={**extra, "error": str(problem)}
@@ -399,9 +364,7 @@ def _one_a_scope(accounts: Iterable[Account]) -> list[Account]:
 async def sweep_regularly(sweep: Sweep, seconds: float, sleep: Sleep = asyncio.sleep) -> None:
     """Begin a round every so many seconds, until cancelled."""
     try:
-        while True:
-            await sleep(seconds)
-            await sweep.begin()
+        await regularly(sweep.begin, seconds, sleep)
     finally:
         await sweep.stop()
 

@@ -44,7 +44,7 @@ def asked_cost(subject: Subject) -> HourlyCost:
     """What the capacity that the object asks for costs an hour."""
     capacity = Hosting.of(subject, {}).capacity
     variants = max(1, len(subject.endpoint.spec.serving.variants))
-    return hourly_cost([capacity] * variants, of_class(subject.endpoint_class.spec))
+    return hourly_cost([capacity] * variants, of_class(subject.endpoint_class))
 
 
 def hours(start: datetime, end: datetime) -> Decimal:

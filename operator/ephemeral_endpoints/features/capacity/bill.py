@@ -193,7 +193,7 @@ def alternatives(subject: Subject) -> Iterator[Alternative]:
     asked, capacity = asked_cost(subject), Hosting.of(subject, {}).capacity
     if not isinstance(capacity, InstanceSpec) or capacity.fallback_types or asked.hourly is None:
         return
-    prices = of_class(subject.endpoint_class.spec)
+    prices = of_class(subject.endpoint_class)
     price = prices[capacity.instance_type]
     family = capacity.instance_type.rpartition(".")[0]
     smaller = sorted(

@@ -3,12 +3,20 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from math import ceil
 from typing import Final
 
 from ephemeral_endpoints.engine.resources import ObservedResource, ObservedResources, Phase
-from ephemeral_endpoints.features.capacity.prices import PROVISIONED, SERVERLESS, VOLUME, Price, Prices, Unit
+from ephemeral_endpoints.features.capacity.prices import (
+    PROVISIONED,
+    SERVERLESS,
+    VOLUME,
+    Price,
+    Prices,
+    Unit,
+    amount_of,
+)
 from ephemeral_endpoints.features.serving.specs import (
     ENDPOINT,
     ENDPOINT_CONFIG,
@@ -19,7 +27,6 @@ from ephemeral_endpoints.features.serving.specs import (
 
 PLACES: Final = Decimal("0.0001")
 _FEWEST_PLACES: Final = Decimal("0.01")
-_MOST_USD: Final = Decimal(10) ** 9
 _INFINITE: Final = Decimal("Infinity")
 
 Capacities = tuple[ServerlessSpec | InstanceSpec, ...]
@@ -101,11 +108,7 @@ def capacities(config: EndpointConfigSpec) -> Capacities:
 
 def usd(text: str | None) -> Decimal | None:
     """An amount of a status; None if there is none, or if it is no amount."""
-    try:
-        found = Decimal(text) if text else None
-    except InvalidOperation:
-        return None
-    return found if found is not None and found.is_finite() and 0 <= found < _MOST_USD else None
+    return amount_of(text) if text else None
 
 
 def hourly_cost(asked: Iterable[ServerlessSpec | InstanceSpec], prices: Prices) -> HourlyCost:

@@ -44,7 +44,7 @@ class RunningCosts(Step[ConfiguredCapacities]):
         capacity = cost.running_capacity(own, self.memory(reconciliation.uid).by_config)
         if capacity is None:
             return None
-        return cost.hourly_cost(capacity, prices.of_class(reconciliation.subject.endpoint_class.spec))
+        return cost.hourly_cost(capacity, prices.of_class(reconciliation.subject.endpoint_class))
 
     def describe(self, reconciliation: Reconciliation, endpoints: Collection[ObservedResource]) -> str:
         """The cost of some endpoints, in words that follow "it costs"."""

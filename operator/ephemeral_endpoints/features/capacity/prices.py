@@ -1,19 +1,21 @@
-"""Prices in USD, each with its date and source, from a table that ``make prices`` renews.
+"""Prices in USD, each with its date and source: of the class, of AWS's Price List, or of a table.
 
-A price holds in its region only. What the table does not have is not known, and is not guessed.
+``make prices`` renews the table. A price holds in its region only. What none of them has is not known, and is not
+guessed.
 """
 
 import csv
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from enum import StrEnum
 from functools import cache
 from importlib import resources
 from types import MappingProxyType
 from typing import Final
 
-from ephemeral_endpoints.api.v1alpha1.endpoint_class import EphemeralEndpointClassSpec
+from ephemeral_endpoints.api.v1alpha1.endpoint_class import EphemeralEndpointClass
+from ephemeral_endpoints.api.v1alpha1.prices import ListedPrices, PriceSource
 
 FILE: Final = "prices.csv"
 COLUMNS: Final = ("region", "item", "unit", "usd", "date", "source")
@@ -30,6 +32,19 @@ MONTH_HOURS: Final = Decimal(730)
 VOLUME: Final = "volume"
 """The disks of instances."""
 
+API_REQUEST: Final = "API request"
+"""A request to an HTTP API of API Gateway, for each 512 KB that have begun."""
+
+LAMBDA_REQUEST: Final = "Lambda request"
+LAMBDA_SECOND: Final = "Lambda compute"
+"""An invocation of a function on x86, and what it computes, by its memory."""
+
+OF_OTHER_SERVICES: Final = frozenset({API_REQUEST, LAMBDA_REQUEST, LAMBDA_SECOND})
+"""What the price list of SageMaker does not have."""
+
+
+_MOST_USD: Final = Decimal(10) ** 9
+
 
 class Unit(StrEnum):
     """What a price is for."""
@@ -37,11 +52,15 @@ class Unit(StrEnum):
     HOUR = "hour"
     GB_SECOND = "GB-second"
     GB_MONTH = "GB-month"
+    REQUEST = "request"
 
     @property
     def per_hour(self) -> Decimal:
-        """How many of it are an hour of one instance or GB."""
+        """How many of it are an hour of one instance or GB. Raises KeyError for what does not count time."""
         return {Unit.HOUR: Decimal(1), Unit.GB_SECOND: Decimal(3600), Unit.GB_MONTH: 1 / MONTH_HOURS}[self]
+
+
+_UNITS_OF_TIME: Final = frozenset(map(str, Unit)) - {Unit.REQUEST}
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +110,27 @@ def of_region(region: str) -> Prices:
     return table().get(region, {})
 
 
-def of_class(spec: EphemeralEndpointClassSpec) -> Prices:
-    """The prices of a class: its own take precedence over the table's."""
+def of_class(endpoint_class: EphemeralEndpointClass) -> Prices:
+    """The prices of a class: its own take precedence over those of the Price List, and these over the table's."""
+    spec, listed = endpoint_class.spec, endpoint_class.status.prices
+    from_list = of_list(listed) if listed and spec.price_source is PriceSource.PRICE_LIST else {}
     own = {type_: Price(Decimal(usd), Unit.HOUR, "", "spec.prices of the class") for type_, usd in spec.prices.items()}
-    return {**of_region(spec.region), **own}
+    return {**of_region(spec.region), **from_list, **own}
+
+
+def of_list(listed: ListedPrices) -> Prices:
+    """The prices that a status has of the Price List; what is no price is left out, and not known."""
+    return {
+        item: Price(usd, Unit(each.unit), listed.published_on, each.source)
+        for item, each in listed.items.items()
+        if each.unit in _UNITS_OF_TIME and (usd := amount_of(each.usd))
+    }
+
+
+def amount_of(text: str) -> Decimal | None:
+    """An amount in USD; None for what is none, or not plausible."""
+    try:
+        found = Decimal(text)
+    except InvalidOperation:
+        return None
+    return found if found.is_finite() and 0 <= found < _MOST_USD else None

@@ -32,7 +32,12 @@ _TOO_MANY: Final[Mapping[EndCause, str]] = {
     f"{_REMEDY}",
     EndCause.CLOSED: _CLOSED,
     EndCause.MERGED: _CLOSED,
+    EndCause.OVER_BUDGET: f"{_MANY}. If so many should not end, a platform engineer must raise their budget now; "
+    f"{_REMEDY}",
 }
+_BY_TIME: Final = frozenset({EndCause.EXPIRED, EndCause.OVER_BUDGET})
+"""The ends that clocks decide: what is spent is counted by hours."""
+
 _ENDED: Final = frozenset(cause.reason.name for cause in ENDED.values())
 
 RETRY_SECONDS: Final = 15.0
@@ -76,7 +81,7 @@ class ExpiryBrake:
     def hold(self, uid: str, end: EndCause) -> Cause | None:
         """Why the object must wait; None if it may be deleted, which is remembered."""
         self._held.pop(uid, None)
-        if end is EndCause.EXPIRED and (differs := self._disagreement()):
+        if end in _BY_TIME and (differs := self._disagreement()):
             self._held[uid] = Hold.CLOCK
             return held(end, f"{differs}; a platform engineer must set the clock of the node")
         now = self._clock()

@@ -28,6 +28,7 @@ _PARAMETERS: Final = (arn("ssm", f"parameter/*/{OURS}"),)
 _STREAMS: Final = (arn("firehose", f"deliverystream/{OURS}"),)
 _TARGETS: Final = (arn("application-autoscaling", "scalable-target/*"),)
 _REPOSITORIES: Final = (arn("ecr", f"repository/{OURS}"), arn("ecr", f"repository/*/{OURS}"))
+_PIPELINES: Final = (arn("sagemaker", f"pipeline/{OURS}"),)
 
 
 def _api(path: str) -> str:
@@ -52,6 +53,12 @@ REAPER_READS: Final = (
         ("sagemaker:DescribeEndpoint", "sagemaker:ListTags"),
         _HOSTING,
         "The owner tags and the end of life, right before a deletion, and whether an endpoint can be deleted.",
+    ),
+    Statement(
+        "ReadPipelines",
+        ("sagemaker:DescribePipeline", "sagemaker:ListTags"),
+        _PIPELINES,
+        "Likewise, and when a pipeline ran last.",
     ),
     Statement("ReadTagsOfScaling", ("application-autoscaling:ListTagsForResource",), _TARGETS, "Likewise."),
     Statement("ReadTagsOfFunctions", ("lambda:GetFunctionConfiguration", "lambda:ListTags"), _FUNCTIONS, "Likewise."),
@@ -94,17 +101,20 @@ REAPER_READS: Final = (
 
 REAPER_DELETES: Final = (
     Statement(
-        "DeleteHosting",
-        ("sagemaker:DeleteEndpoint", "sagemaker:DeleteEndpointConfig", "sagemaker:DeleteModel"),
-        _HOSTING,
+        "DeleteOfObjects",
+        (
+            "apigateway:DELETE",
+            "application-autoscaling:DeregisterScalableTarget",
+            "cloudwatch:DeleteAlarms",
+            "dynamodb:DeleteTable",
+            "lambda:DeleteFunction",
+            "sagemaker:DeleteEndpoint",
+            "sagemaker:DeleteEndpointConfig",
+            "sagemaker:DeleteModel",
+            "ssm:DeleteParameter",
+        ),
+        (_api("/apis/*"), *_TARGETS, *_ALARMS, *_TABLES, *_FUNCTIONS, *_HOSTING, *_PARAMETERS),
         "What expired objects left.",
-        _OF_AN_OBJECT,
-    ),
-    Statement(
-        "DeleteScaling",
-        ("application-autoscaling:DeregisterScalableTarget",),
-        _TARGETS,
-        "Likewise.",
         _OF_AN_OBJECT,
     ),
     Statement(
@@ -113,10 +123,6 @@ REAPER_DELETES: Final = (
         (arn("cloudwatch", f"alarm:TargetTracking-endpoint/{OURS}"),),
         "Application Auto Scaling deletes the alarms of a policy with the caller's permissions; they have no tags.",
     ),
-    Statement("DeleteFunctions", ("lambda:DeleteFunction",), _FUNCTIONS, "Likewise.", _OF_AN_OBJECT),
-    Statement("DeleteAlarms", ("cloudwatch:DeleteAlarms",), _ALARMS, "Likewise.", _OF_AN_OBJECT),
-    Statement("DeleteTables", ("dynamodb:DeleteTable",), _TABLES, "Likewise.", _OF_AN_OBJECT),
-    Statement("DeleteParameters", ("ssm:DeleteParameter",), _PARAMETERS, "Likewise.", _OF_AN_OBJECT),
     Statement(
         "DeleteLogGroups",
         ("logs:DeleteLogGroup",),
@@ -136,23 +142,17 @@ REAPER_DELETES: Final = (
         "Not restricted: routes, their settings, integrations and paths of domains neither have nor inherit tags; "
         "their path has the id of their API, or the name of the domain.",
     ),
-    Statement("DeleteOwnApis", ("apigateway:DELETE",), (_api("/apis/*"),), "APIs of expired objects.", _OF_AN_OBJECT),
     Statement(
-        "DeleteApis", ("apigateway:DELETE",), (_api("/apis/*"),), "APIs of classes without objects.", IS_OF_CLASS
-    ),
-    Statement(
-        "DeleteStreams",
-        ("firehose:DeleteDeliveryStream",),
-        _STREAMS,
-        "The stream of captured requests of such a class.",
-        IS_OF_CLASS,
-    ),
-    Statement("DeleteAlarmsOfClass", ("cloudwatch:DeleteAlarms",), _ALARMS, "And its alarms.", IS_OF_CLASS),
-    Statement(
-        "DeleteRepositories",
-        ("ecr:DeleteRepository",),
-        _REPOSITORIES,
-        "The repository of a class without objects, long after its last push.",
+        "DeleteOfClasses",
+        (
+            "apigateway:DELETE",
+            "cloudwatch:DeleteAlarms",
+            "ecr:DeleteRepository",
+            "firehose:DeleteDeliveryStream",
+            "sagemaker:DeletePipeline",
+        ),
+        (_api("/apis/*"), *_ALARMS, *_REPOSITORIES, *_STREAMS, *_PIPELINES),
+        "What the objects of a class shared that has none any more; its repository and pipelines long after their use.",
         IS_OF_CLASS,
     ),
 )

@@ -8,7 +8,7 @@ from typing import Final
 from ephemeral_endpoints.aws.account import Account
 from ephemeral_endpoints.aws.calls import Calls
 from ephemeral_endpoints.aws.component import if_there, items
-from ephemeral_endpoints.features.packages.policy import Version, VersionArn, version_of
+from ephemeral_endpoints.features.packages.policy import PackageVersion, VersionArn, version_of
 from ephemeral_endpoints.iam.statement import actions
 
 ACTIONS: Final = actions("sagemaker", "DeleteModelPackage", "DescribeModelPackage", "ListModelPackages", "ListTags")
@@ -20,7 +20,7 @@ _PAGE: Final = 100
 class Registered:
     """A version, and since when the registry has it."""
 
-    version: Version
+    version: PackageVersion
     created_at: datetime
 
 
@@ -28,7 +28,7 @@ class PackageInventory:
     """Lists versions. All but their approval is read once, because it cannot change."""
 
     def __init__(self) -> None:
-        self._known: dict[str, Version] = {}
+        self._known: dict[str, PackageVersion] = {}
 
     async def versions(self, account: Account, calls: Calls, is_seen: Callable[[str], bool]) -> tuple[Registered, ...]:
         """The versions of all groups of the account that are seen. Raises an ``AwsError``."""

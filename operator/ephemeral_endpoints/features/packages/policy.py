@@ -65,7 +65,7 @@ class VersionArn:
 
 
 @dataclass(frozen=True, slots=True)
-class Version:
+class PackageVersion:
     """A version as the registry describes it. ``problem`` says why nothing can be served of it."""
 
     arn: str
@@ -97,7 +97,7 @@ class PackageState:
 
     cause: Cause
     model: PackagedModel | None = None
-    version: Version | None = None
+    version: PackageVersion | None = None
 
 
 def is_of_previews(group: str) -> bool:
@@ -131,10 +131,10 @@ def refusal(asked: ModelPackage, policy: PackagePolicy | None, *, region: str, a
     return PackageState(Cause(NOT_ALLOWED, message))
 
 
-def version_of(answer: Mapping[str, Any]) -> Version:
+def version_of(answer: Mapping[str, Any]) -> PackageVersion:
     """The version in an answer to DescribeModelPackage."""
     containers = answer.get("InferenceSpecification", {}).get("Containers", [])
-    found = Version(
+    found = PackageVersion(
         arn=answer["ModelPackageArn"],
         status=answer["ModelPackageStatus"],
         approval=answer.get("ModelApprovalStatus", Approval.PENDING),
@@ -202,7 +202,7 @@ def without_approved(group: str) -> PackageState:
 
 
 def decide(
-    asked: ModelPackage, version: Version, policy: PackagePolicy, *, is_served: bool, is_serverless: bool
+    asked: ModelPackage, version: PackageVersion, policy: PackagePolicy, *, is_served: bool, is_serverless: bool
 ) -> PackageState:
     """What an object serves of the version that ``asked`` means; ``is_served``: it does so already."""
     if version.status in _REGISTERING:
@@ -225,13 +225,13 @@ def decide(
     return PackageState(cause, model, version)
 
 
-def _is_free(asked: ModelPackage, version: Version, policy: PackagePolicy) -> bool:
+def _is_free(asked: ModelPackage, version: PackageVersion, policy: PackagePolicy) -> bool:
     """Whether the object may serve it although nobody has approved it."""
     is_named = asked.arn is not None or asked.version is not None
     return is_named and policy.allow_unapproved and version.approval == Approval.PENDING
 
 
-def _cause(asked: ModelPackage, version: Version, policy: PackagePolicy, *, is_served: bool) -> Cause:
+def _cause(asked: ModelPackage, version: PackageVersion, policy: PackagePolicy, *, is_served: bool) -> Cause:
     approve = f"approve it with `eep model approve {version.name}`"
     if version.approval == Approval.APPROVED:
         return Cause(APPROVED, f"{version.name} is approved{_quoted(version.comment)}")
@@ -253,7 +253,7 @@ def _quoted(comment: str) -> str:
     return f" ({comment})" if comment else ""
 
 
-def _unfit(version: Version, *, is_serverless: bool) -> str:
+def _unfit(version: PackageVersion, *, is_serverless: bool) -> str:
     if version.data.is_source and is_serverless:
         return "its data is a folder, which SageMaker does not support on serverless endpoints"
     return ""

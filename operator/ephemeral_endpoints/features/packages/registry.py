@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, Generic, TypeVar
 from ephemeral_endpoints.aws.account import Account
 from ephemeral_endpoints.aws.calls import Calls
 from ephemeral_endpoints.aws.component import Scope
-from ephemeral_endpoints.features.packages.policy import Version, VersionArn, version_of
+from ephemeral_endpoints.features.packages.policy import PackageVersion, VersionArn, version_of
 from ephemeral_endpoints.iam.statement import actions
 
 if TYPE_CHECKING:
@@ -66,10 +66,10 @@ class Registry:
     """
 
     def __init__(self, clock: Callable[[], float]) -> None:
-        self._versions: Reads[Version] = Reads(clock)
+        self._versions: Reads[PackageVersion] = Reads(clock)
         self._latest: Reads[str | None] = Reads(clock)
 
-    async def version(self, account: Account, calls: Calls, arn: str, max_age: float) -> Version:
+    async def version(self, account: Account, calls: Calls, arn: str, max_age: float) -> PackageVersion:
         """The version of that ARN. Raises NotFound."""
         return await self._versions.read(
             (account.scope, arn), max_age, lambda: _described(account.clients.sagemaker, calls, arn)
@@ -87,7 +87,7 @@ class Registry:
         self._versions.forget(lambda address: VersionArn.group_of(address[1]) == group)
 
 
-async def _described(client: "SageMakerClient", calls: Calls, arn: str) -> Version:
+async def _described(client: "SageMakerClient", calls: Calls, arn: str) -> PackageVersion:
     return version_of(await calls(client.describe_model_package, ModelPackageName=arn))
 
 

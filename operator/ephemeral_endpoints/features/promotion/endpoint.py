@@ -9,6 +9,7 @@ from ephemeral_endpoints.api.v1alpha1.base import Condition
 from ephemeral_endpoints.api.v1alpha1.endpoint import EphemeralEndpoint, EphemeralEndpointSpec
 from ephemeral_endpoints.api.v1alpha1.model_stage import ModelStage
 from ephemeral_endpoints.engine.conditions import ConditionStatus, ConditionType
+from ephemeral_endpoints.engine.log_lines import summarized
 from ephemeral_endpoints.features.checks import reasons as checks
 from ephemeral_endpoints.features.promotion.policy import Endpoint
 from ephemeral_endpoints.features.promotion.versions import Version
@@ -24,7 +25,7 @@ def desired_spec(stage: ModelStage, version: Version, revision: str | None) -> E
     """
     spec = stage.spec
     template = spec.template.spec.to_wire()
-    environment = template.pop("environment", {})
+    environment = {name: template.pop(name) for name in ("environment", "environmentFrom") if name in template}
     return EphemeralEndpointSpec.model_validate(
         {
             **template,
@@ -35,7 +36,7 @@ def desired_spec(stage: ModelStage, version: Version, revision: str | None) -> E
             },
             "model": {
                 "package": {"group": version.group, "version": version.number},
-                "environment": environment,
+                **environment,
             },
         }
     )
@@ -89,7 +90,8 @@ def observed(endpoint: EphemeralEndpoint | None) -> Endpoint:
     version = version_of(endpoint)
     ready, stalled = _current(endpoint, ConditionType.READY), _current(endpoint, ConditionType.STALLED)
     if _is(stalled, ConditionStatus.TRUE):
-        return Endpoint(version, failure=f"{stalled.reason}: {stalled.message}" if stalled else "")
+        # The endpoint's condition has all of what the model wrote; a history is read line by line.
+        return Endpoint(version, failure=f"{stalled.reason}: {summarized(stalled.message)}" if stalled else "")
     if not _is(ready, ConditionStatus.TRUE) or endpoint.status.revision != endpoint.revision:
         return Endpoint(version)
     return _checked(endpoint, version)

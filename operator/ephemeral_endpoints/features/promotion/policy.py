@@ -16,7 +16,7 @@ from ephemeral_endpoints.api.v1alpha1.duration import format_duration
 from ephemeral_endpoints.api.v1alpha1.model_promotion import Outcome, PromotionKind
 from ephemeral_endpoints.api.v1alpha1.packages import Approval
 from ephemeral_endpoints.engine.conditions import Cause
-from ephemeral_endpoints.features.promotion import reasons
+from ephemeral_endpoints.features.promotion import causes, reasons
 from ephemeral_endpoints.features.promotion.versions import Version
 
 _STAYS: Final = frozenset({Outcome.SUCCEEDED, Outcome.FAILED})
@@ -287,9 +287,9 @@ def _why_no_promotion(given: Situation, request: Request, version: Version) -> s
 
 def _why_later(given: Situation, request: Request, version: Version, now: datetime) -> Cause | None:
     if given.offer.registry is None:
-        return given.offer.error or reasons.unread()
+        return given.offer.error or causes.unread()
     if not request.bypasses and version not in given.offer.approved:
-        return reasons.unapproved(version)
+        return causes.unapproved(version)
     if cause := _held(given, now):
         return cause
     if given.running:
@@ -398,13 +398,13 @@ def _troubles(given: Situation) -> Iterator[Cause | None]:
     offer, intended, last = given.offer, given.intended, given.last
     yield offer.error
     if offer.says(intended, Approval.REJECTED):
-        yield reasons.rejected(intended)
+        yield causes.rejected(intended)
     if last and last.outcome is Outcome.FAILED:
-        yield reasons.ended_badly(last.version, last.message, is_rollback=last.kind is PromotionKind.ROLLBACK)
+        yield causes.ended_badly(last.version, last.message, is_rollback=last.kind is PromotionKind.ROLLBACK)
     if given.pinned_to:
-        yield reasons.pinned(given.pinned_to, last.message if last else "")
+        yield causes.pinned(given.pinned_to, last.message if last else "")
     if offer.by_hand and offer.lacks(offer.by_hand):
-        yield reasons.gone(offer.by_hand)
+        yield causes.gone(offer.by_hand)
 
 
 def _awaited(given: Situation) -> Cause | None:
@@ -412,4 +412,4 @@ def _awaited(given: Situation) -> Cause | None:
     offer, newest = given.offer, given.offer.newest
     if newest is None or not newest.is_newer_than(given.intended) or newest in given.failed:
         return None
-    return reasons.soaking(newest, offer.next_at) if offer.next_at else reasons.unapproved(newest)
+    return causes.soaking(newest, offer.next_at) if offer.next_at else causes.unapproved(newest)

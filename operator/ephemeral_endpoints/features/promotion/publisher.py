@@ -17,7 +17,7 @@ from ephemeral_endpoints.engine.errors import ReconcileError
 from ephemeral_endpoints.features.packages.lineage import Lineage
 from ephemeral_endpoints.features.promotion.deployments import deployments, ended
 from ephemeral_endpoints.features.promotion.versions import Version
-from ephemeral_endpoints.features.reviews.errors import ForgeError, ForgeInvalid, ForgeUnavailable
+from ephemeral_endpoints.features.reviews.errors import ForgeError, ForgeInvalid
 from ephemeral_endpoints.features.reviews.forge import (
     Deployment,
     DeploymentState,
@@ -27,14 +27,8 @@ from ephemeral_endpoints.features.reviews.forge import (
 )
 from ephemeral_endpoints.features.reviews.policy import not_granted
 from ephemeral_endpoints.features.reviews.publishing.digest import of_stage
-from ephemeral_endpoints.features.reviews.publishing.lane import Done, Lane
-from ephemeral_endpoints.features.reviews.publishing.stage import (
-    commit_unknown,
-    not_shown,
-    unchanged,
-    versions_shown,
-)
-from ephemeral_endpoints.features.reviews.publishing.works import MOST_TRIES
+from ephemeral_endpoints.features.reviews.publishing.lane import Done, Lane, Progress, is_worth_a_try
+from ephemeral_endpoints.features.reviews.publishing.stage import commit_unknown, not_shown, unchanged, versions_shown
 from ephemeral_endpoints.kube.cache import ObjectKey
 
 REFUSED_AGAIN: Final = timedelta(hours=1)
@@ -52,7 +46,7 @@ LineageOf = Callable[[EphemeralEndpointClass, Version], Awaitable[Lineage]]
 
 
 @dataclass(slots=True)
-class _Memory:
+class _Memory(Progress):
     """What is known of a stage's deployments, by version: what is there, what should be, and why it is not.
 
     ``commits`` are those of versions; empty for one whose package names none in the stage's repository.
@@ -64,9 +58,6 @@ class _Memory:
     commits: dict[str, str] = field(default_factory=dict)
     wanted: dict[str, Deployment] = field(default_factory=dict)
     lane: Lane | None = None
-    problem: Cause | None = None
-    is_current: bool = False
-    is_over: bool = False
 
     def changed(self) -> list[StagePublication]:
         """What has to be published, what is active first."""
@@ -227,7 +218,7 @@ class _Publishing:
         """See ``Work``. Of a stage that is gone, the repository may be, too, or the access to it."""
         self.memory.problem = Cause.of(error)
         self.enqueue(self.key)
-        return not self.memory.is_over or isinstance(error, ForgeUnavailable) or failures < MOST_TRIES
+        return not self.memory.is_over or is_worth_a_try(error, failures)
 
 
 def _as_before(stage: ModelStage, memory: _Memory) -> ConditionUpdate:

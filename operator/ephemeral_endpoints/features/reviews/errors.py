@@ -9,12 +9,13 @@ ForgeError
 │   └── ForgePermissionMissing  the credentials lack a permission
 ├── ForgeNotFound      the repository, pull request or comment does not exist, or may not be seen
 └── ForgeInvalid       no retry can help before the request changes
+    └── ForgeReadOnly  nothing can be written there: a conversation is locked, or a repository archived
 """
 
 from typing import Final, Self
 
 from ephemeral_endpoints.engine.errors import ReconcileError
-from ephemeral_endpoints.engine.reasons import ReasonGroup
+from ephemeral_endpoints.engine.reasons import Finality, ReasonGroup
 
 FORGE_CONNECTED: Final = "ForgeConnected"
 """The condition of a class that says whether its forge can be used."""
@@ -115,4 +116,16 @@ class ForgeInvalid(ForgeError):
         "ForgeInvalid",
         meaning="The forge refuses what the operator asks for.",
         remedy="report the message: it is a fault of the operator, or a rule of the repository",
+    )
+
+
+class ForgeReadOnly(ForgeInvalid):
+    """The pull request or the repository takes nothing more, whatever the credentials may do."""
+
+    reason = REASONS.for_author(
+        "ForgeReadOnly",
+        finality=Finality.RECOVERABLE,
+        meaning="The conversation of the pull request is locked, so that the forge takes no comment of an App there, "
+        "or the repository is archived. The object is served nevertheless.",
+        remedy="unlock the conversation, or unarchive the repository; the operator tries again",
     )

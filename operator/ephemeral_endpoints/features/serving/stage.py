@@ -5,6 +5,7 @@ from typing import Final
 
 from ephemeral_endpoints.engine.conditions import Cause, Progress, Stage, of_resources
 from ephemeral_endpoints.engine.errors import ReconcileError
+from ephemeral_endpoints.engine.log_lines import quoting
 from ephemeral_endpoints.features.serving.failures import Endpoints, Failure, worst
 from ephemeral_endpoints.features.serving.forms import changing_form
 from ephemeral_endpoints.features.serving.reasons import (
@@ -54,7 +55,7 @@ def _but_for_form(progress: Progress) -> Progress:
 
 
 def _cause(failure: Failure, lines: tuple[str, ...]) -> Cause:
-    message = f"{failure.message}; last lines of the log: {' | '.join(lines)}" if lines else failure.message
+    message = quoting(failure.message, lines)
     if failure.reason is STUCK:
         return Cause(failure.reason, message, awaited="SageMaker to finish the change")
     return Cause(failure.reason, message)

@@ -10,6 +10,7 @@ from typing import Any, Final
 from ephemeral_endpoints.api.v1alpha1.training import TrainedStep
 from ephemeral_endpoints.engine.conditions import Cause
 from ephemeral_endpoints.engine.errors import ReconcileError
+from ephemeral_endpoints.engine.log_lines import quoting
 from ephemeral_endpoints.engine.reasons import Reason
 from ephemeral_endpoints.features.training import reasons
 from ephemeral_endpoints.features.training.definition import GATE
@@ -167,8 +168,8 @@ def _failure(progress: Progress, run: Run) -> Cause:
     failed = failed_job(progress.steps) or next((each for each in progress.steps if each.status == FAILED), None)
     text = (failed.failure if failed else "") or run.failure or "SageMaker gives no reason"
     where = f"step {failed.name} failed" if failed else "the pipeline failed"
-    end = f"; last lines of the log: {' | '.join(progress.lines)}" if progress.lines else ""
-    return Cause(_reason(failed, text, progress.lines), f"{where}: {text}{end}", _AWAITED)
+    message = quoting(f"{where}: {text}", progress.lines)
+    return Cause(_reason(failed, text, progress.lines), message, _AWAITED)
 
 
 def _reason(failed: Step | None, text: str, lines: Sequence[str]) -> Reason:

@@ -50,10 +50,11 @@ def test_the_operator_costs_an_endpoint_until_it_is_gone(month: Month) -> None:
 
 
 def test_the_page_shows_what_came_of_it(month: Month) -> None:
-    page = month_page.render([month, month], month, 12.3, "month")
+    page = month_page.render([month, month], month, 12.3, "month", {"budgets": month})
     for row in (
-        "| leaked, hours | 0.0 | 0.0 | 0.0 |",
-        "| lost | 0 | 0 | 0 |",
+        "| seed | 5 | 5 | 5, with sleep | 5, with budgets |",
+        "| leaked, hours | 0.0 | 0.0 | 0.0 | 0.0 |",
+        "| lost | 0 | 0 | 0 | 0 |",
         "| always on | 258 | 129 | 0 % |",
         "| `pull_requests` | 3 |",
         "| the forge does not answer | 1.0 |",

@@ -1,6 +1,7 @@
 """The promise holds whatever goes wrong, and its breach is seen: each protection of the operator, taken away, shows."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -23,19 +24,21 @@ from eep_platform.bench.month.promise import (
     Log,
     deadline,
     lost,
+    spent,
 )
 from eep_platform.bench.month.simulation import Month, Simulation
 from eep_platform.bench.month.story import Inputs, Trouble, Window
 from ephemeral_endpoints.engine.clocks import Clocks
 from ephemeral_endpoints.engine.resources import Key, Phase
 from ephemeral_endpoints.features import subject
+from ephemeral_endpoints.features.capacity import budgets
 from ephemeral_endpoints.features.expiry import policy
 from ephemeral_endpoints.features.expiry.observe import Activities
 from ephemeral_endpoints.features.expiry.reaper.policy import Choice
 from ephemeral_endpoints.features.reviews.pull_requests import watched
 from ephemeral_endpoints.features.reviews.pull_requests.sights import Sight
 from ephemeral_endpoints.features.serving.specs import ENDPOINT
-from ephemeral_endpoints.features.sleep.policy import Calls
+from ephemeral_endpoints.features.sleep.policy import AWAKE, Calls
 
 FEW = Inputs(days=6, pull_requests=14, stripped=1)
 IDLE = 2 * HOUR
@@ -54,10 +57,23 @@ TROUBLES = st.builds(
 )
 
 
-@settings(max_examples=12, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
-@given(st.lists(TROUBLES, max_size=4), st.integers(0, 10**6), st.sampled_from((0.0, IDLE)))
-def test_nothing_leaks_and_nothing_is_lost_whatever_goes_wrong(troubles: list[Window], seed: int, idle: float) -> None:
-    month = simulated(*troubles, seed=seed, inputs=replace(FEW, idle=idle))
+BUDGET = 3.0
+RULES = st.fixed_dictionaries(
+    {
+        "idle": st.sampled_from((0.0, IDLE)),
+        "counts_use": st.booleans(),
+        "budget": st.sampled_from((0.0, BUDGET)),
+        "pinned": st.sampled_from((0.0, 0.3)),
+    }
+)
+
+
+@settings(max_examples=16, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@given(st.lists(TROUBLES, max_size=4), st.integers(0, 10**6), RULES)
+def test_nothing_leaks_and_nothing_is_lost_whatever_goes_wrong(
+    troubles: list[Window], seed: int, rules: dict[str, Any]
+) -> None:
+    month = simulated(*troubles, seed=seed, inputs=replace(FEW, **rules))
     assert month.leaked_hours == 0
     assert not month.lost
     assert month.log.lives
@@ -66,6 +82,16 @@ def test_nothing_leaks_and_nothing_is_lost_whatever_goes_wrong(troubles: list[Wi
 BUSY = Inputs(days=7, pull_requests=60)
 TROUBLED = (window(Trouble.AHEAD, 1.5, 3), window(Trouble.LIES, 2.45, 2), window(Trouble.PAUSE, 3.3, 9))
 ABANDONED = (window(Trouble.OPERATOR, 3.5, 24 * 30),)
+
+
+CLOCKS = (
+    window(Trouble.LOCAL, 1.2, 6),
+    window(Trouble.AHEAD, 2.2, 6),
+    window(Trouble.HANDOVER, 2.25),
+    window(Trouble.BEHIND, 3.2, 6),
+    window(Trouble.HANDOVER, 3.25),
+    window(Trouble.OPERATOR, 4.0, 10),
+)
 
 
 @pytest.mark.parametrize(
@@ -84,6 +110,23 @@ def test_endpoints_that_sleep_wake_for_whoever_looks_and_cost_a_fraction() -> No
     assert sum(bill(asleep).operator) < sum(bill(awake).operator) / 2
     uses = sum(len(each.used) for each in asleep.log.lives.values())
     assert sum(bill(asleep).operator) < (len(asleep.log.lives) + uses + 4 * BUSY.pull_requests) * 3
+
+
+def test_budgets_stop_endpoints_but_those_that_are_pinned_and_clocks_that_are_off_spend_nothing() -> None:
+    without, within = (simulated(*CLOCKS, inputs=replace(BUSY, budget=budget, pinned=0.2)) for budget in (0.0, BUDGET))
+    assert (within.leaked_hours, within.lost) == (0, [])
+    assert within.missed["asleep"] > 10, "a look does not wake them"
+    assert sum(bill(within).operator) < sum(bill(without).operator) * 0.8
+    most = {life.is_pinned: 0.0 for life in within.log.lives.values()}
+    for owner, life in within.log.lives.items():
+        most[life.is_pinned] = max(most[life.is_pinned], spent(owner, within.log, within.spans, within.story.end))
+    assert most[False] < 2 * BUDGET < most[True], "the operator was away for ten hours, and budgets touch no pin"
+
+
+def test_lives_that_count_from_the_last_look_are_longer_for_whoever_looks_and_end_all_the_same() -> None:
+    by_push, by_use = (simulated(*CLOCKS, inputs=replace(BUSY, counts_use=each)) for each in (False, True))
+    assert (by_use.leaked_hours, by_use.lost) == (0, [])
+    assert by_use.missed.get("expired", 0) < by_push.missed["expired"]
 
 
 _real_lifetime = policy.lifetime
@@ -107,16 +150,26 @@ class Mutation:
     value: Any
     windows: tuple[Window, ...]
     loses: bool
-    idle: float = 0.0
+    rules: Mapping[str, Any] = field(default_factory=dict)
 
 
+_SLEEP = {"idle": IDLE}
+_BUDGETS = {"budget": BUDGET, "pinned": 0.3}
 MUTATIONS = {
     "the grace after a close": Mutation(Sight, "is_over", lambda sight, _: sight.is_closed, TROUBLED, loses=True),
     "the breaker of closings": Mutation(watched, "held", lambda *_, **__: frozenset(), TROUBLED, loses=True),
     "extensions": Mutation(subject, "lifetime", _without_extensions, TROUBLED, loses=True),
     "the comparison of clocks": Mutation(Clocks, "disagreement", lambda _: None, TROUBLED, loses=True),
-    "the comparison of clocks before sleep": Mutation(leader, "Calls", _without_doubt, TROUBLED, loses=True, idle=IDLE),
-    "the notice of use": Mutation(Activities, "note_use", lambda *_: False, TROUBLED, loses=True, idle=IDLE),
+    "the comparison of clocks before sleep": Mutation(
+        leader, "Calls", _without_doubt, TROUBLED, loses=True, rules=_SLEEP
+    ),
+    "the notice of use": Mutation(Activities, "note_use", lambda *_: False, TROUBLED, loses=True, rules=_SLEEP),
+    "the notice of use for lives": Mutation(
+        Activities, "note_use", lambda *_: False, TROUBLED, loses=True, rules={"counts_use": True}
+    ),
+    "the time that most clocks tell": Mutation(Clocks, "likely", Clocks.now, CLOCKS, loses=True, rules=_BUDGETS),
+    "pins": Mutation(budgets, "is_pinned", lambda _: False, TROUBLED, loses=True, rules=_BUDGETS),
+    "sleep by budgets": Mutation(leader, "forced_rest", lambda *_: AWAKE, TROUBLED, loses=False, rules=_BUDGETS),
     "tags that follow": Mutation(leader, "repairable", lambda _: (), ABANDONED, loses=True),
     "closings": Mutation(Sight, "is_closed", property(lambda _: False), TROUBLED, loses=False),
     "the sweep": Mutation(leader, "orphans", lambda *_: (), TROUBLED, loses=False),
@@ -128,7 +181,7 @@ MUTATIONS = {
 def test_each_protection_is_needed(taken_away: str, monkeypatch: pytest.MonkeyPatch) -> None:
     mutation = MUTATIONS[taken_away]
     monkeypatch.setattr(mutation.target, mutation.name, mutation.value)
-    month = simulated(*mutation.windows, inputs=replace(BUSY, idle=mutation.idle))
+    month = simulated(*mutation.windows, inputs=replace(BUSY, **mutation.rules))
     assert month.lost if mutation.loses else month.leaked_hours > 1
 
 
@@ -138,7 +191,7 @@ KEY = Key(ENDPOINT, "eep-c1-pr-1")
 
 
 def log(*windows: Window, **life: Any) -> Log:  # noqa: ANN401 - members of any type
-    return Log(list(windows), {UID: Life("pr-1", 1, NOON, moment(NOON), **life)})
+    return Log(list(windows), lives={UID: Life("pr-1", 1, NOON, moment(NOON), **life)})
 
 
 @pytest.mark.parametrize(

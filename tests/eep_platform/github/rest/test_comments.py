@@ -119,3 +119,18 @@ def test_what_does_not_exist_is_not_found(ada: Caller) -> None:
     assert ada("POST", "issues/7/comments", {"body": "x"}).status_code == 404
     assert ada("GET", "issues/7/comments").status_code == 404
     assert ada("POST", "issues/comments/1/reactions", {"content": "eyes"}).status_code == 404
+
+
+def test_a_locked_conversation_takes_comments_of_those_who_may_write_only(
+    github: GitHubClient, ada: Caller, installation: Caller
+) -> None:
+    github.add_collaborator(REPOSITORY, "rita", "read")
+    rita = caller(github, github.add_token("rita"))
+    made = {each: each.post(COMMENTS, body="Before")["url"] for each in (ada, rita, installation)}
+    github.lock(REPOSITORY, 42)
+    for each, expected in ((ada, 201), (rita, 403), (installation, 403)):
+        assert each("POST", COMMENTS, {"body": "After"}).status_code == expected
+        assert each("PATCH", made[each], {"body": "After"}).status_code == (200 if expected == 201 else 403)
+        assert each("POST", f"{made[ada]}/reactions", {"content": "eyes"}).status_code == expected
+    github.unlock(REPOSITORY, 42)
+    assert rita("POST", COMMENTS, {"body": "Again"}).status_code == 201

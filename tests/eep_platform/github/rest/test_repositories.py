@@ -61,6 +61,8 @@ def test_the_pull_requests_of_a_commit_are_those_that_have_it(github: GitHubClie
     merge = github.merge(REPOSITORY, 42)["merge_commit_sha"]
     for sha in (HEAD, sha_of("second"), merge):
         assert [each["number"] for each in ada.get(f"commits/{sha}/pulls")] == [42], sha
+    github.close(REPOSITORY, 43)
+    assert ada.get(f"commits/{sha_of('other')}/pulls") == [], "it was closed unmerged"
     assert ada("GET", f"commits/{sha_of('unknown')}/pulls").status_code == 422
 
 

@@ -18,6 +18,7 @@ from ephemeral_endpoints.aws.calls import Calls
 from ephemeral_endpoints.aws.clients import Clients
 from ephemeral_endpoints.aws.component import Scope
 from ephemeral_endpoints.deploy.policies import Principal, merged, of
+from ephemeral_endpoints.engine.names import owner_hash
 from ephemeral_endpoints.engine.resources import DesiredResource, Key, ResourceKind
 from ephemeral_endpoints.engine.tags import class_tags, owner_tags
 from ephemeral_endpoints.features.expiry.reaper import handler, kinds
@@ -77,10 +78,34 @@ class Preview(Cloud):
         lost = Key(ALARM, f"{self.key(DELIVERY_STREAM).name}:lost")
         await self.make(replace(with_spec(self.resources[ALARM], tags=shared), key=lost))
 
+    def make_pipeline(self) -> str:
+        """The pipeline of a training of the class; returns its name."""
+        name = f"eep-{CLUSTER}-wine-{owner_hash('class-uid')}-0a1b2c3d"
+        self.aws.make_role("training", trusted=("sagemaker.amazonaws.com",))
+        fail = {"Name": "Fail", "Type": "Fail", "Arguments": {"ErrorMessage": "no"}}
+        tags = class_tags(cluster_id=self.scope.cluster_id, name=self.class_name, uid="class-uid")
+        self.aws.client("sagemaker").create_pipeline(
+            PipelineName=name,
+            PipelineDefinition=json.dumps({"Version": "2020-12-01", "Metadata": {}, "Parameters": [], "Steps": [fail]}),
+            RoleArn=f"arn:aws:iam::{ministack.ACCOUNT}:role/training",
+            ClientRequestToken="token-of-a-pipeline-of-a-test-of-the-reaper",
+            Tags=[{"Key": key, "Value": value} for key, value in tags],
+        )
+        return name
+
+    def make_route_of_somebody(self) -> None:
+        """A route in the class's API that leads nowhere, which keeps the API from going as a whole."""
+        api = self.observed(HTTP_API)
+        self.aws.client("apigatewayv2").create_route(ApiId=api.id, RouteKey="GET /somebody")
+
     async def make_own_api(self) -> None:
         """The API of its own that an object may have."""
         api = with_spec(self.resources[HTTP_API], tags=self.tags)
         await self.make(replace(api, key=dedicated_api(self.names.base)))
+
+
+class Killed(BaseException):
+    """The process has ended."""
 
 
 @dataclass
@@ -91,6 +116,8 @@ class Reaper:
     printed: Callable[[], str]
     environment: dict[str, str] = field(default_factory=dict)
     impatient_with: str = ""
+    class_name: str = CLASS
+    key: str = KEY
     report: dict[str, Any] = field(default_factory=dict)
 
     def run(self, **environment: str) -> dict[str, Any]:
@@ -102,12 +129,29 @@ class Reaper:
             self.report = json.loads(self.printed().splitlines()[-1])
         return self.report
 
+    def run_until_killed(self, calls: int) -> None:
+        """Make a run whose process ends with so many calls made. Raises Killed."""
+        begun = iter(range(calls))
+
+        def die(**_: object) -> None:
+            if next(begun, None) is None:
+                raise Killed
+
+        def client(service: str) -> Any:  # noqa: ANN401 - any service's
+            found = self._client(service)
+            found.meta.events.register("before-send", die)
+            return found
+
+        made = kinds.Aws(client, sleep=lambda _: None)
+        handler.reap(self.environment, made, lambda: 300_000)
+
     def run_until_done(self) -> list[tuple[str, str]]:
         """Run until nothing more is deleted; returns the kinds and names in order."""
         deleted: list[tuple[str, str]] = []
         for _ in range(20):
+            was_ending = self._is_ending()
             found = [(each["kind"], each["name"]) for each in self.run()["deleted"]]
-            if not found and not self.report["left"] and not self._is_ending():
+            if not found and not self.report["left"] and not was_ending:
                 break
             deleted += found
         return deleted
@@ -130,20 +174,28 @@ class Reaper:
             "AccountId": ministack.ACCOUNT,
             "ClusterId": CLUSTER,
             "ReaperTopic": TOPIC,
+            "ClassName": self.class_name,
         }
-        self.aws.control.hold_to(KEY, [merged(of(Principal.REAPER), values)])
+        self.aws.control.hold_to(self.key, [merged(of(Principal.REAPER), values)])
+
+    def of_class(self, name: str) -> "Reaper":
+        """Another reaper in the account, as its own role."""
+        environment = {**self.environment, "CLASS_NAME": name}
+        other = replace(self, environment=environment, class_name=name, key=f"{KEY}-of-{name}", report={})
+        other.hold()
+        return other
 
     def _client(self, service: str) -> Any:  # noqa: ANN401 - any service's
-        make: Any = _session().client
-        config = handler._CONFIG  # noqa: SLF001 - as Lambda runs it
+        make: Any = _session(self.key).client
+        config = handler.CONFIG
         if service == self.impatient_with:
             config = config.merge(Config(read_timeout=0.5, retries={"total_max_attempts": 1}))
         return make(service, endpoint_url=self.aws.endpoint, config=config)
 
 
 @cache
-def _session() -> boto3.Session:
-    return boto3.Session(aws_access_key_id=KEY, aws_secret_access_key="local", region_name=ministack.REGION)  # noqa: S106 - of use on this machine only
+def _session(key: str) -> boto3.Session:
+    return boto3.Session(aws_access_key_id=key, aws_secret_access_key="local", region_name=ministack.REGION)  # noqa: S106 - of use on this machine only
 
 
 @pytest.fixture

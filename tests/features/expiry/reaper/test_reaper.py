@@ -1,23 +1,24 @@
 """The reaper against the embedded AWS, as the role that is generated for it."""
 
 import asyncio
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from botocore.exceptions import ClientError
-from tests.features.expiry.reaper.conftest import CLASS, DAY, ENDS_AT, KEY, TOPIC, Preview, Reaper
+from tests.features.expiry.reaper.conftest import CLASS, DAY, ENDS_AT, KEY, TOPIC, Killed, Preview, Reaper
 
 from eep_platform.aws.contents import contents
 from eep_platform.aws.faults import Fault, FaultError
 from ephemeral_endpoints.deploy.policies import Principal, of
-from ephemeral_endpoints.engine.names import endpoint_logs
+from ephemeral_endpoints.engine.names import endpoint_logs, owner_of
 from ephemeral_endpoints.engine.tags import CLUSTER, EXPIRES_AT, RETAINED_TAGS, UID, timestamp
 from ephemeral_endpoints.features.expiry.reaper.kinds import ITS_OWN, WITH_ANOTHER
 from ephemeral_endpoints.features.images.specs import REPOSITORY
 from ephemeral_endpoints.features.monitoring.specs import ALARM, LOG_GROUP
 from ephemeral_endpoints.features.registry import KINDS
-from ephemeral_endpoints.features.routing.specs import FUNCTION
+from ephemeral_endpoints.features.routing.specs import API_MAPPING, FUNCTION
 from ephemeral_endpoints.features.serving.specs import ENDPOINT, MODEL
 from ephemeral_endpoints.iam.statement import granted
 
@@ -28,12 +29,14 @@ async def test_all_that_an_expired_object_left_goes_in_order_by_no_more_than_the
     preview: Preview, reaper: Reaper
 ) -> None:
     await preview.make_all()
+    preview.make_route_of_somebody()
+    lasting = {"Pipeline": [preview.make_pipeline()], "Repository": [preview.key(REPOSITORY).name]}
     sns = preview.aws.client("sns")
     sns.create_topic(Name=TOPIC.rpartition(":")[2])
     reaper.environment["TOPIC_ARN"] = TOPIC
 
     deleted = await asyncio.to_thread(reaper.run_until_done)
-    assert contents(preview.aws.client) == {"Repository": [preview.key(REPOSITORY).name]}
+    assert contents(preview.aws.client) == lasting
     order = [kind for kind, _ in deleted]
     assert {*order} == {kind.name for kind in KINDS} - {"Repository", *WITH_ANOTHER, *ITS_OWN}
     for earlier, later in [
@@ -137,6 +140,36 @@ async def test_only_the_own_cluster_and_class_are_touched(preview: Preview, reap
     assert {*contents(preview.aws.client)["Endpoint"]} == names
 
 
+async def test_of_two_reapers_in_an_account_each_takes_what_is_of_its_class(preview: Preview, reaper: Reaper) -> None:
+    other = replace(preview, uid="uid-2", class_name="gpu", known={})
+    for each in (preview, other):
+        for kind in (ENDPOINT, FUNCTION, ALARM):
+            await each.make(await each.prepare(kind))
+        await each.make_own_api()
+    second = reaper.of_class("gpu")
+    await asyncio.to_thread(second.run_until_done)
+    left = contents(preview.aws.client)
+    assert left.keys() == {"Alarm", "Endpoint", "EndpointConfig", "Function", "HttpApi", "Model"}
+    owners = {owner_of(preview.scope.cluster_id, name) for names in left.values() for name in names}
+    assert owners == {preview.names.owner}
+    await asyncio.to_thread(reaper.run_until_done)
+    assert contents(preview.aws.client) == {}
+    for run in (reaper, second):
+        assert (run.report["failures"], preview.aws.control.permissions(run.key).denied) == ({}, [])
+
+
+async def test_a_reaper_that_dies_at_some_call_goes_on_where_it_was(preview: Preview, reaper: Reaper) -> None:
+    """Each run gets a few calls further than the one before, before it dies."""
+    await preview.make_all()
+    preview.make_route_of_somebody()
+    for most in range(1, 400, 3):
+        with suppress(Killed):
+            await asyncio.to_thread(reaper.run_until_killed, most)
+        if contents(preview.aws.client).keys() == {"Repository"}:
+            break
+    assert contents(preview.aws.client).keys() == {"Repository"}
+
+
 async def test_a_resource_without_the_owner_tags_is_left_and_named(preview: Preview, reaper: Reaper) -> None:
     """Tags that were removed by hand from a running endpoint, and a stranger's model with a name like ours."""
     sagemaker = preview.aws.client("sagemaker")
@@ -224,10 +257,51 @@ async def test_an_endpoint_that_is_changing_goes_by_a_later_run(preview: Preview
     assert contents(preview.aws.client).keys() >= {"Endpoint", "EndpointConfig", "Model", "LogGroup"}
 
 
+async def test_an_api_of_which_nothing_stays_goes_with_all_its_routes_by_one_call(
+    preview: Preview, reaper: Reaper
+) -> None:
+    """What leads to it goes before, and what it leads to after it."""
+    await preview.make_all(API_MAPPING)
+    preview.aws.control.reset_meter()
+    report = await asyncio.to_thread(reaper.run)
+    deleted = [name for name in preview.aws.control.calls()["apigatewayv2"] if name.startswith("Delete")]
+    assert deleted == ["DeleteApi"]
+    assert {"Function", "Endpoint"} <= {each["kind"] for each in report["deleted"]}
+    assert contents(preview.aws.client).keys() & {"HttpApi", "Integration", "Route", "RouteThrottle"} == set()
+
+
+@pytest.mark.parametrize("why", ["young", "denied"])
+async def test_an_api_that_may_not_go_yet_loses_its_routes_one_by_one(
+    preview: Preview, reaper: Reaper, why: str
+) -> None:
+    ended = replace(preview, ends_at=ENDS_AT - 3 * DAY, known={}) if why == "young" else preview
+    await ended.make_all(API_MAPPING)
+    if why == "young":
+        preview.aws.control.set_ahead(0)
+    else:
+        preview.aws.control.add_faults(denial("apigatewayv2", "DeleteApi"))
+    await asyncio.to_thread(reaper.run)
+    left = contents(preview.aws.client)
+    assert left.keys() & {"HttpApi", "Integration", "Route", "RouteThrottle", "Function"} == {"HttpApi"}
+
+
+async def test_what_is_left_behind_an_endpoint_takes_no_turn(preview: Preview, reaper: Reaper) -> None:
+    """Else every second run would be about what the one before has deleted."""
+    previews = [replace(preview, uid=f"uid-{number}", known={}) for number in range(3)]
+    for each in previews:
+        await each.make(await each.prepare(ENDPOINT))
+    turns = []
+    for _ in range(4):
+        report = await asyncio.to_thread(reaper.run, MOST_OBJECTS="1")
+        turns.append((report["deleted_by_kind"].get("Endpoint", 0), report["waiting"]))
+    assert turns == [(1, 2), (1, 1), (1, 0), (0, 0)]
+    assert contents(preview.aws.client) == {}
+
+
 async def test_so_many_at_once_are_held_for_another_grace(preview: Preview, reaper: Reaper) -> None:
     previews = [replace(preview, uid=f"uid-{number}", known={}) for number in range(6)]
     for each in previews:
-        await each.make(each.resources[LOG_GROUP])
+        await each.make(each.resources[ALARM])
     preview.aws.control.set_ahead((2 * DAY - timedelta(minutes=30)).total_seconds())
     report = await asyncio.to_thread(reaper.run)
     assert (report["held"], report["deleted"]) == (6, [])

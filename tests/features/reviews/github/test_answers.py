@@ -14,6 +14,7 @@ from ephemeral_endpoints.features.reviews.errors import (
     ForgeInvalid,
     ForgeNotFound,
     ForgePermissionMissing,
+    ForgeReadOnly,
     ForgeUnavailable,
 )
 from ephemeral_endpoints.features.reviews.github.answers import (
@@ -51,6 +52,16 @@ def response(status: int, body: object = None, **headers: str) -> Response:
             ForgePermissionMissing,
             "needs deployments=write",
         ),
+        (
+            response(
+                403,
+                {"message": "Unable to create comment because issue is locked."},
+                x_accepted_github_permissions="issues=write; pull_requests=write",
+            ),
+            ForgeReadOnly,
+            "must unlock or unarchive it",
+        ),
+        (response(403, {"message": "Repository was archived so is read-only."}), ForgeReadOnly, "must unlock"),
         (response(404, {"message": "Not Found"}), ForgeNotFound, "may not see it"),
         (response(410, {"message": "Gone"}), ForgeNotFound, "does not exist"),
         (response(408, {"message": "Timeout"}), ForgeUnavailable, "tries again"),

@@ -252,6 +252,17 @@ async def test_a_commit_belongs_to_the_pull_requests_that_contain_it(
     assert not await contains(client, key(1, "a/b/c"), sha_of("one"))
 
 
+async def test_a_commit_belongs_to_its_pull_request_also_once_that_is_closed(
+    github: EmbeddedGitHub, client: GitHubClient
+) -> None:
+    for number, text in ((1, "closed"), (2, "merged"), (3, "open")):
+        github.open(REPOSITORY, sha_of(text), number=number)
+    github.close(REPOSITORY, 1)
+    github.merge(REPOSITORY, 2)
+    assert [await contains(client, key(number), sha_of("closed")) for number in (1, 2, 3, 4)] == [True, *[False] * 3]
+    assert await contains(client, key(2), sha_of("merged"))
+
+
 async def test_whether_a_commit_belongs_is_an_error_where_it_is_unknown(
     github: EmbeddedGitHub, client: GitHubClient
 ) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import aiohttp
 import pytest
 from tests.engine.objects import CLUSTER
+from tests.features.reviews.github.clients import app_secret, token_secret
 from tests.features.reviews.publications import CHECK_RUN, COMPARISON, FAILURES, condition, not_ready
 from tests.features.reviews.scene import Scene
 from tests.fixtures.github import REPOSITORY
@@ -57,7 +58,7 @@ PASSED = (condition(CHECKS_PASSED, "True", "ChecksPassed"), condition(COMPARED, 
 async def scene(github: Service) -> AsyncIterator[Scene]:
     github.open(REPOSITORY, FIRST, number=42)
     async with aiohttp.ClientSession() as session:
-        yield Scene(github, session, github.add_token("ada"))
+        yield Scene(github, session, token_secret(github.add_token("ada")))
 
 
 def states(scene: Scene, number: int = 42) -> list[list[str]]:
@@ -507,6 +508,38 @@ async def test_what_is_refused_is_said_and_a_limit_is_not(scene: Scene) -> None:
     scene.service.trouble()
     await scene.settle(310)
     assert scene.says(key)[:2] == ("True", "Shown")
+
+
+async def test_a_locked_conversation_takes_no_comment_and_keeps_nothing_else_from_its_end(scene: Scene) -> None:
+    scene.secret = app_secret(scene.service.add_app("previews", [REPOSITORY]))
+    scene.start()
+    key = scene.add(status=serving())
+    scene.service.lock(REPOSITORY, 42)
+    await scene.settle(60)
+    assert scene.says(key)[:2] == ("False", "ForgeReadOnly")
+    assert (states(scene), checks(scene)) == ([["success"]], ["success"])
+    scene.service.unlock(REPOSITORY, 42)
+    await scene.settle(310)
+    assert scene.says(key)[:2] == ("True", "Shown")
+    before = headings(scene)
+    scene.service.lock(REPOSITORY, 42)
+    scene.delete(key)
+    await scene.settle(60)
+    assert states(scene) == [["success", "inactive"]]
+    assert headings(scene) == before
+
+
+async def test_what_is_left_of_an_object_ends_also_where_its_conversation_is_locked(scene: Scene) -> None:
+    scene.secret = app_secret(scene.service.add_app("previews", [REPOSITORY]))
+    scene.start()
+    key, _ = scene.add(status=serving()), scene.add("other", serving())
+    await scene.settle(60)
+    scene.service.lock(REPOSITORY, 42)
+    scene.vanish(key)
+    scene.start()
+    scene.offer_all()
+    await scene.settle(60)
+    assert sorted(states(scene)) == [["success"], ["success", "inactive"]]
 
 
 @pytest.mark.parametrize(("kind", "stride"), [("500", 4), ("answer lost", 1)])

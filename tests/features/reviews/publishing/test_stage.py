@@ -51,7 +51,7 @@ def test_what_is_remembered_is_what_the_status_says_after_a_restart() -> None:
     assert is_reported(endpoint, Memory(published, is_current=True))
     assert is_reported(endpoint, Memory(published))
     assert not is_reported(endpoint, Memory(Published(REVISION, 8), is_current=True))
-    assert not is_reported(endpoint, Memory(published, commit_not_in(KEY, REVISION), is_current=True))
+    assert not is_reported(endpoint, Memory(published, problem=commit_not_in(KEY, REVISION), is_current=True))
     assert not is_reported(subject().endpoint, Memory(is_current=True))
     assert published_condition(subject().endpoint, Memory()).reason is PUBLISHING
 

@@ -15,6 +15,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 from tests.fixtures.github import REPOSITORY
+from tests.fixtures.waiting import eventually
 
 from eep_platform.github.client import GitHubClient as Service
 from eep_platform.github.client import sha_of
@@ -22,6 +23,7 @@ from ephemeral_endpoints.features.reviews.secret import ClassSecret
 from ephemeral_endpoints.features.reviews.webhooks.deliveries import DELIVERY, EVENT, MAX_BODY_BYTES, SIGNATURE, News
 from ephemeral_endpoints.features.reviews.webhooks.server import CONCURRENT, SECRET_KEY, Webhooks, webhook_app
 from ephemeral_endpoints.kube.errors import KubernetesError, Unavailable
+from ephemeral_endpoints.telemetry.server import serve
 
 SECRET = "It's a Secret to Everybody"  # noqa: S105 - of this test
 NEWS = {"action": "closed", "number": 42, "repository": {"full_name": REPOSITORY}}
@@ -94,10 +96,7 @@ async def served() -> AsyncIterator[Endpoint]:
     """The endpoint of one replica."""
     secrets = Secrets({"forge": {SECRET_KEY: f"{SECRET}\n".encode(), "token": b"x"}, "other": {"token": b"x"}})
     endpoint = Endpoint(secrets)
-    runner = web.AppRunner(endpoint.app(), access_log=None, shutdown_timeout=0.1)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
+    runner = await serve("127.0.0.1", 0, endpoint.app())
     endpoint.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
     yield endpoint
     await runner.cleanup()
@@ -256,3 +255,30 @@ async def test_nothing_is_handed_over_twice_or_to_nobody(endpoint: Endpoint) -> 
         assert await other.post(body_of(NEWS)) == HTTPStatus.SERVICE_UNAVAILABLE, "both believe in the other"
         other.leader_url = "http://127.0.0.1:9"
         assert await other.post(body_of(NEWS)) == HTTPStatus.SERVICE_UNAVAILABLE
+
+
+async def test_a_body_that_claims_to_be_compressed_is_not_unpacked(
+    endpoint: Endpoint, caplog: pytest.LogCaptureFixture
+) -> None:
+    body = body_of(NEWS)
+    digest = hmac.new(SECRET.encode(), body, hashlib.sha256).hexdigest()
+    headers = {SIGNATURE: f"sha256={digest}", EVENT: "pull_request", DELIVERY: "delivery-1"}
+    async with aiohttp.ClientSession() as session:
+        url, encoded = f"{endpoint.url}/webhooks/github/default", {**headers, "Content-Encoding": "gzip"}
+        async with session.post(url, data=io.BytesIO(body), headers=encoded) as answer:
+            assert answer.status == 202, "what is signed are the bytes as they came"
+    assert not caplog.records
+
+
+async def test_a_stranger_who_hangs_up_leaves_nothing_in_the_log(
+    endpoint: Endpoint, caplog: pytest.LogCaptureFixture
+) -> None:
+    host, port = endpoint.url.removeprefix("http://").split(":")
+    _, writer = await asyncio.open_connection(host, int(port))
+    headers = f"{SIGNATURE}: sha256={'0' * 64}\r\n{EVENT}: ping\r\n{DELIVERY}: delivery-1\r\nContent-Length: 99\r\n"
+    writer.write(f"POST /webhooks/github/default HTTP/1.1\r\nHost: eep\r\n{headers}\r\n{{".encode())
+    await writer.drain()
+    assert await endpoint.post(body_of(NEWS)) == 202, "so that the first request has arrived"
+    writer.close()
+    await asyncio.to_thread(eventually, lambda: "Bad Request" in endpoint.answers, "the answer to who hung up")
+    assert not caplog.records

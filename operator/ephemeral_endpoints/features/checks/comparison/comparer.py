@@ -11,7 +11,8 @@ from ephemeral_endpoints.api.v1alpha1.endpoint import EphemeralEndpoint
 from ephemeral_endpoints.api.v1alpha1.serving import Serverless
 from ephemeral_endpoints.engine.backoff import delay
 from ephemeral_endpoints.engine.errors import ReconcileError, Transient
-from ephemeral_endpoints.features.capacity import cost, prices
+from ephemeral_endpoints.features.capacity import cost
+from ephemeral_endpoints.features.capacity.prices import Prices, of_class
 from ephemeral_endpoints.features.checks.comparison import report
 from ephemeral_endpoints.features.checks.comparison.differences import Rules
 from ephemeral_endpoints.features.checks.comparison.exchange import (
@@ -95,10 +96,10 @@ class Comparer:
         return await self._reported(task, result, done)
 
     def _result(self, task: Task, kept: Kept | None, done: Exchange, skipped: int) -> ComparisonResult:
-        own, region = task.endpoint, task.subject.endpoint_class.spec.region
+        own, known = task.endpoint, of_class(task.subject.endpoint_class)
         if task.base_endpoint:
             bases = [each.base for each in done.pairs]
-            kept = Kept({}, _hourly(task.base_endpoint), _per_thousand(task.base_endpoint, bases, region))
+            kept = Kept({}, _hourly(task.base_endpoint), _per_thousand(task.base_endpoint, bases, known))
         return ComparisonResult(
             id=task.id,
             revision=own.revision,
@@ -108,7 +109,7 @@ class Comparer:
             # Of the first revision, there is nothing that could have been compared.
             skipped=skipped + (done.skipped if task.base.revision else 0),
             hourly_usd=_hourly(own),
-            per_thousand_usd=_per_thousand(own, done.heads, region),
+            per_thousand_usd=_per_thousand(own, done.heads, known),
             base_hourly_usd=kept.hourly_usd if kept else None,
             base_per_thousand_usd=kept.per_thousand_usd if kept else None,
             **summary(done.pairs).fields(),
@@ -173,10 +174,10 @@ def _hourly(endpoint: EphemeralEndpoint) -> str | None:
     return endpoint.status.cost.hourly_usd if endpoint.status.cost else None
 
 
-def _per_thousand(endpoint: EphemeralEndpoint, replies: Sequence[Reply], region: str) -> str | None:
+def _per_thousand(endpoint: EphemeralEndpoint, replies: Sequence[Reply], known: Prices) -> str | None:
     """What a thousand requests cost at most, as the time includes the way to the model; None if that is not known."""
     seconds, capacity = mean_seconds(replies), endpoint.spec.serving.capacity
     if seconds is None or not isinstance(capacity, Serverless) or capacity.provisioned_concurrency:
         return None
-    usd = cost.of_serverless_requests(1000, capacity.memory_size_mb, seconds, prices.of_region(region))
+    usd = cost.of_serverless_requests(1000, capacity.memory_size_mb, seconds, known)
     return None if usd is None else cost.amount(usd)

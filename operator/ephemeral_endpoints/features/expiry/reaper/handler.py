@@ -14,7 +14,7 @@ from ephemeral_endpoints.features.expiry.reaper.policy import Rules
 from ephemeral_endpoints.features.expiry.reaper.report import NAMESPACE_OF_METRICS, Report
 from ephemeral_endpoints.features.expiry.reaper.run import THREADS, Run
 
-_CONFIG: Final = Config(
+CONFIG: Final = Config(
     connect_timeout=5,
     read_timeout=10,
     retries={"total_max_attempts": 3, "mode": "standard"},
@@ -27,7 +27,7 @@ _SPARE_SECONDS: Final = 60
 def handle(_: object, context: Any) -> dict[str, Any]:
     """Make one run. Raises what kept it from reading everything: Lambda counts that as an error."""
     make: Callable[..., Any] = boto3.client
-    return reap(os.environ, Aws(partial(make, config=_CONFIG)), context.get_remaining_time_in_millis)
+    return reap(os.environ, Aws(partial(make, config=CONFIG)), context.get_remaining_time_in_millis)
 
 
 def reap(environment: Mapping[str, str], aws: Aws, remaining_millis: Any) -> dict[str, Any]:
@@ -55,7 +55,7 @@ def rules_of(environment: Mapping[str, str]) -> Rules:
         environment["CLUSTER_ID"],
         environment["CLASS_NAME"],
         timedelta(hours=float(environment.get("GRACE_HOURS", "24"))),
-        int(environment.get("MOST_OBJECTS", "25")),
+        int(environment.get("MOST_OBJECTS", "100")),
         float(environment.get("MOST_SHARE_PERCENT", "20")) / 100,
         timedelta(days=float(environment.get("REPOSITORY_DAYS", "30"))),
     )

@@ -8,7 +8,7 @@ from datetime import datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, Final
 
-from ephemeral_endpoints.features.expiry.reaper.kinds import Aws
+from ephemeral_endpoints.features.expiry.reaper.kinds import Aws, items
 
 _SERVICE: Final = "resourcegroupstaggingapi"
 VALUES_AT_ONCE: Final = 20
@@ -47,9 +47,9 @@ def is_any(aws: Aws, tags: Mapping[str, Sequence[str]]) -> bool:
 def _resources(aws: Aws, tags: Mapping[str, Sequence[str]], *types: str) -> Iterator[Any]:
     filters: list[dict[str, Any]] = [{"Key": key, "Values": list(each)} for key, each in tags.items()]
     more: dict[str, Any] = {"ResourceTypeFilters": list(types)} if types else {}
-    pages = aws.client(_SERVICE).get_paginator("get_resources")
-    for page in pages.paginate(TagFilters=filters, ResourcesPerPage=100, **more):
-        yield from page["ResourceTagMappingList"]
+    return items(
+        aws, _SERVICE, "get_resources", "ResourceTagMappingList", TagFilters=filters, ResourcesPerPage=100, **more
+    )
 
 
 def chunks(values: Iterable[str]) -> list[list[str]]:

@@ -2,7 +2,7 @@
 
 import re
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from threading import Lock
@@ -67,6 +67,12 @@ class Aws:
             self._sleep(_SECONDS_APART)
 
 
+def items(aws: Aws, service: str, operation: str, member: str, **asked: Any) -> Iterator[Any]:
+    """All that a list has, page by page."""
+    for page in aws.client(service).get_paginator(operation).paginate(**asked):
+        yield from page[member]
+
+
 class InProgressError(Exception):
     """The resource is changing; it can be deleted by a later run."""
 
@@ -107,8 +113,7 @@ def _listed(tags: Any) -> TagMap:
 
 
 def _of_sagemaker(aws: Aws, arn: str) -> TagMap:
-    pages = aws.client("sagemaker").get_paginator("list_tags").paginate(ResourceArn=arn)
-    return _listed(each for page in pages for each in page["Tags"])
+    return _listed(items(aws, "sagemaker", "list_tags", "Tags", ResourceArn=arn))
 
 
 def _delete_endpoint(aws: Aws, name: str) -> None:
@@ -120,8 +125,7 @@ def _delete_endpoint(aws: Aws, name: str) -> None:
 
 
 def _of_dynamodb(aws: Aws, arn: str) -> TagMap:
-    pages = aws.client("dynamodb").get_paginator("list_tags_of_resource").paginate(ResourceArn=arn)
-    return _listed(each for page in pages for each in page["Tags"])
+    return _listed(items(aws, "dynamodb", "list_tags_of_resource", "Tags", ResourceArn=arn))
 
 
 def _of_ssm(aws: Aws, arn: str) -> TagMap:
@@ -190,6 +194,16 @@ ALARM: Final = ReapedKind(
     delete_all=lambda aws, names: aws.client("cloudwatch").delete_alarms(AlarmNames=names),
 )
 
+PIPELINE: Final = ReapedKind(
+    "Pipeline",
+    "sagemaker",
+    "pipeline/",
+    _of_sagemaker,
+    lambda aws, name: aws.client("sagemaker").delete_pipeline(
+        PipelineName=name, ClientRequestToken=f"delete-{name:-<32}"
+    ),
+)
+
 API_MAPPING: Final = "ApiMapping"
 """Paths of a custom domain: API Gateway deletes no API that has any."""
 
@@ -248,7 +262,7 @@ OF_OBJECTS: Final = (
 )
 """In the order of their deletion."""
 
-OF_CLASSES: Final = (HTTP_API, DELIVERY_STREAM, ALARM, REPOSITORY)
+OF_CLASSES: Final = (HTTP_API, DELIVERY_STREAM, ALARM, PIPELINE, REPOSITORY)
 WITH_ANOTHER: Final[Mapping[str, str]] = {"Authorizer": "HttpApi", "FunctionConcurrency": "Function"}
 """Kinds that go with a resource of another kind."""
 

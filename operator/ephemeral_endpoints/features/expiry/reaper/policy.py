@@ -26,7 +26,7 @@ class Rules:
     cluster_id: str
     class_name: str
     grace: timedelta = timedelta(hours=24)
-    most: int = 25
+    most: int = 100
     share: float = 0.2
     repository_age: timedelta = timedelta(days=30)
 

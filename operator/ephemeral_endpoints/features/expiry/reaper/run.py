@@ -5,6 +5,7 @@ A service that fails or hangs stops nothing but its own kinds.
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -23,7 +24,9 @@ from ephemeral_endpoints.features.expiry.reaper.kinds import (
     HTTP_API,
     INTEGRATION,
     LOG_GROUP,
+    OF_CLASSES,
     OF_OBJECTS,
+    PIPELINE,
     REPOSITORY,
     ROUTE,
     ROUTE_THROTTLE,
@@ -37,6 +40,7 @@ from ephemeral_endpoints.features.expiry.reaper.kinds import (
     TagMap,
     identify,
     is_gone,
+    items,
 )
 from ephemeral_endpoints.features.expiry.reaper.policy import (
     LEAST_GRACE,
@@ -51,8 +55,11 @@ from ephemeral_endpoints.features.expiry.reaper.policy import (
 )
 from ephemeral_endpoints.features.expiry.reaper.report import Report
 
-THREADS: Final = 8
-"""How many calls wait for AWS at once; how fast they begin is limited for each service."""
+THREADS: Final = 4
+"""How many calls wait for each service at once; how fast they begin is limited, too."""
+
+_PART: Final = 100
+"""So many objects are proven, and then deleted, before others are looked at: what is read is soon acted on."""
 
 _ANCHORS: Final = ("lambda:function", "sagemaker:endpoint")
 """Most objects have one of both or both, and they tell its end: a hundred of them are a page of the index."""
@@ -60,10 +67,14 @@ _ANCHORS: Final = ("lambda:function", "sagemaker:endpoint")
 _MOST_READ: Final = 10
 """So many resources without tags are looked at in a run, each by a call or two."""
 
+_BY_HUNDREDS: Final = {"PageSize": 100}
+
 _LATE_LOGS: Final = {0: ENDPOINT_LOG_PREFIX, 12: LAMBDA_LOG_PREFIX}
 """At which hour of AWS's day log groups without tags are looked for, and where: lists of all are long."""
 
 _TICK_MINUTES: Final = 15
+
+_ORDER: Final = (*OF_OBJECTS, *OF_CLASSES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +88,20 @@ class Found:
     id_: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """An object that has ended: what is its own, and all that was found of it."""
+
+    due: Expired
+    ours: Sequence[Found]
+    found: Sequence[Found]
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether more is left than what has to wait for the endpoint."""
+        return any("Endpoint" not in each.kind.after for each in self.ours)
+
+
 class Run:
     """A run. ``is_late`` tells whether it must end."""
 
@@ -86,6 +111,7 @@ class Run:
         self._report = report
         self._is_late = is_late
         self._hung: set[str] = set()
+        self._is_over = False
         self._ours = {CLUSTER: [rules.cluster_id], CLASS: [rules.class_name]}
 
     def run(self) -> None:
@@ -94,7 +120,9 @@ class Run:
         self._report.now = timestamp(now)
         cutoff = now - self._rules.grace
         anchors = tagged(self._aws, {CLUSTER: [self._rules.cluster_id]}, *_ANCHORS)
-        due = self._due(past(ends, cutoff), anchors, cutoff)
+        ended = past(ends, cutoff)
+        self._is_over = len(ended) == len(set(ends))
+        due = self._due(ended, anchors, cutoff)
         choice = choose(due, self._count_objects(anchors, now), self._rules, now)
         self._report.held = choice.held
         shared = self._of_class()
@@ -109,8 +137,8 @@ class Run:
 
         A page of the index has a hundred resources, and an object a dozen: all of them are read of few objects only.
         """
-        known = {timestamp(each.holder.expires_at) for each in expired(anchors, cutoff) if each.holder.expires_at}
         found = {arn: tags for arn, tags in anchors.items() if tags.get(CLASS) == self._rules.class_name}
+        known = {timestamp(each.holder.expires_at) for each in expired(found, cutoff) if each.holder.expires_at}
         for chunk in chunks(end for end in ends if end not in known):
             found |= tagged(self._aws, {**self._ours, EXPIRES_AT: chunk})
         return expired(found, cutoff)
@@ -129,10 +157,10 @@ class Run:
 
     def _endpoints(self) -> Iterator[Any]:
         ours = prefix(self._rules.cluster_id)
-        pages = (
-            self._aws.client("sagemaker").get_paginator("list_endpoints").paginate(NameContains=ours, MaxResults=100)
+        listed = items(
+            self._aws, "sagemaker", "list_endpoints", "Endpoints", NameContains=ours, PaginationConfig=_BY_HUNDREDS
         )
-        return (each for page in pages for each in page["Endpoints"] if each["EndpointName"].startswith(ours))
+        return (each for each in listed if each["EndpointName"].startswith(ours))
 
     def _name_stranger(self, endpoint: Any) -> None:
         [kind] = [each for each in OF_OBJECTS if each.name == "Endpoint"]
@@ -142,40 +170,46 @@ class Run:
             self._report.leave(kind.name, endpoint["EndpointName"], why)
 
     def _take(self, free: list[Expired], shared: Mapping[str, TagMap], cutoff: datetime) -> None:
-        """Delete the earliest objects. Those that the index still shows although they are gone count for none."""
-        targets = (self._try(SCALABLE_TARGET.name, lambda: list(self._targets())) or []) if free else []
-        taken: list[tuple[Expired, list[Found], list[Found]]] = []
-        while free and len(taken) < self._rules.most and not self._is_late():
-            size = min(VALUES_AT_ONCE, self._rules.most - len(taken))
-            part, free = free[:size], free[size:]
-            taken += self._proven(part, targets, cutoff)
-        self._report.waiting = len(free)
-        self._take_routes(_named(shared, HTTP_API), {each.owner: each for each, _, _ in taken})
-        unread = self._report.failures.keys() & set(UNTAGGED)
-        for kind in OF_OBJECTS:
-            self._delete(
-                kind,
-                [
-                    each
-                    for _, ours, found in taken
-                    if (unread | {other.kind.name for other in found}).isdisjoint(kind.after)
-                    for each in ours
-                    if each.kind is kind
-                ],
-            )
+        """Delete the earliest objects. Those that the index still shows although they are gone count for none.
 
-    def _proven(
-        self, part: Iterable[Expired], targets: list[Any], cutoff: datetime
-    ) -> list[tuple[Expired, list[Found], list[Found]]]:
-        """Of each that has ended by what it has in AWS: that which is its own, and all that was found."""
+        Nor do those of which nothing is left but what had to wait for the endpoint.
+        """
+        targets = (self._try(SCALABLE_TARGET.name, lambda: list(self._targets())) or []) if free else []
+        turns = self._rules.most
+        while free and turns and not self._is_late():
+            taken: list[Taken] = []
+            while free and turns and len(taken) < _PART and not self._is_late():
+                size = min(VALUES_AT_ONCE, turns)
+                part, free = free[:size], free[size:]
+                proven = self._proven(part, targets, cutoff)
+                turns -= sum(each.is_whole for each in proven)
+                taken += proven
+            self._take_routes(_named(shared, HTTP_API), {each.due.owner: each.due for each in taken}, cutoff)
+            self._take_found(taken)
+        self._report.waiting = len(free)
+
+    def _take_found(self, taken: Sequence[Taken]) -> None:
+        """Delete what nothing is left of that has to go before. Scaling goes first, and all else at once."""
+        unread = self._report.failures.keys() & set(UNTAGGED)
+        free = [
+            each
+            for object_ in taken
+            for each in object_.ours
+            if (unread | {other.kind.name for other in object_.found}).isdisjoint(each.kind.after)
+        ]
+        self._delete([each for each in free if each.kind is SCALABLE_TARGET])
+        self._delete([each for each in free if each.kind is not SCALABLE_TARGET])
+
+    def _proven(self, part: Iterable[Expired], targets: list[Any], cutoff: datetime) -> list[Taken]:
+        """Those that have ended by what they have in AWS."""
         index = tagged(self._aws, {**self._ours, UID: [each.uid for each in part]})
         there = [(due, *each) for due in expired(index, cutoff) for each in self._listed(due, targets)]
-        found = [each for each in self._each(self._look, there) if each]
+        found = [each for each in self._each(self._look, there, lambda each: each[1].service) if each]
         proven = []
         for due in dict.fromkeys(each.due for each in found):
             of_it = [each for each in found if each.due is due]
             if due and (ours := self._own(due, of_it, cutoff)) is not None:
-                proven.append((due, ours, of_it))
+                proven.append(Taken(due, ours, of_it))
         return proven
 
     def _listed(self, due: Expired, targets: list[Any]) -> list[tuple[ReapedKind, str, str]]:
@@ -215,15 +249,27 @@ class Run:
         last = end_of(each.tags or {} for each in ours)
         return ours if last and last.is_expired(cutoff) else None
 
-    def _delete(self, kind: ReapedKind, found: Sequence[Found]) -> None:
-        size = AT_ONCE if kind.delete_all else 1
-        batches = [found[start : start + size] for start in range(0, len(found), size)]
-        for deleted in self._each(partial(self._delete_batch, kind), batches):
-            for each in deleted:
-                self._note(kind.name, each.name, each.due)
+    def _delete(self, found: Iterable[Found]) -> list[Found]:
+        """Delete these in the order of their kinds, and all services at once; returns those that are gone."""
+        batches: list[list[Found]] = []
+        for each in sorted(found, key=lambda each: _ORDER.index(each.kind)):
+            size = AT_ONCE if each.kind.delete_all else 1
+            if batches and batches[-1][0].kind is each.kind and len(batches[-1]) < size:
+                batches[-1].append(each)
+            else:
+                batches.append([each])
+        deleted = [
+            each
+            for done in self._each(self._delete_batch, batches, lambda batch: batch[0].kind.service)
+            for each in done
+        ]
+        for each in deleted:
+            self._note(each.kind.name, each.name, each.due)
+        return deleted
 
-    def _delete_batch(self, kind: ReapedKind, batch: Sequence[Found]) -> Sequence[Found]:
+    def _delete_batch(self, batch: Sequence[Found]) -> Sequence[Found]:
         """Those that were deleted: one by one if one of them fails all."""
+        kind = batch[0].kind
         if self._is_late():
             return ()
 
@@ -234,7 +280,7 @@ class Run:
             try:
                 kind.delete_all(self._aws, [each.name for each in batch])
             except ClientError:
-                return [done for each in batch for done in self._delete_batch(kind, [each])]
+                return [done for each in batch for done in self._delete_batch([each])]
             return batch
 
         if kind is HTTP_API:
@@ -245,96 +291,121 @@ class Run:
             self._report.leave(kind.name, batch[0].name, f"it is {error}: a later run deletes it")
             return ()
 
-    def _each(self, work: Callable[[Any], Any], items: Sequence[Any]) -> list[Any]:
-        """The results, in order, of work that waits for AWS."""
-        with ThreadPoolExecutor(THREADS) as pool:
-            return list(pool.map(work, items))
+    def _each(self, work: Callable[[Any], Any], items: Iterable[Any], service: Callable[[Any], str]) -> list[Any]:
+        """The results, in order, of work that waits for the service of each item."""
+        with ExitStack() as stack:
+            pools: dict[str, ThreadPoolExecutor] = {}
+            begun = []
+            for each in items:
+                name = service(each)
+                if name not in pools:
+                    pools[name] = stack.enter_context(ThreadPoolExecutor(THREADS))
+                begun.append(pools[name].submit(work, each))
+            return [each.result() for each in begun]
 
     def _take_mappings(self, api: str, due: Expired | None) -> None:
         client = self._aws.client("apigatewayv2")
-        for page in client.get_paginator("get_domain_names").paginate():
-            for domain in (each["DomainName"] for each in page["Items"]):
-                for each in _mappings(client, domain):
-                    if each["ApiId"] == api:
-                        id_ = each["ApiMappingId"]
-                        _unless_gone(partial(client.delete_api_mapping, DomainName=domain, ApiMappingId=id_))
-                        self._note(API_MAPPING, f"{domain}/{each.get('ApiMappingKey', '')}", due)
+        for domain in items(self._aws, "apigatewayv2", "get_domain_names", "Items"):
+            name = domain["DomainName"]
+            for each in _mappings(client, name):
+                if each["ApiId"] == api:
+                    id_ = each["ApiMappingId"]
+                    _unless_gone(partial(client.delete_api_mapping, DomainName=name, ApiMappingId=id_))
+                    self._note(API_MAPPING, f"{name}/{each.get('ApiMappingKey', '')}", due)
 
     def _note(self, kind: str, name: str, due: Expired | None) -> None:
         of = {"namespace": due.holder.namespace, "object": due.holder.name} if due else {}
         self._report.deleted.append({"kind": kind, "name": name, **of})
 
     def _targets(self) -> Iterator[Any]:
-        ours = f"endpoint/{prefix(self._rules.cluster_id)}"
-        pages = self._aws.client("application-autoscaling").get_paginator("describe_scalable_targets")
-        for page in pages.paginate(ServiceNamespace=VARIANTS["ServiceNamespace"]):
-            yield from (each for each in page["ScalableTargets"] if each["ResourceId"].startswith(ours))
+        ours, service = f"endpoint/{prefix(self._rules.cluster_id)}", SCALABLE_TARGET.service
+        asked = {"ServiceNamespace": VARIANTS["ServiceNamespace"]}
+        listed = items(self._aws, service, "describe_scalable_targets", "ScalableTargets", **asked)
+        return (each for each in listed if each["ResourceId"].startswith(ours))
 
     def _of_class(self) -> dict[str, dict[str, str]]:
         """What has the tags of the class; an object may have the name of its class."""
         shared = {CLUSTER: [self._rules.cluster_id], NAME: [self._rules.class_name]}
         return {arn: tags for arn, tags in tagged(self._aws, shared).items() if NAMESPACE not in tags}
 
-    def _take_routes(self, apis: list[str], owners: dict[str, Expired]) -> None:
+    def _take_routes(self, apis: list[str], owners: dict[str, Expired], cutoff: datetime) -> None:
         """Delete the routes of these objects after their settings, and then their integrations."""
         for api in apis if owners else ():
-            self._try(ROUTE, partial(self._take_routes_of, api, owners))
+            self._try(ROUTE, partial(self._take_routes_of, api, owners, cutoff))
 
-    def _take_routes_of(self, api: str, owners: dict[str, Expired]) -> None:
+    def _take_routes_of(self, api: str, owners: dict[str, Expired], cutoff: datetime) -> None:
+        """Delete them, by one call where the API has no others and no object lives on."""
         client = self._aws.client("apigatewayv2")
         shared = client.get_api(ApiId=api)
         if not is_of_class(shared["Name"], shared.get("Tags", {}), self._rules):
             self._report.leave(HTTP_API.name, api, "its tags are not those of the class")
             return
-        integrations: dict[str, Expired] = {}
-        for each in _items(client, "get_integrations", api):
-            function = str(each.get("IntegrationUri", "")).rpartition(":")[2]
-            due = owners.get(owner_of(self._rules.cluster_id, function) or "")
-            if due:
-                integrations[each["IntegrationId"]] = due
-        if not integrations:
+        integrations = {
+            each["IntegrationId"]: owners.get(owner_of(self._rules.cluster_id, function) or "")
+            for each in self._of_api("get_integrations", api)
+            for function in [str(each.get("IntegrationUri", "")).rpartition(":")[2]]
+        }
+        if not any(integrations.values()):
             return
-        stages = {each["StageName"]: each.get("RouteSettings", {}) for each in _items(client, "get_stages", api)}
-        for each in _items(client, "get_routes", api):
-            if due := integrations.get(each.get("Target", "").rpartition("/")[2]):
-                key = each["RouteKey"]
-                for stage in (name for name, settings in stages.items() if key in settings):
-                    _unless_gone(partial(client.delete_route_settings, ApiId=api, StageName=stage, RouteKey=key))
-                    self._note(ROUTE_THROTTLE, key, due)
-                _unless_gone(partial(client.delete_route, ApiId=api, RouteId=each["RouteId"]))
-                self._note(ROUTE, key, due)
-        for id_, due in integrations.items():
+        routes: dict[str, list[Any]] = {}
+        for each in self._of_api("get_routes", api):
+            routes.setdefault(each.get("Target", "").rpartition("/")[2], []).append(each)
+        is_whole = (
+            all(integrations.values()) and routes.keys() <= integrations.keys() and shared["CreatedDate"] <= cutoff
+        )
+        if self._is_over and is_whole and self._delete([Found(HTTP_API, api, id_=api)]):
+            return
+        stages = {each["StageName"]: each.get("RouteSettings", {}) for each in self._of_api("get_stages", api)}
+        take = partial(self._take_integration, api, stages)
+        mine = [(id_, due, routes.get(id_, ())) for id_, due in integrations.items() if due]
+        self._each(take, mine, lambda _: HTTP_API.service)
+
+    def _take_integration(self, api: str, stages: Mapping[str, Any], mine: tuple[str, Expired, Sequence[Any]]) -> None:
+        client = self._aws.client("apigatewayv2")
+        id_, due, routes = mine
+        for each in () if self._is_late() else routes:
+            key = each["RouteKey"]
+            for stage in (name for name, settings in stages.items() if key in settings):
+                _unless_gone(partial(client.delete_route_settings, ApiId=api, StageName=stage, RouteKey=key))
+                self._note(ROUTE_THROTTLE, key, due)
+            _unless_gone(partial(client.delete_route, ApiId=api, RouteId=each["RouteId"]))
+            self._note(ROUTE, key, due)
+        if not self._is_late():
             _unless_gone(partial(client.delete_integration, ApiId=api, IntegrationId=id_))
             self._note(INTEGRATION, id_, due)
+
+    def _of_api(self, operation: str, api: str) -> Iterator[Any]:
+        return items(self._aws, "apigatewayv2", operation, "Items", ApiId=api, PaginationConfig={"PageSize": 500})
 
     def _take_shared(self, shared: Mapping[str, TagMap], now: datetime) -> None:
         """Delete what the objects of the class shared, once it has none and has had none for long enough."""
         if not is_any(self._aws, self._ours):
             self._take_unused(shared, now - self._rules.grace)
-        unused = self._try(REPOSITORY.name, partial(self._unused_repositories, shared, now)) or ()
+        unused: list[Found] = self._try(REPOSITORY.name, partial(self._unused_repositories, shared, now)) or []
         # Retained models of any class may have been made before resources were tagged with their class.
         of_objects = {CLUSTER: [self._rules.cluster_id], NAMESPACE: []}
+        unused += self._try(PIPELINE.name, partial(self._unused_pipelines, shared, now)) or []
         if unused and not is_any(self._aws, of_objects):
-            self._delete(REPOSITORY, unused)
+            self._delete(unused)
 
     def _take_unused(self, shared: Mapping[str, TagMap], cutoff: datetime) -> None:
         apis = _named(shared, HTTP_API)
         empty = [each for each in apis if self._try(HTTP_API.name, partial(self._is_unused, each, cutoff))]
-        self._delete(HTTP_API, [Found(HTTP_API, id_, id_=id_) for id_ in empty])
+        self._delete(Found(HTTP_API, id_, id_=id_) for id_ in empty)
         if len(empty) < len(apis):
             # An API that is in use, or young, tells of an object that the index does not know yet.
             return
         streams = self._try(DELIVERY_STREAM.name, partial(self._unused_streams, shared, cutoff))
-        self._delete(DELIVERY_STREAM, streams or ())
+        self._delete(streams or ())
         alarms = self._try(ALARM.name, partial(self._of_class_by_tags, shared, ALARM)) or ()
         # They tell of captured requests that are lost; others tell of the reaper itself.
-        self._delete(ALARM, [each for each in alarms if not is_of_reaper(each.name)])
+        self._delete(each for each in alarms if not is_of_reaper(each.name))
 
     def _is_unused(self, id_: str, cutoff: datetime) -> bool:
         client = self._aws.client("apigatewayv2")
         api = client.get_api(ApiId=id_)
         is_ours = is_of_class(api["Name"], api.get("Tags", {}), self._rules)
-        return is_ours and api["CreatedDate"] <= cutoff and not list(_items(client, "get_integrations", id_))
+        return is_ours and api["CreatedDate"] <= cutoff and not list(self._of_api("get_integrations", id_))
 
     def _unused_streams(self, shared: Mapping[str, TagMap], cutoff: datetime) -> list[Found]:
         def is_unused(stream: Any) -> Any:
@@ -347,12 +418,20 @@ class Run:
     def _unused_repositories(self, shared: Mapping[str, TagMap], now: datetime) -> list[Found]:
         def used_at(name: str) -> Any:
             [made] = client.describe_repositories(repositoryNames=[name])["repositories"]
-            pages = client.get_paginator("describe_images").paginate(repositoryName=name)
-            pushed = (each["imagePushedAt"] for page in pages for each in page["imageDetails"])
+            images = items(self._aws, "ecr", "describe_images", "imageDetails", repositoryName=name)
+            pushed = (each["imagePushedAt"] for each in images)
             return max((made["createdAt"], *pushed))
 
         client = self._aws.client("ecr")
         ours = self._of_class_by_tags(shared, REPOSITORY)
+        return [each for each in ours if used_at(each.name) <= now - self._rules.repository_age]
+
+    def _unused_pipelines(self, shared: Mapping[str, TagMap], now: datetime) -> list[Found]:
+        def used_at(name: str) -> Any:
+            found = self._aws.client("sagemaker").describe_pipeline(PipelineName=name)
+            return max(found[each] for each in ("CreationTime", "LastModifiedTime", "LastRunTime") if each in found)
+
+        ours = self._of_class_by_tags(shared, PIPELINE)
         return [each for each in ours if used_at(each.name) <= now - self._rules.repository_age]
 
     def _of_class_by_tags(self, shared: Mapping[str, TagMap], kind: ReapedKind) -> list[Found]:
@@ -376,12 +455,11 @@ class Run:
                 return
             tags = self._read(LOG_GROUP, each["arn"].removesuffix(":*"))
             if tags == {} and self._try(LOG_GROUP.name, partial(self._is_of_nobody, name)):
-                self._delete(LOG_GROUP, [Found(LOG_GROUP, name)])
+                self._delete([Found(LOG_GROUP, name)])
 
     def _groups(self, start: str) -> Iterator[Any]:
-        pages = self._aws.client("logs").get_paginator("describe_log_groups")
-        for page in pages.paginate(logGroupNamePrefix=start, PaginationConfig={"PageSize": 50}):
-            yield from page["logGroups"]
+        asked = {"logGroupNamePrefix": start, "PaginationConfig": {"PageSize": 50}}
+        return items(self._aws, "logs", "describe_log_groups", "logGroups", **asked)
 
     def _is_of_nobody(self, group: str) -> bool:
         """Whether neither the endpoint nor the function that would write to the group exists."""
@@ -426,11 +504,6 @@ def _named(shared: Mapping[str, TagMap], kind: ReapedKind) -> list[str]:
     """The names of what is of the kind."""
     found = (identify(arn) for arn in shared)
     return sorted(known[1] for known in found if known and known[0] is kind and "/" not in known[1])
-
-
-def _items(client: Any, operation: str, api: str) -> Iterator[Any]:
-    for page in client.get_paginator(operation).paginate(ApiId=api, PaginationConfig={"PageSize": 500}):
-        yield from page["Items"]
 
 
 def _mappings(client: Any, domain: str) -> Iterator[Any]:

@@ -14,7 +14,7 @@ from types import MappingProxyType
 from typing import Final
 
 from ephemeral_endpoints.api import RECONCILE_AT_ANNOTATION
-from ephemeral_endpoints.engine.log_lines import telling
+from ephemeral_endpoints.engine.log_lines import quoting, telling
 from ephemeral_endpoints.engine.names import content_digest
 from ephemeral_endpoints.engine.redaction import redacted
 from ephemeral_endpoints.features.images.reasons import ImageProblem
@@ -375,7 +375,7 @@ def waiting_for_repository(name: str) -> ImageState:
 
 
 def _failed(newest: Build, lines: Sequence[str], log: str) -> ImageState:
-    said = f"; last lines of the log: {' | '.join(map(redacted, lines))}" if lines else ""
+    said = [*map(redacted, lines)]
     remedy = f"push another commit, or change the annotation {RECONCILE_AT_ANNOTATION} to try again"
     match newest.result:
         case Result.TIMED_OUT:
@@ -383,14 +383,14 @@ def _failed(newest: Build, lines: Sequence[str], log: str) -> ImageState:
                 f"the build was stopped while {newest.step}: it took longer than the class's spec.builds.timeout; make "
                 f"it faster or ask the platform team to raise the timeout, then {remedy}"
             )
-            return ImageState(problem=ImageProblem.TIMED_OUT, message=f"{message}{log}{said}")
+            return ImageState(problem=ImageProblem.TIMED_OUT, message=quoting(f"{message}{log}", said))
         case Result.SUCCEEDED:
             message = "the image was built several times but is not in the repository: find out what deletes it"
         case _:
             message = f"the build failed while {newest.step}: {redacted(newest.message) or newest.result}"
             if any(_PUSH_DENIED.search(each) for each in (newest.message, *lines)):
                 message = f"{message}; {_MAY_PUSH}"
-    return ImageState(problem=ImageProblem.FAILED, message=f"{message}; {remedy}{log}{said}")
+    return ImageState(problem=ImageProblem.FAILED, message=quoting(f"{message}; {remedy}{log}", said))
 
 
 def is_made_tag(tag: str) -> bool:

@@ -112,7 +112,7 @@ class Commanding:
     def _follow(self) -> None:
         """Have a feed for each repository of an object, and no other."""
         oldest: dict[tuple[str, str], datetime] = {}
-        for endpoint_class in filter(None, map(self._store.named_class, self._store.class_names())):
+        for endpoint_class in self._store.classes():
             for _, endpoint in self._objects(endpoint_class):
                 key, created_at = (endpoint_class.metadata.name, _repository(endpoint)), _born(endpoint)
                 oldest[key] = min(created_at, oldest.get(key, created_at))

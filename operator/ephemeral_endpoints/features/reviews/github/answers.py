@@ -16,6 +16,7 @@ from ephemeral_endpoints.features.reviews.errors import (
     ForgeLimited,
     ForgeNotFound,
     ForgePermissionMissing,
+    ForgeReadOnly,
     ForgeUnavailable,
 )
 from ephemeral_endpoints.features.reviews.github.limits import Allowance
@@ -26,6 +27,9 @@ T = TypeVar("T")
 REDIRECTS: Final = frozenset({301, 302, 307, 308})
 MOST_WORDS: Final = 300
 _RATE_WORDS: Final = ("rate limit", "abuse detection")
+_READ_ONLY_WORDS: Final = ("issue is locked", "archived so is read-only")
+"""GitHub has neither a code nor a status of its own for it."""
+
 _RATE_TYPES: Final = frozenset({"RATE_LIMITED", "RATE_LIMIT"})
 
 
@@ -174,7 +178,7 @@ def _tells_of_rate(text: str) -> bool:
 
 
 def _error_of(error: HTTPException, response: Response, operation: str) -> ForgeError:
-    said = f"GitHub answers {operation} with {response.status}: {words(error)}"
+    said = f"GitHub answers {operation} with {response.status}: {words(error).rstrip('.')}"
     if not isinstance(error, BadRequest | GitHubBroken):
         return _not_github(response, operation)
     if isinstance(error, GitHubBroken) or response.status == HTTPStatus.REQUEST_TIMEOUT:
@@ -182,7 +186,7 @@ def _error_of(error: HTTPException, response: Response, operation: str) -> Forge
     if response.status == HTTPStatus.UNAUTHORIZED:
         return BadCredentials(f"{said}; a platform engineer must renew the Secret with the credentials")
     if response.status == HTTPStatus.FORBIDDEN:
-        return _denied(said, response.headers.get("x-accepted-github-permissions"))
+        return _forbidden(error, said, response.headers.get("x-accepted-github-permissions"))
     if response.status in {HTTPStatus.NOT_FOUND, HTTPStatus.GONE}:
         return ForgeNotFound(f"{said}: it does not exist, or the App or token may not see it; the operator tries again")
     return ForgeInvalid(
@@ -190,7 +194,12 @@ def _error_of(error: HTTPException, response: Response, operation: str) -> Forge
     )
 
 
-def _denied(said: str, needed: str | None) -> ForgeDenied:
+def _forbidden(error: HTTPException, said: str, needed: str | None) -> ForgeError:
+    """GitHub names the permission also where it is not lacking, so what it says in words counts first."""
+    if any(each in str(error) for each in _READ_ONLY_WORDS):
+        return ForgeReadOnly(
+            f"{said}; whoever may write to the repository must unlock or unarchive it, and the operator tries again"
+        )
     if needed is None:
         return ForgeDenied(f"{said}; a platform engineer must grant the access")
     return ForgePermissionMissing(

@@ -63,7 +63,22 @@ async def containing(client: GitHubClient, repository: str, revision: str) -> fr
 
 async def contains(client: GitHubClient, pull_request: PullRequestKey, revision: str) -> bool:
     """Whether the commit belongs to the pull request. Raises a ``ForgeError``."""
-    return pull_request.number in await containing(client, pull_request.repository, revision)
+    repository, number = pull_request.repository, pull_request.number
+    if number in await containing(client, repository, revision):
+        return True
+    return _is_named(pull_request) and await _is_head(client, pull_request, revision)
+
+
+async def _is_head(client: GitHubClient, pull_request: PullRequestKey, revision: str) -> bool:
+    """Whether the commit is the last one of the pull request: GitHub lists none that were closed unmerged.
+
+    https://docs.github.com/en/rest/commits/commits#list-pull-requests-associated-with-a-commit
+    """
+    try:
+        found = await client.get(f"/repos/{pull_request.repository}/pulls/{pull_request.number}")
+    except ForgeNotFound:
+        return False
+    return bool(_member(_member(found, "head"), "sha") == revision)
 
 
 def _batches(pull_requests: Collection[PullRequestKey]) -> Iterator[Sequence[PullRequestKey]]:

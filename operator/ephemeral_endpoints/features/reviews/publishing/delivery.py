@@ -4,25 +4,19 @@ from dataclasses import dataclass, field, replace
 
 from ephemeral_endpoints.api.v1alpha1.endpoint import EphemeralEndpoint
 from ephemeral_endpoints.api.v1alpha1.reviews import ReviewStatus
-from ephemeral_endpoints.engine.conditions import Cause, ConditionUpdate
+from ephemeral_endpoints.engine.conditions import ConditionUpdate
 from ephemeral_endpoints.features.reviews.forge import Publication, Published, PublishingForge
 from ephemeral_endpoints.features.reviews.publishing.desired import pull_request_of
 from ephemeral_endpoints.features.reviews.publishing.digest import Digest
+from ephemeral_endpoints.features.reviews.publishing.lane import Progress
 from ephemeral_endpoints.features.reviews.publishing.stage import not_shown, shown, unchanged
 
 
 @dataclass(slots=True)
-class Memory:
-    """What is remembered of an object's publication; it is looked up again where it is lost.
-
-    ``problem`` is why it is not published as it should be. ``is_current``: whether that was found out at all since the
-    start. ``is_over``: its end is shown, or is not tried any more.
-    """
+class Memory(Progress):
+    """What is remembered of an object's publication; it is looked up again where it is lost."""
 
     published: Published = field(default_factory=Published)
-    problem: Cause | None = None
-    is_current: bool = False
-    is_over: bool = False
 
 
 def changed_parts(wanted: Publication, known: Published) -> Publication:

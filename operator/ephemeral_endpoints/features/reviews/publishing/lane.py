@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final, Protocol
 
+from ephemeral_endpoints.engine.conditions import Cause
 from ephemeral_endpoints.features.reviews.errors import ForgeError, ForgeLimited, ForgeUnavailable
 from ephemeral_endpoints.features.reviews.forge import PublishingForge
 from ephemeral_endpoints.features.reviews.publishing.turns import Turns
@@ -19,6 +20,23 @@ QUIET_FAILURES: Final = 3
 
 SILENT_SECONDS: Final = 60.0
 """The longest pause between two tries of a forge that answers nothing, whichever object's turn it is."""
+
+
+MOST_TRIES: Final = 10
+"""Of what the forge refuses of something that is gone: its pull request may be, too, or the access to it."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Progress:
+    """How far something has been published.
+
+    ``problem`` is why it is not published as it should be. ``is_current``: whether that was found out at all since the
+    start. ``is_over``: its end is shown, or is not tried any more.
+    """
+
+    problem: Cause | None = None
+    is_current: bool = False
+    is_over: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +62,11 @@ class Work(Protocol):
     def failed(self, error: ForgeError, failures: int) -> bool:
         """It was not published for the so manieth time; returns whether it is tried again."""
         ...
+
+
+def is_worth_a_try(error: ForgeError, failures: int) -> bool:
+    """Whether something that is gone is tried again after so many failures."""
+    return isinstance(error, ForgeUnavailable) or failures < MOST_TRIES
 
 
 class Lane:

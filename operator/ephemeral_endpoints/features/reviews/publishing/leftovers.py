@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from ephemeral_endpoints.features.reviews.errors import ForgeError, ForgeUnavailable
+from ephemeral_endpoints.features.reviews.errors import ForgeError
 from ephemeral_endpoints.features.reviews.forge import LeftDeployment, Published, PublishingForge
 from ephemeral_endpoints.features.reviews.publishing.desired import left_over
-from ephemeral_endpoints.features.reviews.publishing.lane import Done, Work
-from ephemeral_endpoints.features.reviews.publishing.works import MOST_TRIES, Remains
+from ephemeral_endpoints.features.reviews.publishing.lane import Done, Work, is_worth_a_try
+from ephemeral_endpoints.features.reviews.publishing.works import Remains
 from ephemeral_endpoints.kube.errors import KubernetesError
 
 logger = logging.getLogger(__name__)
@@ -73,7 +73,7 @@ class Search:
 
     def failed(self, error: ForgeError, failures: int) -> bool:
         """See ``Work``. The next search comes by itself."""
-        return isinstance(error, ForgeUnavailable) or failures < MOST_TRIES
+        return is_worth_a_try(error, failures)
 
     async def _search(self, forge: PublishingForge) -> Done:
         existing = await self._existing()

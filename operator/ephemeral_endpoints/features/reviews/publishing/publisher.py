@@ -147,13 +147,13 @@ class Publisher:
     def search(self) -> None:
         """Have left deployments searched for, wherever the classes publish. Does not wait."""
         places: dict[tuple[Lane, str, str], str] = {}
-        for name in self._store.class_names():
-            endpoint_class = self._store.named_class(name)
-            policy = endpoint_class.spec.reviews if endpoint_class else None
-            lane = self.lane_of(endpoint_class) if endpoint_class else None
-            if endpoint_class is None or policy is None or lane is None:
+        for endpoint_class in self._store.classes():
+            policy, lane = endpoint_class.spec.reviews, self.lane_of(endpoint_class)
+            if policy is None or lane is None:
                 continue
-            named = (each for _, each in self._store.of_class(name) if each.spec.source.pull_request)
+            named = (
+                each for _, each in self._store.of_class(endpoint_class.metadata.name) if each.spec.source.pull_request
+            )
             granted = {
                 each.spec.source.repository.lower()
                 for each in named

@@ -1,6 +1,7 @@
 """What is published: objects that live, the ends of those that are gone, and what was left of earlier ones."""
 
 from collections.abc import Callable, Collection, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final
@@ -8,7 +9,7 @@ from typing import Final
 from ephemeral_endpoints.api.v1alpha1.endpoint import EphemeralEndpoint
 from ephemeral_endpoints.api.v1alpha1.reviews import ReviewPolicy
 from ephemeral_endpoints.engine.conditions import Cause
-from ephemeral_endpoints.features.reviews.errors import ForgeError, ForgeUnavailable
+from ephemeral_endpoints.features.reviews.errors import ForgeError, ForgeReadOnly
 from ephemeral_endpoints.features.reviews.forge import Publication, Published, PublishingForge, PullRequestKey
 from ephemeral_endpoints.features.reviews.policy import not_granted
 from ephemeral_endpoints.features.reviews.publishing.delivery import (
@@ -26,13 +27,10 @@ from ephemeral_endpoints.features.reviews.publishing.desired import (
     pull_request_of,
     renewed_in,
 )
-from ephemeral_endpoints.features.reviews.publishing.lane import Done
+from ephemeral_endpoints.features.reviews.publishing.lane import Done, is_worth_a_try
 from ephemeral_endpoints.features.reviews.publishing.stage import commit_not_in, revision_abbreviated
 from ephemeral_endpoints.features.subject import Subject
 from ephemeral_endpoints.kube.cache import ObjectKey
-
-MOST_TRIES: Final = 10
-"""Of what the forge refuses of something that is gone: its pull request may be, too, or the access to it."""
 
 MOST_CONTAINED: Final = 10_000
 """Commits that are remembered to belong to their pull request."""
@@ -156,7 +154,7 @@ class Ending:
     sources: Sources
 
     async def publish(self, forge: PublishingForge) -> Done:
-        """See ``Work``. The deployment comes last: what is still active is found again after a crash."""
+        """See ``Work``."""
         subject, memory, sources = self.subject, self.memory, self.sources
         policy = subject.endpoint_class.spec.reviews
         if policy is None or _refused(subject):
@@ -164,15 +162,12 @@ class Ending:
         wanted = self._wanted(policy, await sources.speakers(forge, subject))
         if wanted.status and not await sources.contains(forge, wanted.pull_request, wanted.revision):
             wanted = replace(wanted, status=None)
-        for part in (replace(wanted, deployment=None, supersedes=False), replace(wanted, status=None, comment=None)):
-            parts = changed_parts(part, memory.published)
-            if not is_empty(parts):
-                await deliver(forge, parts, memory)
+        await _end(forge, wanted, memory)
         return self._over(Done(was_asked=True))
 
     def failed(self, error: ForgeError, failures: int) -> bool:
         """See ``Work``."""
-        if isinstance(error, ForgeUnavailable) or failures < MOST_TRIES:
+        if is_worth_a_try(error, failures):
             return True
         self._over(Done(was_asked=True))
         return False
@@ -203,17 +198,25 @@ class Remains:
     place: tuple[str, str]
 
     async def publish(self, forge: PublishingForge) -> Done:
-        """See ``Work``. The deployment comes last, as for ``Ending``."""
-        memory = Memory(self.known)
-        wanted = self.wanted
-        for part in (replace(wanted, deployment=None), replace(wanted, status=None, comment=None)):
-            if not is_empty(part):
-                await deliver(forge, part, memory)
+        """See ``Work``."""
+        await _end(forge, self.wanted, Memory(self.known))
         return Done(was_asked=True)
 
     def failed(self, error: ForgeError, failures: int) -> bool:
         """See ``Work``."""
-        return isinstance(error, ForgeUnavailable) or failures < MOST_TRIES
+        return is_worth_a_try(error, failures)
+
+
+async def _end(forge: PublishingForge, wanted: Publication, memory: Memory) -> None:
+    """Show an end. The deployment comes last: what is still active is found again after a crash.
+
+    A conversation that is locked takes no comment, and keeps nothing else from its end. Raises a ForgeError.
+    """
+    for part in (replace(wanted, deployment=None, supersedes=False), replace(wanted, status=None, comment=None)):
+        parts = changed_parts(part, memory.published)
+        if not is_empty(parts):
+            with suppress(ForgeReadOnly):
+                await deliver(forge, parts, memory)
 
 
 def _refused(subject: Subject) -> Cause | None:

@@ -89,7 +89,7 @@ _WORDS: Final[Mapping[HTTPStatus, str]] = {
     HTTPStatus.SERVICE_UNAVAILABLE: "no replica leads, or it is busy: what it missed is seen by polling",
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: f"the body has more than {MAX_BODY_BYTES} bytes",
     HTTPStatus.REQUEST_TIMEOUT: f"the body was not sent within {READ_SECONDS:g} s",
-    HTTPStatus.BAD_REQUEST: "the headers are not those of a signed delivery of GitHub",
+    HTTPStatus.BAD_REQUEST: "this is not a signed delivery of GitHub, or not a whole one",
 }
 
 
@@ -133,15 +133,24 @@ async def _deliver(
     if (request.content_length or 0) > MAX_BODY_BYTES:
         return HTTPStatus.REQUEST_ENTITY_TOO_LARGE
     async with places:
-        try:
-            async with asyncio.timeout(READ_SECONDS):
-                body = await request.read()
-        except web.HTTPRequestEntityTooLarge:
-            return HTTPStatus.REQUEST_ENTITY_TOO_LARGE
-        except TimeoutError:
-            return HTTPStatus.REQUEST_TIMEOUT
+        body = await _read(request)
+        if isinstance(body, HTTPStatus):
+            return body
         receive = webhooks.take if webhooks else partial(_hand_over, leader_url or "")
         return await receive(request.match_info["class_name"], envelope, body)
+
+
+async def _read(request: web.Request) -> bytes | HTTPStatus:
+    """The body, or why there is none."""
+    try:
+        async with asyncio.timeout(READ_SECONDS):
+            return await request.read()
+    except web.HTTPRequestEntityTooLarge:
+        return HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+    except TimeoutError:
+        return HTTPStatus.REQUEST_TIMEOUT
+    except (web.RequestPayloadError, ConnectionError):
+        return HTTPStatus.BAD_REQUEST
 
 
 async def _hand_over(leader_url: str, class_name: str, envelope: Envelope, body: bytes) -> HTTPStatus:

@@ -8,11 +8,9 @@ from typing import Any, ClassVar, Final
 from typing_extensions import override
 
 from ephemeral_endpoints.aws.calls import Calls
-from ephemeral_endpoints.aws.component import Component, expect, if_there, tag_list, tag_map
-from ephemeral_endpoints.engine.errors import Denied
+from ephemeral_endpoints.aws.component import NameListedComponent, expect, if_there, tag_list, tag_map
 from ephemeral_endpoints.engine.resources import (
     CREATING,
-    IN_FLIGHT,
     DesiredResource,
     Key,
     ObservedResource,
@@ -35,34 +33,22 @@ _PHASES: Final[Mapping[str, Phase]] = {
 }
 
 
-class DeliveryStreamComponent(Component):
-    """Delivery streams, of which a class has one at most; lists have only names, so that each of ours is described."""
+class DeliveryStreamComponent(NameListedComponent):
+    """Delivery streams, of which a class has one at most."""
 
     kind: ClassVar = DELIVERY_STREAM
     actions: ClassVar = granted(CAPTURE)
     statements: ClassVar = CAPTURE
 
     @override
-    async def list_all(self, calls: Calls, known: ObservedResources) -> list[ObservedResource]:
+    async def _names(self, calls: Calls) -> list[str]:
         client, names, more = await self._client(calls), list[str](), True
-        try:
-            while more:
-                start = {"ExclusiveStartDeliveryStreamName": names[-1]} if names else {}
-                page = await calls(client.list_delivery_streams, Limit=PAGE, **start)
-                names += page["DeliveryStreamNames"]
-                more = page["HasMoreDeliveryStreams"] and bool(page["DeliveryStreamNames"])
-        except Denied:
-            # Policies of an earlier version, and of clusters that capture nothing, lack the permission.
-            return [observed for key, observed in known.items() if key.kind is self.kind]
-        ours = [Key(self.kind, name) for name in names if name.startswith(self._scope.prefix)]
-        found = await asyncio.gather(*(self.describe(calls, key, known) for key in ours))
-        return [each for each in found if each]
-
-    @override
-    async def list_changes(self, calls: Calls, known: ObservedResources) -> Mapping[Key, ObservedResource | None]:
-        moving = [key for key, each in known.items() if key.kind is self.kind and each.phase in IN_FLIGHT]
-        found = await asyncio.gather(*(self.describe(calls, key, known) for key in moving))
-        return dict(zip(moving, found, strict=True))
+        while more:
+            start = {"ExclusiveStartDeliveryStreamName": names[-1]} if names else {}
+            page = await calls(client.list_delivery_streams, Limit=PAGE, **start)
+            names += page["DeliveryStreamNames"]
+            more = page["HasMoreDeliveryStreams"] and bool(page["DeliveryStreamNames"])
+        return names
 
     @override
     async def describe(self, calls: Calls, key: Key, known: ObservedResources) -> ObservedResource | None:

@@ -9,11 +9,10 @@ from typing_extensions import override
 from ephemeral_endpoints.aws.batches import Batches, Fill
 from ephemeral_endpoints.aws.calls import Calls
 from ephemeral_endpoints.aws.clients import Clients
-from ephemeral_endpoints.aws.component import Component, Scope, expect, if_there, pages, tag_list, tag_map
-from ephemeral_endpoints.engine.errors import AwsError, Denied, Throttled
+from ephemeral_endpoints.aws.component import NameListedComponent, Scope, expect, if_there, pages, tag_list, tag_map
+from ephemeral_endpoints.engine.errors import AwsError, Throttled
 from ephemeral_endpoints.engine.resources import (
     CREATING,
-    IN_FLIGHT,
     DesiredResource,
     Key,
     ObservedResource,
@@ -55,8 +54,8 @@ class Votes(NamedTuple):
     down: int = 0
 
 
-class FeedbackTableComponent(Component):
-    """Tables; lists have only names, so a table is described until it is ready."""
+class FeedbackTableComponent(NameListedComponent):
+    """Tables, each of which is described until it is ready."""
 
     kind: ClassVar = FEEDBACK_TABLE
     actions: ClassVar = granted(FEEDBACK)
@@ -71,25 +70,12 @@ class FeedbackTableComponent(Component):
         return await self._counts.ask(calls, key)
 
     @override
-    async def list_all(self, calls: Calls, known: ObservedResources) -> list[ObservedResource]:
-        # A list has no filter and no promised order, so that foreign tables are read and dropped.
-        client, prefix = await self._client(calls), self._scope.prefix
-        names: list[str] = []
+    async def _names(self, calls: Calls) -> list[str]:
+        client, names = await self._client(calls), list[str]()
         paging: Any = {"request_cursor": "ExclusiveStartTableName", "answer_cursor": "LastEvaluatedTableName"}
-        try:
-            async for page in pages(calls, client.list_tables, **paging):
-                names += [name for name in page["TableNames"] if name.startswith(prefix)]
-        except Denied:
-            # Policies of an earlier version lack the permission. Objects that need a table report that it is missing.
-            return [observed for key, observed in known.items() if key.kind is self.kind]
-        found = await asyncio.gather(*(self._listed(calls, Key(self.kind, name), known) for name in names))
-        return [each for each in found if each]
-
-    @override
-    async def list_changes(self, calls: Calls, known: ObservedResources) -> Mapping[Key, ObservedResource | None]:
-        moving = [key for key, each in known.items() if key.kind is self.kind and each.phase in IN_FLIGHT]
-        found = await asyncio.gather(*(self.describe(calls, key, known) for key in moving))
-        return dict(zip(moving, found, strict=True))
+        async for page in pages(calls, client.list_tables, **paging):
+            names += page["TableNames"]
+        return names
 
     @override
     async def describe(self, calls: Calls, key: Key, known: ObservedResources) -> ObservedResource | None:
@@ -160,6 +146,7 @@ class FeedbackTableComponent(Component):
     async def _client(self, calls: Calls) -> "DynamoDBClient":
         return await asyncio.get_running_loop().run_in_executor(calls.pool, self._clients.dynamodb)
 
+    @override
     async def _listed(self, calls: Calls, key: Key, known: ObservedResources) -> ObservedResource | None:
         before = known.get(key)
         return before if before and before.phase is Phase.READY else await self.describe(calls, key, known)

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from tests.controllers.endpoint.test_pull_requests import put_image
 from tests.controllers.environment import CLUSTER, IMAGE, Environment
+from tests.controllers.orphans.deps import sweep_deps
 from tests.controllers.orphans.test_package_sweep import TRAINING
 from tests.features.training.examples import SHA
 from tests.features.training.examples import TRAINING as TRAINED
@@ -15,11 +16,10 @@ from tests.fixtures.platform import Aws
 
 from eep_platform.aws.contents import contents
 from eep_platform.aws.faults import Fault, FaultError
-from ephemeral_endpoints.controllers.orphans.training_sweep import TrainingSweep
+from ephemeral_endpoints.controllers.orphans.training_leftover_sweep import TrainingLeftoverSweep
 from ephemeral_endpoints.engine.names import owner_hash
 from ephemeral_endpoints.engine.tags import class_tags
 from ephemeral_endpoints.kube.cache import class_key
-from ephemeral_endpoints.settings import Settings
 
 DAYS = timedelta(days=2)
 GONE = "uid-of-a-class-that-is-gone"
@@ -70,18 +70,8 @@ class Leftovers:
 
     async def sweep(self, later: timedelta = DAYS, **settings: str) -> None:
         await self.env.rest()
-        operator = self.env.operator
-        sweep = TrainingSweep(
-            Settings.from_environment(settings),
-            CLUSTER,
-            store=operator.store,
-            accounts=operator.accounts,
-            objects=operator.resync.objects,
-            observer=operator.metrics,
-            disagreement=self.env.clocks.disagreement,
-            now=lambda: datetime.now(UTC) + later,
-        )
-        await sweep.run()
+        deps = sweep_deps(self.env, settings, lambda: datetime.now(UTC) + later)
+        await TrainingLeftoverSweep(deps).run()
 
 
 @pytest.fixture
@@ -121,6 +111,20 @@ async def test_pipelines_go_with_their_classes(leftovers: Leftovers) -> None:
     kept = {leftovers.make_pipeline(leftovers.uid), leftovers.make_pipeline("uid-elsewhere", "c2")}
     await leftovers.sweep()
     assert set(leftovers.left("Pipeline")) == kept
+
+
+@pytest.mark.parametrize("is_denied", [False, True], ids=["allowed", "a role that was never meant for trainings"])
+async def test_pipelines_go_where_no_class_trains_any_more(
+    leftovers: Leftovers, caplog: pytest.LogCaptureFixture, *, is_denied: bool
+) -> None:
+    made = leftovers.make_pipeline(GONE)
+    leftovers.env.api.change(class_key("default"), {"spec": {"training": None}})
+    if is_denied:
+        leftovers.aws.control.add_faults(Fault(service="sagemaker", operation="ListPipelines", error=DENIED))
+    await leftovers.sweep()
+    leftovers.aws.control.clear_faults()
+    assert leftovers.left("Pipeline") == ([made] if is_denied else [])
+    assert [each.message for each in caplog.records if "trainings" in each.message and each.levelname != "DEBUG"] == []
 
 
 async def test_a_refusal_of_aws_is_told_and_stops_nothing_else(

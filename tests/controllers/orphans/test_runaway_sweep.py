@@ -1,33 +1,22 @@
-"""The sweep of executions: what it stops, and what it leaves alone."""
+"""The sweep of runaway trainings: what it stops, and what it leaves alone."""
 
 import pytest
-from tests.controllers.environment import CLUSTER, Environment
+from tests.controllers.environment import Environment
+from tests.controllers.orphans.deps import sweep_deps
 from tests.features.training.test_step import Lab
 from tests.fixtures.platform import Aws
 
 from eep_platform.aws.faults import Fault, FaultError
-from ephemeral_endpoints.controllers.orphans.execution_sweep import ExecutionSweep
+from ephemeral_endpoints.controllers.orphans.runaway_sweep import RunawaySweep
 from ephemeral_endpoints.engine.names import owner_hash
 from ephemeral_endpoints.features.training.specs import owner_of
-from ephemeral_endpoints.settings import Settings
 
 ENDED = ("Stopping", "Stopped")
 DENIED = FaultError(code="AccessDeniedException", message="not you", status=400)
 
 
 async def sweep(env: Environment, **settings: str) -> None:
-    operator = env.operator
-    made = ExecutionSweep(
-        Settings.from_environment(settings),
-        CLUSTER,
-        store=operator.store,
-        accounts=operator.accounts,
-        objects=operator.resync.objects,
-        observer=operator.metrics,
-        clock=env.clock,
-        now=env.clocks.now,
-    )
-    await made.run()
+    await RunawaySweep(sweep_deps(env, settings)).run()
 
 
 async def test_what_runs_for_an_object_that_is_gone_is_stopped_and_nothing_else(
