@@ -12,6 +12,7 @@ from ephemeral_endpoints.api.kinds import ENDPOINT as ENDPOINT_KIND
 from ephemeral_endpoints.api.kinds import ENDPOINT_CLASS, KINDS
 from ephemeral_endpoints.engine.names import owner_hash
 from ephemeral_endpoints.kube.cache import FINALIZER, ObjectKey, Store, class_key, endpoint_key
+from ephemeral_endpoints.kube.errors import Gone
 
 KEY = endpoint_key("nlp", "pr-42")
 UID = ENDPOINT["metadata"]["uid"]
@@ -120,7 +121,7 @@ def test_an_object_that_is_gone_is_forgotten_altogether() -> None:
     assert store.claiming("/nlp/pr-42", "default") == []
     assert store.relevant_fields(KEY) is None
     assert store.count(ENDPOINT_KIND, lambda _: True) == 0
-    with pytest.raises(KeyError):
+    with pytest.raises(Gone):
         store.raw(KEY)
 
 

@@ -17,6 +17,7 @@ from ephemeral_endpoints.api.v1alpha1.endpoint_class import EphemeralEndpointCla
 from ephemeral_endpoints.api.v1alpha1.feedback import VariantVotes
 from ephemeral_endpoints.api.v1alpha1.model_stage import ModelStage
 from ephemeral_endpoints.engine.names import owner_hash
+from ephemeral_endpoints.kube.errors import Gone
 
 logger = logging.getLogger(__name__)
 
@@ -258,7 +259,9 @@ class Store:
         ) + ((listed.items,) if listed else ())
 
     def raw(self, key: ObjectKey) -> Mapping[str, Any]:
-        """The object as the API server gave it, without its spec. Raises KeyError for one that is not known."""
+        """The object as the API server gave it, without its spec. Raises Gone for one that is not known (any more)."""
+        if key not in self._bare:
+            raise Gone(f"{key} does not exist")
         return {**self._bare[key], "status": self._parsed[key.kind][key].status.to_wire()}
 
     @property

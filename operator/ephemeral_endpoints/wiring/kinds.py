@@ -25,6 +25,7 @@ def class_controller(base: Base, services: Services, accounts: Accounts) -> Clas
         shard=base.settings.shard,
         enqueue=base.enqueue_by("ClassReconciled"),
         events_error=services.events.events_error,
+        is_known=services.events.is_known,
         further=(services.reviews.connections, services.notifier),
         domains=services.domains,
         now=base.now,

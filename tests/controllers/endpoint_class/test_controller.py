@@ -119,6 +119,21 @@ async def test_a_class_is_enqueued_when_another_client_removes_the_finalizer_of_
     await env.until(lambda: not contents(fresh_aws.client), "nothing is left")
 
 
+async def test_a_class_says_nothing_new_after_a_start_before_its_queue_was_tried(
+    env: Environment, fresh_aws: Aws
+) -> None:
+    env.api.change(CLASS, {"spec": {"events": {"queueName": "late"}}})
+    await env.reason(CLASS, "EventsUnavailable")
+    await env.stop()
+    fresh_aws.control.add_faults(Fault(service="sqs", operation="GetQueueUrl", held=True))
+    await env.start()
+    await env.refresh(CLASS)
+    assert env.condition(CLASS)["reason"] == "EventsUnavailable"
+    fresh_aws.client("sqs").create_queue(QueueName="late")
+    fresh_aws.control.clear_faults()
+    await env.reason(CLASS, "Connected")
+
+
 async def test_a_class_is_connected_once_its_roles_can_be_assumed(env: Environment, fresh_aws: Aws) -> None:
     missing = env.make_class("late", executionRoleArn=f"arn:aws:iam::{ministack.ACCOUNT}:role/late")
     message = await env.reason(missing, "RoleUnusable")

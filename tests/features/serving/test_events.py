@@ -300,11 +300,12 @@ async def test_a_failure_that_passes_costs_nothing_but_time(
     await listener.eventually("the event is heeded", lambda: listener.count("ListEndpoints"))
     await listener.eventually("and deleted", lambda: listener.left() == 0)
     await listener.eventually("more can be heard", lambda: listener.events.is_heard(listener.accounts.connected[0]))
-    assert listener.changed == []
+    await listener.eventually("it is known that it can be read", lambda: listener.changed == ["default"])
 
 
 async def test_a_missing_queue_is_reported_and_read_once_it_exists(listener: Listener) -> None:
     account = await listener.accounts.by(HOME)
+    assert not listener.events.is_known(class_named("default"))
     listener.begin()
     await listener.eventually("some tries", lambda: len(listener.slept) >= 4)
     events_error = listener.events.events_error(class_named("default"))
@@ -314,6 +315,7 @@ async def test_a_missing_queue_is_reported_and_read_once_it_exists(listener: Lis
     assert listener.slept[:4] == [1, 2, 4, 8]
     assert listener.changed == ["default"]
     assert not listener.events.is_heard(account)
+    assert listener.events.is_known(class_named("default"))
 
     listener.make_queue()
     await listener.eventually("it is heard", lambda: listener.events.is_heard(account))
@@ -384,6 +386,7 @@ async def test_classes_share_a_queue_and_one_that_no_class_names_is_not_read(lis
     listener.events.follow([class_named("a", "none"), class_named("b", "none")])
     await listener.eventually("all are reported", lambda: listener.changed == ["a", "b"])
     assert listener.events.events_error(class_named("c", None)) is None
+    assert listener.events.is_known(class_named("c", None))
 
 
 ALSO = Access(HOME.account, HOME.region, Role(f"arn:aws:iam::{HOME.account}:role/also"))

@@ -148,7 +148,8 @@ class Finalizer:
 
     async def release(self, reconciliation: Reconciliation) -> None:
         """Remove the finalizer, and enqueue the keys that waited for the object."""
-        await self._remove_finalizer(reconciliation.key, reconciliation.uid)
+        if not reconciliation.is_gone(self.store):
+            await self._remove_finalizer(reconciliation.key, reconciliation.uid)
         self.enqueue_neighbours(reconciliation)
 
     def enqueue_neighbours(self, reconciliation: Reconciliation) -> None:
@@ -179,10 +180,10 @@ class Finalizer:
         return DesiredState.unchanged() if stays else DesiredState.absent()
 
     async def _remove_finalizer(self, key: ObjectKey, uid: str) -> None:
-        last = self.store.endpoint(key)
+        raw, last = self.store.raw(key), self.store.endpoint(key)
         if last:
             await self.ledger.count(last)
-        left = await self.kube.remove_finalizer(self.store.raw(key))
+        left = await self.kube.remove_finalizer(raw)
         if last:
             self.reporter.gone(key, last)
         if left is None:

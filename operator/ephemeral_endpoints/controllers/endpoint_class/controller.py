@@ -57,9 +57,10 @@ class Further(Protocol):
 class ClassController:
     """Reconciles EphemeralEndpointClasses.
 
-    ``enqueue`` has an object reconciled, ``events_error`` gives the error of a class's event queue, and ``further`` the
-    conditions beside ``Ready``. Each shard maintains the APIs of its objects; the first shard maintains everything else
-    and writes to Kubernetes. ``now`` is the time of day in UTC, ``clock`` monotonic seconds.
+    ``enqueue`` has an object reconciled, ``events_error`` gives the error of a class's event queue once it
+    ``is_known``, and ``further`` the conditions beside ``Ready``. Each shard maintains the APIs of its objects; the
+    first shard maintains everything else and writes to Kubernetes. ``now`` is the time of day in UTC, ``clock``
+    monotonic seconds.
     """
 
     def __init__(  # noqa: PLR0913 - both edges, shared resources, and two clocks
@@ -73,6 +74,7 @@ class ClassController:
         shard: Shard,
         enqueue: Callable[[ObjectKey], None],
         events_error: Callable[[EphemeralEndpointClass], ReconcileError | None],
+        is_known: Callable[[EphemeralEndpointClass], bool],
         further: Sequence[Further],
         domains: Domains,
         now: Callable[[], datetime],
@@ -86,6 +88,7 @@ class ClassController:
         self._shard = shard
         self._enqueue = enqueue
         self._events_error = events_error
+        self._is_known = is_known
         self._service_quotas = ServiceQuotas(clock)
         self._price_lists = PriceLists(now, clock)
         self._further = (*further, domains, self._service_quotas, self._price_lists)
@@ -110,7 +113,9 @@ class ClassController:
             if self._shard.is_first:
                 findings = RoleFindings() if error else await self._role_findings(endpoint_class)
                 error = error or self._events_error(endpoint_class) or findings.problem
-                await self._report(key, error, findings.unknown)
+                # Another process begins without knowing what the last one reported: it comes back once it knows.
+                if error or self._is_known(endpoint_class):
+                    await self._report(key, error, findings.unknown)
         except Conflict:
             return CONFLICT_SECONDS
         except Gone:

@@ -153,6 +153,12 @@ class EndpointEvents:
         listener = self._listeners.get(queue) if queue else None
         return listener.events_error if listener else None
 
+    def is_known(self, endpoint_class: EphemeralEndpointClass) -> bool:
+        """Whether it was tried already to read the queue of a class, if it has one."""
+        queue = EventQueue.of(endpoint_class, self._shard)
+        listener = self._listeners.get(queue) if queue else None
+        return queue is None or (listener is not None and listener.is_known)
+
     def is_heard(self, account: Account) -> bool:
         """Whether events of the account's endpoints can be expected."""
         return any(each.is_hearing for each in self._of(account))
@@ -205,6 +211,9 @@ class Listener:
     on_package: Callable[[EventQueue, str], None]
     sleep: Sleep
     events_error: EventsUnavailable | None = None
+    is_known: bool = False
+    """Whether the queue was read, or could not be for a reason that ``events_error`` gives."""
+
     has_heard_registry: bool = False
     """Whether a model package has ever been told of."""
 
@@ -246,8 +255,8 @@ class Listener:
         if messages:
             await self._heed(account, messages)
         # An empty queue does not prove that messages can be deleted.
-        if messages or not self._undeletable:
-            self._succeeded()
+        self._undeletable = self._undeletable and not messages
+        self._note(self.events_error if self._undeletable else None)
 
     async def _heed(self, account: Account, messages: list[Any]) -> None:
         heard, cluster_id = _Heard(), account.scope.cluster_id
@@ -350,24 +359,23 @@ class Listener:
                     extra={"count": len(failed), "code": failed[0]["Code"]},
                 )
 
-    def _succeeded(self) -> None:
-        self._undeletable = False
-        if self.events_error:
-            self.events_error = None
-            logger.info("events are heard again", extra={"queue": self.queue.name})
-            self.on_change(self.queue)
-
     def _failed(self, error: AwsError, failures: int) -> None:
         self._readable, self._url = False, None
         self._undeletable = self._undeletable or error.operation == "DeleteMessageBatch"
         if isinstance(error, Transient) and failures < TOLERATED_FAILURES:
             return
-        events_error = EventsUnavailable.of(self.queue.name, error)
-        if str(events_error) == str(self.events_error):
+        self._note(EventsUnavailable.of(self.queue.name, error))
+
+    def _note(self, error: EventsUnavailable | None) -> None:
+        """Keep what keeps the queue from being read, and pass on what was not known before."""
+        if self.is_known and str(error) == str(self.events_error):
             return
-        self.events_error = events_error
-        logger.warning(
-            "the operator cannot read the queue of events; it polls the endpoints",
-            extra={"queue": self.queue.name, "error": str(error)},
-        )
+        if error:
+            logger.warning(
+                "the operator cannot read the queue of events; it polls the endpoints",
+                extra={"queue": self.queue.name, "error": str(error)},
+            )
+        elif self.events_error:
+            logger.info("events are heard again", extra={"queue": self.queue.name})
+        self.events_error, self.is_known = error, True
         self.on_change(self.queue)
