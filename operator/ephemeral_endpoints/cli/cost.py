@@ -32,6 +32,7 @@ from ephemeral_endpoints.features.capacity.cost import amount, usd
 from ephemeral_endpoints.features.capacity.prices import SERVERLESS, Price, of_class, regions
 from ephemeral_endpoints.features.capacity.spending import Spent, of_month
 from ephemeral_endpoints.features.capacity.usage import Use, measures, used
+from ephemeral_endpoints.features.routing.forwarder.bundle import MEMORY_MB
 from ephemeral_endpoints.features.subject import Subject
 from ephemeral_endpoints.kube.client import listed
 from ephemeral_endpoints.kube.errors import Denied
@@ -142,7 +143,7 @@ def _uses(subject: Subject, now: datetime) -> Sequence[Use]:
     """What was used in the month. Raises ClickException."""
     from ephemeral_endpoints.cli.usage import UsageUnavailable, sums  # noqa: PLC0415 - boto3
 
-    spec, found = subject.endpoint_class.spec, measures(subject.endpoint)
+    spec, found = subject.endpoint_class.spec, measures(subject.endpoint, MEMORY_MB)
     start = max(month_start(now), subject.created_at)
     try:
         counted = sums((each.metric for each in found), region=spec.region, account=spec.account, start=start, end=now)

@@ -20,7 +20,6 @@ from ephemeral_endpoints.features.capacity.prices import (
     Price,
     Prices,
 )
-from ephemeral_endpoints.features.routing.forwarder.bundle import MEMORY_MB
 from ephemeral_endpoints.features.serving.desired import ONLY_VARIANT
 
 _MILLI: Final = Decimal("0.001")
@@ -78,8 +77,11 @@ class Use:
         return f"{quantity} x {self.price or 'an unknown price'}"
 
 
-def measures(endpoint: EphemeralEndpoint) -> tuple[Measure, ...]:
-    """What of an object is charged by use and counted by CloudWatch; nothing before the operator has named it."""
+def measures(endpoint: EphemeralEndpoint, forwarder_mb: int) -> tuple[Measure, ...]:
+    """What of an object is charged by use and counted by CloudWatch; nothing before the operator has named it.
+
+    ``forwarder_mb`` is the memory of its forwarder.
+    """
     base = endpoint.status.endpoint_name
     if not base:
         return ()
@@ -93,7 +95,7 @@ def measures(endpoint: EphemeralEndpoint) -> tuple[Measure, ...]:
             Metric("AWS/Lambda", "Duration", function),
             _MILLI,
             LAMBDA_SECOND,
-            Decimal(MEMORY_MB) / 1024,
+            Decimal(forwarder_mb) / 1024,
         ),
         *_of_models(endpoint, base),
     )
