@@ -16,7 +16,6 @@ from eep_platform.aws.faults import Fault, FaultError
 from eep_platform.sagemaker.metrics import NAMESPACE, Invocation, metric_data
 from ephemeral_endpoints.cli.usage import UsageUnavailable, sums
 from ephemeral_endpoints.features.capacity.usage import Metric, measures, used
-from ephemeral_endpoints.features.routing.forwarder.bundle import MEMORY_MB
 
 REGION = "us-east-1"
 NAME = "eep-c1-pr-42"
@@ -78,7 +77,7 @@ def test_what_was_used_costs_within_five_percent_what_an_independent_calculation
     milliseconds = invoked(shell)
     invocations = [Invocation(NAME, "main", 200, microseconds, 2000.0) for microseconds in (150_000.0, 250_000.0)]
     shell.client("cloudwatch").put_metric_data(Namespace=NAMESPACE, MetricData=list(metric_data(invocations)))
-    found = measures(TWO_GB, MEMORY_MB)
+    found = measures(TWO_GB, 512)
     costs = {each.measure.words: each.usd for each in used(found, counted(*(each.metric for each in found)), PRICES)}
     expected = {
         "API requests": len(SECONDS) * 1.00 / 1e6,

@@ -7,7 +7,6 @@ from tests.engine.objects import ENDPOINT, merged
 from ephemeral_endpoints.api.v1alpha1.endpoint import EphemeralEndpoint
 from ephemeral_endpoints.features.capacity.prices import Prices, of_region
 from ephemeral_endpoints.features.capacity.usage import Metric, Use, measures, used
-from ephemeral_endpoints.features.routing.forwarder.bundle import MEMORY_MB
 
 PRICES = of_region("us-east-1")
 FUNCTION = (("FunctionName", "eep-c1-pr-42"),)
@@ -28,7 +27,7 @@ SUMS = {CALLS: Decimal(2_000_000), MILLISECONDS: Decimal(40_000_000), model(): D
 
 
 def test_what_is_used_is_counted_times_its_price() -> None:
-    found = used(measures(TWO_GB, MEMORY_MB), SUMS, PRICES)
+    found = used(measures(TWO_GB, 512), SUMS, PRICES)
     assert [(each.measure.words, each.formula, each.usd) for each in found] == [
         ("API requests", "2000000 x $0.000001 per request", Decimal(2)),
         ("forwarder, requests", "2000000 x $0.0000002 per request", Decimal("0.4")),
@@ -42,7 +41,7 @@ def test_what_is_used_is_counted_times_its_price() -> None:
 
 
 def last(one: EphemeralEndpoint, sums: dict[Metric, Decimal | None], prices: Prices) -> Use:
-    return used(measures(one, MEMORY_MB), sums, prices)[-1]
+    return used(measures(one, 512), sums, prices)[-1]
 
 
 @pytest.mark.parametrize(
@@ -75,13 +74,13 @@ def test_what_is_not_known_stays_so(
 def test_each_serverless_variant_counts_by_itself_and_instances_do_not_count_by_use() -> None:
     served = [{"name": name, "weight": 1, "endpointName": f"eep-c1-pr-42-{name}"} for name in ("a", "b")]
     several = endpoint({"serverless": {}, "variants": [{"name": "a"}, {"name": "b"}]}, variants=served)
-    assert {each.metric for each in measures(several, MEMORY_MB)} >= {
+    assert {each.metric for each in measures(several, 512)} >= {
         model("eep-c1-pr-42-a", "a"),
         model("eep-c1-pr-42-b", "b"),
     }
     on_instances = endpoint({"instances": {"type": "ml.m5.large"}})
-    assert {each.metric for each in measures(on_instances, MEMORY_MB)} == {CALLS, MILLISECONDS}
+    assert {each.metric for each in measures(on_instances, 512)} == {CALLS, MILLISECONDS}
 
 
 def test_before_the_operator_has_named_anything_there_is_nothing_to_count() -> None:
-    assert measures(EphemeralEndpoint.model_validate(ENDPOINT), MEMORY_MB) == ()
+    assert measures(EphemeralEndpoint.model_validate(ENDPOINT), 512) == ()

@@ -80,7 +80,7 @@ class Use:
 def measures(endpoint: EphemeralEndpoint, forwarder_mb: int) -> tuple[Measure, ...]:
     """What of an object is charged by use and counted by CloudWatch; nothing before the operator has named it.
 
-    ``forwarder_mb`` is the memory of its function.
+    ``forwarder_mb`` is the memory of its forwarder.
     """
     base = endpoint.status.endpoint_name
     if not base:
