@@ -1,13 +1,11 @@
 """The program that applies JSON Schemas of pull requests, in a process of its own: see ``schemas``.
 
-Reads requests from stdin and writes their answers to stdout, each as JSON on one line, until stdin ends. A request is
-``{"schema": text, "document": text}``, the latter absent where the schema is only to be compiled. An answer is
-``{"refusal": text}`` for a schema that does not compile, else ``{"violations": [[pointer, keyword, message], ...]}``.
+A request is ``{"schema": text, "document": text}``, the latter absent where the schema is only to be compiled. An
+answer is ``{"refusal": text}`` for a schema that does not compile, else
+``{"violations": [[pointer, keyword, message], ...]}``.
 """
 
 import json
-import resource
-import sys
 from collections.abc import Iterable
 from itertools import islice
 from typing import Any, Final
@@ -15,17 +13,12 @@ from typing import Any, Final
 import jsonschema_rs
 
 from ephemeral_endpoints.features.checks.documents import line, pointer_of
+from ephemeral_endpoints.features.worker_process import serve
 
 MOST_VIOLATIONS: Final = 10
 _LONG: Final = 64 * 1024
 """Of a longer document only the first violation is told: the library makes all of them before it tells any, which can
 take a thousand times the document's memory."""
-
-_MEMORY: Final = 96 * 1024 * 1024
-"""Several processes and the operator share the memory of one container, which ends as a whole when it is used up."""
-
-_CPU_SECONDS: Final = 600
-"""Ends a process whose operator has died while it was busy."""
 
 _WORDS: Final = 200
 
@@ -66,11 +59,7 @@ def _violations(
 
 def main() -> None:
     """Serve until stdin ends."""
-    resource.setrlimit(resource.RLIMIT_DATA, (_MEMORY, _MEMORY))
-    resource.setrlimit(resource.RLIMIT_CPU, (_CPU_SECONDS, _CPU_SECONDS))
-    for request in sys.stdin:
-        sys.stdout.write(json.dumps(answer(json.loads(request))) + "\n")
-        sys.stdout.flush()
+    serve(answer)
 
 
 if __name__ == "__main__":

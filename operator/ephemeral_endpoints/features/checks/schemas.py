@@ -44,20 +44,17 @@ class Schemas(Worker):
 
 async def invalid(checks: Iterable[PreparedCheck], *, max_seconds: float = MAX_SECONDS_IN_ALL) -> CheckInvalid | None:
     """The error of the first check whose schema is none, or cannot be compiled in time; None if all can be run."""
-    name = ""
+    with_schemas = [(each.name, each.schema) for each in checks if each.schema]
+    if not with_schemas:
+        return None
+    name = with_schemas[0][0]
     try:
-        async with asyncio.timeout(max_seconds), Schemas() as schemas:
-            for each in checks:
-                name = each.name
-                if refused := each.schema and await _refused(schemas, each.schema):
+        async with Schemas() as schemas, asyncio.timeout(max_seconds):
+            for name, schema in with_schemas:
+                if refused := await schemas.refusal(schema):
                     return CheckInvalid(f"check {name}: the JSON Schema is not valid: {refused}")
     except TimeoutError:
         return CheckInvalid(f"check {name}: it and those before it have JSON Schemas that take too long to compile")
-    return None
-
-
-async def _refused(schemas: Schemas, schema: str) -> str | None:
-    try:
-        return await schemas.refusal(schema)
     except WorkerError as error:
-        return f"it {error}"
+        return CheckInvalid(f"check {name}: the JSON Schema is not valid: it {error}")
+    return None

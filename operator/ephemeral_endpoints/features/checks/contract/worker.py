@@ -1,21 +1,15 @@
 """The program that compares the JSON Schemas of two revisions, in a process of its own: see ``contract.sides``.
 
-Reads requests from stdin and writes their answers to stdout, each as JSON on one line, until stdin ends. A request is
-``{"base": [request, response], "head": [request, response]}`` with schemas as text, null where there are none. An
-answer is ``{"breaks": [text, ...], "unclear": [text, ...]}``.
+A request is ``{"base": [request, response], "head": [request, response]}`` with schemas as text, null where there are
+none. An answer is ``{"breaks": [text, ...], "unclear": [text, ...]}``.
 """
 
 import json
-import resource
-import sys
 from collections.abc import Iterable
-from typing import Any, Final
+from typing import Any
 
 from ephemeral_endpoints.features.checks.contract.breaking import Change, Difference, narrowed
-
-_MEMORY: Final = 96 * 1024 * 1024
-_CPU_SECONDS: Final = 600
-"""Ends a process whose operator has died while it was busy."""
+from ephemeral_endpoints.features.worker_process import serve
 
 
 def answer(request: dict[str, Any]) -> dict[str, list[str]]:
@@ -42,11 +36,7 @@ def _told(field: str, changes: Iterable[Change]) -> list[str]:
 
 def main() -> None:
     """Serve until stdin ends."""
-    resource.setrlimit(resource.RLIMIT_DATA, (_MEMORY, _MEMORY))
-    resource.setrlimit(resource.RLIMIT_CPU, (_CPU_SECONDS, _CPU_SECONDS))
-    for request in sys.stdin:
-        sys.stdout.write(json.dumps(answer(json.loads(request))) + "\n")
-        sys.stdout.flush()
+    serve(answer)
 
 
 if __name__ == "__main__":
