@@ -60,12 +60,20 @@ _EFFECTS: Final[dict[FaultKind, dict[str, object]]] = {
 """The meter's fault for each kind; throttling depends on the service. Held calls wait for ``Lane.release_calls``."""
 
 
+def fault(kind: FaultKind, service: str, **chosen: object) -> Fault:
+    """The meter's fault that makes calls of a service fail in this way; ``chosen`` are its fields that say which."""
+    throttled = {"error": FaultError(code=throttling_code(service), message="Rate exceeded")}
+    effect = throttled if kind is FaultKind.THROTTLED else _EFFECTS[kind]
+    return Fault.model_validate({"service": service, **chosen, **effect})
+
+
+def passing(service: str, **chosen: object) -> Fault:
+    """One that lets calls pass, so that the next fault chooses later ones."""
+    return Fault.model_validate({"service": service, **chosen, "delay_seconds": _PASSED_SECONDS})
+
+
 def faults(point: Point, kind: FaultKind) -> list[Fault]:
     """The faults that make exactly this call fail once: earlier calls of the same operation pass."""
-    chosen = {"service": point.service, "operation": point.operation, "resource": point.part or None}
-    throttled = {"error": FaultError(code=throttling_code(point.service), message="Rate exceeded")}
-    effect = throttled if kind is FaultKind.THROTTLED else _EFFECTS[kind]
-    failing = Fault.model_validate({**chosen, **effect, "times": 1})
-    if point.nth == 1:
-        return [failing]
-    return [Fault.model_validate({**chosen, "times": point.nth - 1, "delay_seconds": _PASSED_SECONDS}), failing]
+    chosen = {"operation": point.operation, "resource": point.part or None}
+    failing = fault(kind, point.service, **chosen, times=1)
+    return [failing] if point.nth == 1 else [passing(point.service, **chosen, times=point.nth - 1), failing]
