@@ -212,7 +212,8 @@ class Home:
                 await self._next_pass()
 
     async def _next_pass(self) -> None:
-        await self.env.until(lambda last=self.passes: self.passes > last, "another pass")
+        last = self.passes
+        await self.env.until(lambda: self.passes > last, "another pass")
 
     def _sweep(self) -> Sweep:
         env = self.env

@@ -4,7 +4,8 @@ from typing import Any, Final
 
 import pytest
 from tests.controllers.endpoint import test_deletion as deletion
-from tests.controllers.endpoint.test_deletion import CLASS, ROLE, SCALED, Home
+from tests.controllers.endpoint.test_deletion import CLASS, SCALED, Home
+from tests.features.training.test_step import ROLE
 from tests.fixtures.faults import Trouble
 
 forge, reaper, home = deletion.forge, deletion.reaper, deletion.home
