@@ -74,7 +74,7 @@ def test_at_rest_aws_is_asked_in_snapshots_only_and_kubernetes_not_written_to(cr
 
 
 def has_no_late_invocations(crowd: Bench) -> bool:
-    """Whether no function calls its model between two snapshots, as one does on a busy machine after its caller left."""
+    """Whether no function calls its model meanwhile, as one does on a busy machine after its caller has left."""
     crowd.control.reset_meter()
     eventually(lambda: called(crowd).count(ONCE) > 1, "a snapshot")
     return "InvokeEndpoint" not in called(crowd)
