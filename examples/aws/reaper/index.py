@@ -124,7 +124,7 @@ _GONE_CODES = frozenset({"NotFoundException", "InvalidResourceId", "ObjectNotFou
 
 _GONE_TEXT = re.compile(r"^Could not find|does not exist|not found", re.IGNORECASE)
 
-_SETTLED = frozenset({"InService", "OutOfService", "Failed", "UpdateRollbackFailed"})
+_IN_PROGRESS = re.compile(r"in.progress", re.IGNORECASE)
 
 VARIANTS = {"ServiceNamespace": "sagemaker", "ScalableDimension": "sagemaker:variant:DesiredInstanceCount",}
 
@@ -176,6 +176,7 @@ class ReapedKind:
  delete: Callable[[Aws, str], object]
  after: tuple[str, ...] = ()
  delete_all: Callable[[Aws, Sequence[str]], object] | None = None
+ is_dear: bool = False
 
 def _listed(tags):
  return {each["Key"]: each["Value"] for each in tags}
@@ -184,11 +185,12 @@ def _of_sagemaker(aws, arn):
  return _listed(items(aws, "sagemaker", "list_tags", "Tags", ResourceArn=arn))
 
 def _delete_endpoint(aws, name):
- client = aws.client("sagemaker")
- status = client.describe_endpoint(EndpointName=name)["EndpointStatus"]
- if status not in _SETTLED:
-  raise InProgressError(status)
- client.delete_endpoint(EndpointName=name)
+ try:
+  aws.client("sagemaker").delete_endpoint(EndpointName=name)
+ except ClientError as error:
+  if _IN_PROGRESS.search(str(error)):
+   raise InProgressError from error
+  raise
 
 def _of_dynamodb(aws, arn):
  return _listed(items(aws, "dynamodb", "list_tags_of_resource", "Tags", ResourceArn=arn))
@@ -217,7 +219,7 @@ LOG_GROUP = ReapedKind("LogGroup", "logs", "log-group:",
 
 HTTP_API = ReapedKind("HttpApi", "apigateway", "/apis/",
  lambda aws, arn: dict(aws.client("apigatewayv2").get_api(ApiId=arn.rpartition("/")[2]).get("Tags", {})),
- lambda aws, id_: aws.client("apigatewayv2").delete_api(ApiId=id_),)
+ lambda aws, id_: aws.client("apigatewayv2").delete_api(ApiId=id_), is_dear=True,)
 
 REPOSITORY = ReapedKind("Repository", "ecr", "repository/",
  lambda aws, arn: _listed(aws.client("ecr").list_tags_for_resource(resourceArn=arn)["tags"]),
@@ -246,13 +248,13 @@ INTEGRATION = "Integration"
 UNTAGGED = (API_MAPPING, ROUTE_THROTTLE, ROUTE, INTEGRATION)
 
 OF_OBJECTS = (SCALABLE_TARGET, HTTP_API,
- ReapedKind("Endpoint", "sagemaker", "endpoint/", _of_sagemaker, _delete_endpoint), ReapedKind("Function", "lambda",
-  "function:", lambda aws, arn: dict(aws.client("lambda").list_tags(Resource=arn)["Tags"]),
+ ReapedKind("Endpoint", "sagemaker", "endpoint/", _of_sagemaker, _delete_endpoint, is_dear=True), ReapedKind(
+  "Function", "lambda", "function:", lambda aws, arn: dict(aws.client("lambda").list_tags(Resource=arn)["Tags"]),
   lambda aws, name: aws.client("lambda").delete_function(FunctionName=name), after=UNTAGGED,), ALARM, ReapedKind(
   "Parameter", "ssm", "parameter", _of_ssm, lambda aws, name: aws.client("ssm").delete_parameter(Name=name),),
  ReapedKind("FeedbackTable", "dynamodb", "table/", _of_dynamodb,
-  lambda aws, name: aws.client("dynamodb").delete_table(TableName=name),), ReapedKind("EndpointConfig", "sagemaker",
-  "endpoint-config/", _of_sagemaker,
+  lambda aws, name: aws.client("dynamodb").delete_table(TableName=name), is_dear=True,), ReapedKind("EndpointConfig",
+  "sagemaker", "endpoint-config/", _of_sagemaker,
   lambda aws, name: aws.client("sagemaker").delete_endpoint_config(EndpointConfigName=name), after=("Endpoint",),),
  ReapedKind("Model", "sagemaker", "model/", _of_sagemaker,
   lambda aws, name: aws.client("sagemaker").delete_model(ModelName=name), after=("Endpoint",),), LOG_GROUP,)
@@ -428,6 +430,7 @@ class Found:
  tags: TagMap | None = None
  due: Expired | None = None
  id_: str = ""
+ arn: str = ""
 
 @dataclass(frozen=True, slots=True)
 class Taken:
@@ -501,14 +504,16 @@ class Run:
     turns -= sum(each.is_whole for each in proven)
     taken += proven
    self._take_routes(_named(shared, HTTP_API), {each.due.owner: each.due for each in taken}, cutoff)
-   self._take_found(taken)
+   self._take_found(taken, cutoff)
   self._report.waiting = len(free)
- def _take_found(self, taken):
+ def _take_found(self, taken, cutoff):
   unread = self._report.failures.keys() & set(UNTAGGED)
   free = [each for object_ in taken for each in object_.ours
    if (unread | {other.kind.name for other in object_.found}).isdisjoint(each.kind.after)]
+  dear = [each for each in free if each.kind.is_dear]
   self._delete([each for each in free if each.kind is SCALABLE_TARGET])
-  self._delete([each for each in free if each.kind is not SCALABLE_TARGET])
+  self._delete([each for each in free if each.kind is not SCALABLE_TARGET and each not in dear])
+  self._delete(dear, cutoff)
  def _proven(self, part, targets, cutoff):
   index = tagged(self._aws, {**self._ours, UID: [each.uid for each in part]})
   there = [(due, *each) for due in expired(index, cutoff) for each in self._listed(due, targets)]
@@ -532,9 +537,9 @@ class Run:
   if tags is None and kind.name not in self._report.failures:
    return None
   if kind is not HTTP_API:
-   return Found(kind, name, tags, due)
+   return Found(kind, name, tags, due, arn=arn)
   shown = self._try(kind.name, lambda: self._aws.client("apigatewayv2").get_api(ApiId=name)["Name"])
-  return Found(kind, shown or name, tags, due, name)
+  return Found(kind, shown or name, tags, due, name, arn)
  def _own(self, due, found, cutoff):
   readable = [each for each in found if each.tags is not None]
   ours = [each for each in readable if is_of_object(_owned_name(each), each.tags or {}, self._rules, due.uid)]
@@ -544,7 +549,7 @@ class Run:
     self._report.leave(each.kind.name, each.name, unread)
   last = end_of(each.tags or {} for each in ours)
   return ours if last and last.is_expired(cutoff) else None
- def _delete(self, found):
+ def _delete(self, found, cutoff = None):
   batches = []
   for each in sorted(found, key=lambda each: _ORDER.index(each.kind)):
    size = AT_ONCE if each.kind.delete_all else 1
@@ -552,14 +557,15 @@ class Run:
     batches[-1].append(each)
    else:
     batches.append([each])
-  deleted = [each for done in self._each(self._delete_batch, batches, lambda batch: batch[0].kind.service)
+  deleted = [each
+   for done in self._each(partial(self._delete_batch, cutoff), batches, lambda batch: batch[0].kind.service)
    for each in done]
   for each in deleted:
    self._note(each.kind.name, each.name, each.due)
   return deleted
- def _delete_batch(self, batch):
+ def _delete_batch(self, cutoff, batch):
   kind = batch[0].kind
-  if self._is_late():
+  if self._is_late() or (cutoff and not self._is_still_due(batch[0], cutoff)):
    return ()
   def delete():
    if kind.delete_all is None or len(batch) == 1:
@@ -568,15 +574,18 @@ class Run:
    try:
     kind.delete_all(self._aws, [each.name for each in batch])
    except ClientError:
-    return [done for each in batch for done in self._delete_batch([each])]
+    return [done for each in batch for done in self._delete_batch(cutoff, [each])]
    return batch
   if kind is HTTP_API:
    self._try(API_MAPPING, partial(self._take_mappings, batch[0].id_, batch[0].due))
   try:
    return self._try(kind.name, delete) or ()
-  except InProgressError as error:
-   self._report.leave(kind.name, batch[0].name, f"it is {error}: a later run deletes it")
+  except InProgressError:
+   self._report.leave(kind.name, batch[0].name, "it is changing: a later run deletes it")
    return ()
+ def _is_still_due(self, found, cutoff):
+  tags = self._read(found.kind, found.arn)
+  return bool(tags is not None and found.due and self._own(found.due, [replace(found, tags=tags)], cutoff))
  def _each(self, work, items, service):
   with ExitStack() as stack:
    pools = {}
@@ -764,7 +773,7 @@ def _unless_gone(work):
 CONFIG = Config(connect_timeout=5, read_timeout=10, retries={"total_max_attempts": 3, "mode": "standard"},
  max_pool_connections=THREADS,)
 
-_SPARE_SECONDS = 60
+SPARE_SECONDS = 60
 
 def handle(_, context):
  make = boto3.client
@@ -774,7 +783,7 @@ def reap(environment, aws, remaining_millis):
  rules = rules_of(environment)
  report = Report(rules.cluster_id, rules.class_name)
  try:
-  Run(aws, rules, report, lambda: remaining_millis() < _SPARE_SECONDS * 1000).run()
+  Run(aws, rules, report, lambda: remaining_millis() < SPARE_SECONDS * 1000).run()
  except Exception as error:
   report.failed("run", error)
   raise

@@ -6,11 +6,9 @@ limits are in force.
 
 import json
 import time
-from collections import Counter
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import redirect_stdout
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from io import BytesIO, StringIO
@@ -25,6 +23,7 @@ from eep_platform.aws import ministack, services
 from eep_platform.aws.client import ControlClient
 from eep_platform.aws.contents import contents
 from eep_platform.aws.services import Ports
+from eep_platform.bench.results import ReaperRun
 from ephemeral_endpoints.engine.names import Names, api_name, endpoint_logs
 from ephemeral_endpoints.engine.tags import CLUSTER, class_tags, owner_tags
 from ephemeral_endpoints.features.expiry.reaper import handler
@@ -44,26 +43,11 @@ _AGE: Final = timedelta(days=3)
 Say = Callable[[str], None]
 
 
-@dataclass(frozen=True, slots=True)
-class Figures:
-    """A run: its calls by service, what it deleted and what is left for later ones, and how long it took."""
+def measure(state: Path, previews: int, *, say: Say) -> dict[str, Any]:
+    """Measure a run at rest, and runs until so many previews are gone; returns the fields of `Reaped` but the machine.
 
-    seconds: float
-    calls: Mapping[str, int]
-    report: Mapping[str, Any]
-
-    def __str__(self) -> str:
-        found = self.report
-        by_service = ", ".join(f"{service} {count}" for service, count in sorted(self.calls.items()))
-        return (
-            f"{self.seconds:.1f} s, {sum(self.calls.values())} calls ({by_service}); "
-            f"{sum(found['deleted_by_kind'].values())} deleted, {found['waiting']} objects waiting, "
-            f"{len(found['failures'])} kinds failed"
-        )
-
-
-def measure(state: Path, previews: int, *, say: Say) -> list[Figures]:
-    """Measure a run at rest, and runs until so many previews are gone. Raises PlatformError if the platform fails."""
+    Raises PlatformError if the platform fails.
+    """
     began = time.monotonic()
 
     def log(what: str) -> None:
@@ -76,18 +60,29 @@ def measure(state: Path, previews: int, *, say: Say) -> list[Figures]:
         account.make()
         log(f"made {previews} previews")
         account.begin()
-        runs = [account.run(timedelta())]
-        log(f"at rest: {runs[-1]}")
+        at_rest = account.run(timedelta())
+        log(f"at rest: {_told(at_rest)}")
+        all_due: list[ReaperRun] = []
         for _ in range(_MOST_RUNS):
-            runs.append(account.run(_AGE))
-            log(f"all due: {runs[-1]}")
-            if not runs[-1].report["deleted_by_kind"]:
+            found = account.run(_AGE)
+            log(f"all due: {_told(found)}")
+            if not found.deleted:
                 break
-        left = {kind: len(names) for kind, names in contents(account.client).items()}
+            all_due.append(found)
+        left = contents(account.client)
         log(f"left: {left or 'nothing'}")
     finally:
         services.stop_services(state)
-    return runs
+    left_behind = sum(map(len, left.values()))
+    return {"previews": previews, "at_rest": at_rest, "all_due": all_due, "left_behind": left_behind}
+
+
+def _told(run: ReaperRun) -> str:
+    by_service = ", ".join(f"{service} {count:.0f}" for service, count in sorted(run.calls.items()))
+    return (
+        f"{run.seconds:.1f} s, {sum(run.calls.values()):.0f} calls ({by_service}); "
+        f"{run.deleted} deleted, {run.waiting} objects waiting, {run.failed} kinds failed"
+    )
 
 
 class _Account:
@@ -190,7 +185,7 @@ class _Account:
         patient.get_tag_values(Key=CLUSTER)
         self._control.set_documented_limits()
 
-    def run(self, ahead: timedelta) -> Figures:
+    def run(self, ahead: timedelta) -> ReaperRun:
         """A run, so long from now by AWS's clock."""
         self._control.set_ahead(ahead.total_seconds())
         self._control.reset_meter()
@@ -202,8 +197,14 @@ class _Account:
                 Aws(partial(self.client, config=handler.CONFIG)),
                 lambda: (TIMEOUT_SECONDS - (time.monotonic() - began)) * 1000,
             )
-        calls = Counter({service: sum(each.values()) for service, each in self._control.calls().items()})
-        return Figures(time.monotonic() - began, calls, json.loads(printed.getvalue().splitlines()[-1]))
+        seconds, report = time.monotonic() - began, json.loads(printed.getvalue().splitlines()[-1])
+        return ReaperRun(
+            seconds=seconds,
+            calls={service: float(sum(each.values())) for service, each in self._control.calls().items()},
+            deleted=sum(report["deleted_by_kind"].values()),
+            waiting=report["waiting"],
+            failed=len(report["failures"]),
+        )
 
 
 def _code() -> bytes:

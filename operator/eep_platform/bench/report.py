@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from eep_platform.bench import building_page, forwarder_page, pull_requests_page, targets, training_page
+from eep_platform.bench import building_page, forwarder_page, pull_requests_page, reaper_page, targets, training_page
 from eep_platform.bench.figures import Spread
 from eep_platform.bench.markdown import amount, grid, section
 from eep_platform.bench.results import Counts, Machine, Measured, Results
@@ -107,6 +107,7 @@ def render(results: Results, folder: str) -> str:
         training_page.render(results.trainings) if results.trainings else "",
         pull_requests_page.render(results.reviews) if results.reviews else "",
         forwarder_page.render(results.forwarder) if results.forwarder else "",
+        reaper_page.render(results.reaped) if results.reaped else "",
         section("Measured on", _machines(results, sizes)),
     ]
     return "\n".join(filter(None, parts))
@@ -249,6 +250,8 @@ def _machines(results: Results, sizes: Sequence[Measured]) -> str:
         machines.append(("pull requests", results.reviews.machine))
     if results.forwarder:
         machines.append(("forwarder", results.forwarder.machine))
+    if results.reaped:
+        machines.append(("reaper", results.reaped.machine))
     rows = [[what, each.date, f"`{each.commit}`", _hardware(each)] for what, each in machines]
     versions = ", ".join(f"{name} {version}" for name, version in sizes[-1].machine.versions.items())
     return f"{grid(['objects', 'date', 'commit', 'machine'], rows)}\n\n{versions}."

@@ -315,6 +315,33 @@ class Trainings:
 
 
 @dataclass(frozen=True, slots=True)
+class ReaperRun:
+    """One run of the reaper. ``waiting`` are the objects that are left to later runs, ``failed`` kinds of resources."""
+
+    seconds: float
+    calls: Counts
+    """By service."""
+
+    deleted: int
+    waiting: int
+    failed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Reaped:
+    """Runs of the reaper over previews without operator and cluster."""
+
+    machine: Machine
+    previews: int
+    at_rest: ReaperRun
+    all_due: list[ReaperRun]
+    """Those that deleted something, from the moment when all previews are due."""
+
+    left_behind: int
+    """Resources of the previews in AWS after the last run."""
+
+
+@dataclass(frozen=True, slots=True)
 class Results:
     """All measured sizes by number of objects, and the other sections if measured."""
 
@@ -323,6 +350,7 @@ class Results:
     reviews: Reviews | None = None
     forwarder: Forwarder | None = None
     trainings: Trainings | None = None
+    reaped: Reaped | None = None
 
 
 ADAPTER: TypeAdapter[Results] = TypeAdapter(Results)

@@ -15,7 +15,18 @@ import psutil
 from kubernetes import client
 
 from eep_platform import operator, platform
-from eep_platform.bench import building, forwarder, front, month_page, naive, plots, pull_requests, report, training
+from eep_platform.bench import (
+    building,
+    forwarder,
+    front,
+    month_page,
+    naive,
+    plots,
+    pull_requests,
+    reaper,
+    report,
+    training,
+)
 from eep_platform.bench.counting import CallTimes
 from eep_platform.bench.month import story
 from eep_platform.bench.month.agenda import HOUR
@@ -27,6 +38,7 @@ from eep_platform.bench.results import (
     Machine,
     Measured,
     Memory,
+    Reaped,
     Results,
     Reviews,
     Trainings,
@@ -109,6 +121,14 @@ def run_forwarder(state: Path, *, plan: Plan, page: Path, say: Callable[[str], N
     found = forwarder.measure(state, plan.model, provider=plan.provider, say=say)
     kept = _kept(state)
     _publish(replace(load(kept), forwarder=Forwarder(machine(), **found)), kept, page, say)
+
+
+def run_reaper(state: Path, previews: int, *, page: Path, say: Callable[[str], None]) -> None:
+    """Measure the reaper over so many previews, and write the page. Raises PlatformError, also without matplotlib."""
+    plots.require()
+    found = reaper.measure(state, previews, say=say)
+    kept = _kept(state)
+    _publish(replace(load(kept), reaped=Reaped(machine(), **found)), kept, page, say)
 
 
 def run_month(page: Path, *, seeds: Sequence[int] = (1,), say: Callable[[str], None]) -> None:

@@ -5,7 +5,6 @@ from typing import Final
 
 import click
 
-from eep_platform.bench import reaper as reaping
 from eep_platform.bench import run
 from eep_platform.cli import options
 from eep_platform.cli.shell import progress
@@ -37,7 +36,7 @@ def _sizes(_context: click.Context, _option: click.Parameter, text: str) -> set[
 @click.option("--training", is_flag=True, help="Measure trainings of a model instead.")
 @click.option("--pull-requests", is_flag=True, help="Measure pull requests instead.")
 @click.option("--forwarder", is_flag=True, help="Measure the forwarder instead.")
-@click.option("--reaper", is_flag=True, help="Measure the reaper instead, with the largest number; writes no page.")
+@click.option("--reaper", is_flag=True, help="Measure the reaper instead, with the largest number of objects.")
 @click.option("--month", is_flag=True, help="Simulate a month instead, and write its own page, docs/month.md.")
 @options.model
 @options.path("--page", "docs/benchmarks.md", "The page to write.", metavar="FILE")
@@ -68,7 +67,7 @@ def command(  # noqa: PLR0913 - one for each option
     elif forwarder:
         run.run_forwarder(state, plan=plan, page=page, say=progress)
     elif reaper:
-        reaping.measure(state, max(sizes), say=progress)
+        run.run_reaper(state, max(sizes), page=page, say=progress)
     elif month:
         run.run_month(page.with_name("month.md"), say=progress)
     else:

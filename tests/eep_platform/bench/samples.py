@@ -14,6 +14,8 @@ from eep_platform.bench.results import (
     Memory,
     Naive,
     OffAndOn,
+    Reaped,
+    ReaperRun,
     Rest,
     Restart,
     ReviewMemory,
@@ -141,3 +143,17 @@ def trainings() -> Trainings:
 def _trained(ready: float, started: float) -> Trained:
     calls = {"StartPipelineExecution": 1.0, "ListPipelineExecutions": 2.0}
     return Trained(started_seconds=started, modelled_seconds=0.6, ready_seconds=ready, calls=calls)
+
+
+def reaped() -> Reaped:
+    """A reaper that keeps every promise."""
+    return Reaped(
+        machine=replace(MACHINE, commit="dad1234"),
+        previews=300,
+        at_rest=ReaperRun(1.5, {"sagemaker": 3.0, "cloudwatch": 1.0}, deleted=0, waiting=0, failed=0),
+        all_due=[
+            ReaperRun(100.0, {"sagemaker": 500.0, "logs": 700.0}, deleted=900, waiting=200, failed=0),
+            ReaperRun(120.0, {"sagemaker": 900.0, "logs": 1100.0}, deleted=1200, waiting=100, failed=0),
+        ],
+        left_behind=0,
+    )

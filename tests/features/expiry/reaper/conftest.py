@@ -3,7 +3,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import boto3
@@ -119,12 +119,13 @@ class Reaper:
     class_name: str = CLASS
     key: str = KEY
     report: dict[str, Any] = field(default_factory=dict)
+    before: Callable[[str, Any], None] = lambda *_: None
+    """What happens before each call, by its operation and request: in the thread that makes it."""
 
     def run(self, **environment: str) -> dict[str, Any]:
         """Make a run; returns its report. Raises what the run raises."""
         try:
-            made = kinds.Aws(self._client, sleep=lambda _: None)
-            handler.reap({**self.environment, **environment}, made, lambda: 300_000)
+            self._reap({**self.environment, **environment}, self.before)
         finally:
             self.report = json.loads(self.printed().splitlines()[-1])
         return self.report
@@ -133,17 +134,11 @@ class Reaper:
         """Make a run whose process ends with so many calls made. Raises Killed."""
         begun = iter(range(calls))
 
-        def die(**_: object) -> None:
+        def die(*_: object) -> None:
             if next(begun, None) is None:
                 raise Killed
 
-        def client(service: str) -> Any:  # noqa: ANN401 - any service's
-            found = self._client(service)
-            found.meta.events.register("before-send", die)
-            return found
-
-        made = kinds.Aws(client, sleep=lambda _: None)
-        handler.reap(self.environment, made, lambda: 300_000)
+        self._reap(self.environment, die)
 
     def run_until_done(self) -> list[tuple[str, str]]:
         """Run until nothing more is deleted; returns the kinds and names in order."""
@@ -185,12 +180,21 @@ class Reaper:
         other.hold()
         return other
 
-    def _client(self, service: str) -> Any:  # noqa: ANN401 - any service's
+    def _reap(self, environment: dict[str, str], before: Callable[[str, Any], None]) -> None:
+        handler.reap(environment, kinds.Aws(partial(self._client, before), sleep=lambda _: None), lambda: 300_000)
+
+    def _client(self, before: Callable[[str, Any], None], service: str) -> Any:  # noqa: ANN401 - any service's
         make: Any = _session(self.key).client
         config = handler.CONFIG
         if service == self.impatient_with:
             config = config.merge(Config(read_timeout=0.5, retries={"total_max_attempts": 1}))
-        return make(service, endpoint_url=self.aws.endpoint, config=config)
+        client = make(service, endpoint_url=self.aws.endpoint, config=config)
+
+        def call(request: Any, event_name: str, **_: object) -> None:  # noqa: ANN401 - botocore has no type for it
+            before(event_name.rpartition(".")[2], request)
+
+        client.meta.events.register("before-send", call)
+        return client
 
 
 @cache

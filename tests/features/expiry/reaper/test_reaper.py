@@ -1,11 +1,14 @@
 """The reaper against the embedded AWS, as the role that is generated for it."""
 
 import asyncio
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import pytest
+from botocore.awsrequest import AWSPreparedRequest
 from botocore.exceptions import ClientError
 from tests.features.expiry.reaper.conftest import CLASS, DAY, ENDS_AT, KEY, TOPIC, Killed, Preview, Reaper
 
@@ -18,10 +21,12 @@ from ephemeral_endpoints.features.expiry.reaper.kinds import ITS_OWN, WITH_ANOTH
 from ephemeral_endpoints.features.images.specs import REPOSITORY
 from ephemeral_endpoints.features.monitoring.specs import ALARM, LOG_GROUP
 from ephemeral_endpoints.features.registry import KINDS
+from ephemeral_endpoints.features.routing.feedback.specs import FEEDBACK_TABLE
 from ephemeral_endpoints.features.routing.specs import API_MAPPING, FUNCTION
 from ephemeral_endpoints.features.serving.specs import ENDPOINT, MODEL
 from ephemeral_endpoints.iam.statement import granted
 
+LATER = timestamp(ENDS_AT + 9 * DAY)
 WRITTEN_BY_LAMBDA = {"logs:CreateLogStream", "logs:PutLogEvents"}
 
 
@@ -84,7 +89,7 @@ async def test_an_object_within_the_grace_stays(preview: Preview, reaper: Reaper
 @pytest.mark.parametrize(
     ("tags", "reason"),
     [
-        (((EXPIRES_AT, timestamp(ENDS_AT + 9 * DAY)),), "extended: the index may not know yet"),
+        (((EXPIRES_AT, LATER),), "extended: the index may not know yet"),
         (RETAINED_TAGS, "retained"),
     ],
     ids=["extended", "retained"],
@@ -102,6 +107,96 @@ async def test_one_resource_with_a_later_end_keeps_the_whole_object(
     assert contents(preview.aws.client) == before
     preview.aws.control.hold_tag_index(is_held=False)
     assert (await asyncio.to_thread(reaper.run))["deleted"] == [], reason
+
+
+async def test_an_object_that_is_extended_while_it_goes_keeps_what_is_dear(preview: Preview, reaper: Reaper) -> None:
+    """The operator makes the rest again: whoever extends an object has one."""
+    await preview.make_all()
+    preview.make_route_of_somebody()
+    reaper.before = once("DeleteFunction", partial(extend, preview))
+    report = await asyncio.to_thread(reaper.run)
+    left = contents(preview.aws.client)
+    assert {"Endpoint", "EndpointConfig", "Model", "FeedbackTable", "LogGroup"} <= left.keys()
+    assert preview.names.base in left["HttpApi"], "its URL stays"
+    assert {"Function", "Route", "ScalableTarget"} <= report["deleted_by_kind"].keys(), "they went before"
+    assert await asyncio.to_thread(reaper.run_until_done) == []
+    assert contents(preview.aws.client) == left
+
+
+async def test_an_object_that_is_extended_too_late_keeps_what_its_next_endpoint_needs(
+    preview: Preview, reaper: Reaper
+) -> None:
+    await preview.make_all()
+    reaper.before = once("DeleteEndpoint", partial(extend_hosting, preview))
+    report = await asyncio.to_thread(reaper.run)
+    assert report["deleted_by_kind"]["Endpoint"] == 1
+    await asyncio.to_thread(reaper.run_until_done)
+    assert {"EndpointConfig", "Model", "LogGroup"} <= contents(preview.aws.client).keys()
+
+
+def once(operation: str, act: Callable[[], object]) -> Callable[[str, object], None]:
+    """Does something once: right before the first call of an operation is sent."""
+    turn = iter([act])
+
+    def before(sent: str, _: object) -> None:
+        if sent == operation and (first := next(turn, None)):
+            first()
+
+    return before
+
+
+def extend_hosting(preview: Preview) -> None:
+    """As the operator does, but of no more than is needed: one resource with a later end keeps its object."""
+    tags = [{"Key": EXPIRES_AT, "Value": LATER}]
+    for kind in (ENDPOINT, MODEL):
+        preview.aws.client("sagemaker").add_tags(ResourceArn=preview.observed(kind).arn, Tags=tags)
+
+
+def extend(preview: Preview) -> None:
+    """Likewise, and the table and the object's own API."""
+    extend_hosting(preview)
+    table = preview.observed(FEEDBACK_TABLE).arn
+    preview.aws.client("dynamodb").tag_resource(ResourceArn=table, Tags=[{"Key": EXPIRES_AT, "Value": LATER}])
+    gateway = preview.aws.client("apigatewayv2")
+    [own] = [each["ApiId"] for each in gateway.get_apis()["Items"] if each["Name"] == preview.names.base]
+    arn = f"arn:aws:apigateway:{preview.scope.region}::/apis/{own}"
+    gateway.tag_resource(ResourceArn=arn, Tags={EXPIRES_AT: LATER})
+
+
+@pytest.mark.parametrize("operation", ["ListTags", "DeleteRoute", "DeleteFunction", "DeleteEndpoint"])
+async def test_a_role_that_is_denied_halfway_deletes_no_more_and_the_next_run_goes_on(
+    preview: Preview, reaper: Reaper, operation: str
+) -> None:
+    await preview.make_all()
+    preview.make_route_of_somebody()
+    reaper.before = once(operation, partial(reaper.aws.control.hold_to, KEY, []))
+    with pytest.raises(ClientError, match="AccessDenied"):
+        await asyncio.to_thread(reaper.run)
+    assert not reaper.report["complete"]
+    left = contents(preview.aws.client)
+    assert {"Endpoint", "EndpointConfig", "Model", "LogGroup"} <= left.keys()
+    assert ("Function" in left) or ("Integration" not in left), "nothing goes before what leads to it"
+    reaper.hold()
+    await asyncio.to_thread(reaper.run_until_done)
+    assert reaper.report["failures"] == {}
+    assert contents(preview.aws.client).keys() == {"Repository"}
+
+
+@pytest.mark.parametrize("hours", [-5, 5])
+async def test_a_function_whose_clock_is_off_is_refused_and_deletes_nothing(
+    preview: Preview, reaper: Reaper, hours: int
+) -> None:
+    """What has ended it knows from AWS's time, and AWS takes no call that was signed at another one."""
+    await preview.make_all()
+    before = contents(preview.aws.client)
+
+    def sign_at_another_time(_: str, request: AWSPreparedRequest) -> None:
+        request.headers["X-Amz-Date"] = f"{datetime.now(UTC) + timedelta(hours=hours):%Y%m%dT%H%M%SZ}"
+
+    reaper.before = sign_at_another_time
+    with pytest.raises(ClientError, match="Signature"):
+        await asyncio.to_thread(reaper.run)
+    assert (reaper.report["complete"], contents(preview.aws.client)) == (False, before)
 
 
 async def test_the_api_of_an_object_that_has_the_name_of_its_class_stays_with_the_object(
@@ -162,7 +257,7 @@ async def test_a_reaper_that_dies_at_some_call_goes_on_where_it_was(preview: Pre
     """Each run gets a few calls further than the one before, before it dies."""
     await preview.make_all()
     preview.make_route_of_somebody()
-    for most in range(1, 400, 3):
+    for most in range(1, 400, 5):
         with suppress(Killed):
             await asyncio.to_thread(reaper.run_until_killed, most)
         if contents(preview.aws.client).keys() == {"Repository"}:

@@ -20,7 +20,7 @@ CONFIG: Final = Config(
     retries={"total_max_attempts": 3, "mode": "standard"},
     max_pool_connections=THREADS,
 )
-_SPARE_SECONDS: Final = 60
+SPARE_SECONDS: Final = 60
 """What a call that hangs may take, and the report after it: a run ends so long before Lambda would end it."""
 
 
@@ -35,7 +35,7 @@ def reap(environment: Mapping[str, str], aws: Aws, remaining_millis: Any) -> dic
     rules = rules_of(environment)
     report = Report(rules.cluster_id, rules.class_name)
     try:
-        Run(aws, rules, report, lambda: remaining_millis() < _SPARE_SECONDS * 1000).run()
+        Run(aws, rules, report, lambda: remaining_millis() < SPARE_SECONDS * 1000).run()
     except Exception as error:
         report.failed("run", error)
         raise

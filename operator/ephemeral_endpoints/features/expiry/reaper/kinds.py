@@ -24,8 +24,8 @@ _GONE_CODES: Final = frozenset(
 _GONE_TEXT: Final = re.compile(r"^Could not find|does not exist|not found", re.IGNORECASE)
 """SageMaker says so with the code of a validation error."""
 
-_SETTLED: Final = frozenset({"InService", "OutOfService", "Failed", "UpdateRollbackFailed"})
-"""The states in which an endpoint can be deleted; all others end by themselves."""
+_IN_PROGRESS: Final = re.compile(r"in.progress", re.IGNORECASE)
+"""SageMaker refuses to delete an endpoint that is being created, changed or deleted; all of that ends by itself."""
 
 VARIANTS: Final[Mapping[str, str]] = {
     "ServiceNamespace": "sagemaker",
@@ -107,6 +107,10 @@ class ReapedKind:
     delete_all: Callable[[Aws, Sequence[str]], object] | None = None
     """Deletes at most ``AT_ONCE`` resources by one call, all or none, where AWS can."""
 
+    is_dear: bool = False
+    """Whether the operator cannot make it again as it was, or not soon: it goes after all else of its object, and only
+    if its end is still past right before."""
+
 
 def _listed(tags: Any) -> TagMap:
     return {each["Key"]: each["Value"] for each in tags}
@@ -117,11 +121,12 @@ def _of_sagemaker(aws: Aws, arn: str) -> TagMap:
 
 
 def _delete_endpoint(aws: Aws, name: str) -> None:
-    client = aws.client("sagemaker")
-    status = client.describe_endpoint(EndpointName=name)["EndpointStatus"]
-    if status not in _SETTLED:
-        raise InProgressError(status)
-    client.delete_endpoint(EndpointName=name)
+    try:
+        aws.client("sagemaker").delete_endpoint(EndpointName=name)
+    except ClientError as error:
+        if _IN_PROGRESS.search(str(error)):
+            raise InProgressError from error
+        raise
 
 
 def _of_dynamodb(aws: Aws, arn: str) -> TagMap:
@@ -169,7 +174,10 @@ HTTP_API: Final = ReapedKind(
     "/apis/",
     lambda aws, arn: dict(aws.client("apigatewayv2").get_api(ApiId=arn.rpartition("/")[2]).get("Tags", {})),
     lambda aws, id_: aws.client("apigatewayv2").delete_api(ApiId=id_),
+    is_dear=True,
 )
+"""Another one would have another URL."""
+
 REPOSITORY: Final = ReapedKind(
     "Repository",
     "ecr",
@@ -218,7 +226,7 @@ UNTAGGED: Final = (API_MAPPING, ROUTE_THROTTLE, ROUTE, INTEGRATION)
 OF_OBJECTS: Final = (
     SCALABLE_TARGET,
     HTTP_API,
-    ReapedKind("Endpoint", "sagemaker", "endpoint/", _of_sagemaker, _delete_endpoint),
+    ReapedKind("Endpoint", "sagemaker", "endpoint/", _of_sagemaker, _delete_endpoint, is_dear=True),
     ReapedKind(
         "Function",
         "lambda",
@@ -241,6 +249,7 @@ OF_OBJECTS: Final = (
         "table/",
         _of_dynamodb,
         lambda aws, name: aws.client("dynamodb").delete_table(TableName=name),
+        is_dear=True,
     ),
     ReapedKind(
         "EndpointConfig",

@@ -6,7 +6,7 @@ A service that fails or hangs stops nothing but its own kinds.
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from typing import Any, Final
@@ -86,6 +86,7 @@ class Found:
     tags: TagMap | None = None
     due: Expired | None = None
     id_: str = ""
+    arn: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,11 +186,14 @@ class Run:
                 turns -= sum(each.is_whole for each in proven)
                 taken += proven
             self._take_routes(_named(shared, HTTP_API), {each.due.owner: each.due for each in taken}, cutoff)
-            self._take_found(taken)
+            self._take_found(taken, cutoff)
         self._report.waiting = len(free)
 
-    def _take_found(self, taken: Sequence[Taken]) -> None:
-        """Delete what nothing is left of that has to go before. Scaling goes first, and all else at once."""
+    def _take_found(self, taken: Sequence[Taken], cutoff: datetime) -> None:
+        """Delete what nothing is left of that has to go before: scaling first, what is dear last, all else at once.
+
+        So an object that is extended meanwhile keeps what is dear, and the operator makes again what it has lost.
+        """
         unread = self._report.failures.keys() & set(UNTAGGED)
         free = [
             each
@@ -197,8 +201,10 @@ class Run:
             for each in object_.ours
             if (unread | {other.kind.name for other in object_.found}).isdisjoint(each.kind.after)
         ]
+        dear = [each for each in free if each.kind.is_dear]
         self._delete([each for each in free if each.kind is SCALABLE_TARGET])
-        self._delete([each for each in free if each.kind is not SCALABLE_TARGET])
+        self._delete([each for each in free if each.kind is not SCALABLE_TARGET and each not in dear])
+        self._delete(dear, cutoff)
 
     def _proven(self, part: Iterable[Expired], targets: list[Any], cutoff: datetime) -> list[Taken]:
         """Those that have ended by what they have in AWS."""
@@ -234,9 +240,9 @@ class Run:
         if tags is None and kind.name not in self._report.failures:
             return None
         if kind is not HTTP_API:
-            return Found(kind, name, tags, due)
+            return Found(kind, name, tags, due, arn=arn)
         shown = self._try(kind.name, lambda: self._aws.client("apigatewayv2").get_api(ApiId=name)["Name"])
-        return Found(kind, shown or name, tags, due, name)
+        return Found(kind, shown or name, tags, due, name, arn)
 
     def _own(self, due: Expired, found: list[Found], cutoff: datetime) -> list[Found] | None:
         """Those that are the object's; None if there are none, or it lives on: it goes as a whole, or not at all."""
@@ -249,8 +255,11 @@ class Run:
         last = end_of(each.tags or {} for each in ours)
         return ours if last and last.is_expired(cutoff) else None
 
-    def _delete(self, found: Iterable[Found]) -> list[Found]:
-        """Delete these in the order of their kinds, and all services at once; returns those that are gone."""
+    def _delete(self, found: Iterable[Found], cutoff: datetime | None = None) -> list[Found]:
+        """Delete these in the order of their kinds, and all services at once; returns those that are gone.
+
+        With a ``cutoff``, each only if its end, read once more, is before it.
+        """
         batches: list[list[Found]] = []
         for each in sorted(found, key=lambda each: _ORDER.index(each.kind)):
             size = AT_ONCE if each.kind.delete_all else 1
@@ -260,17 +269,17 @@ class Run:
                 batches.append([each])
         deleted = [
             each
-            for done in self._each(self._delete_batch, batches, lambda batch: batch[0].kind.service)
+            for done in self._each(partial(self._delete_batch, cutoff), batches, lambda batch: batch[0].kind.service)
             for each in done
         ]
         for each in deleted:
             self._note(each.kind.name, each.name, each.due)
         return deleted
 
-    def _delete_batch(self, batch: Sequence[Found]) -> Sequence[Found]:
+    def _delete_batch(self, cutoff: datetime | None, batch: Sequence[Found]) -> Sequence[Found]:
         """Those that were deleted: one by one if one of them fails all."""
         kind = batch[0].kind
-        if self._is_late():
+        if self._is_late() or (cutoff and not self._is_still_due(batch[0], cutoff)):
             return ()
 
         def delete() -> Sequence[Found]:
@@ -280,16 +289,20 @@ class Run:
             try:
                 kind.delete_all(self._aws, [each.name for each in batch])
             except ClientError:
-                return [done for each in batch for done in self._delete_batch([each])]
+                return [done for each in batch for done in self._delete_batch(cutoff, [each])]
             return batch
 
         if kind is HTTP_API:
             self._try(API_MAPPING, partial(self._take_mappings, batch[0].id_, batch[0].due))
         try:
             return self._try(kind.name, delete) or ()
-        except InProgressError as error:
-            self._report.leave(kind.name, batch[0].name, f"it is {error}: a later run deletes it")
+        except InProgressError:
+            self._report.leave(kind.name, batch[0].name, "it is changing: a later run deletes it")
             return ()
+
+    def _is_still_due(self, found: Found, cutoff: datetime) -> bool:
+        tags = self._read(found.kind, found.arn)
+        return bool(tags is not None and found.due and self._own(found.due, [replace(found, tags=tags)], cutoff))
 
     def _each(self, work: Callable[[Any], Any], items: Iterable[Any], service: Callable[[Any], str]) -> list[Any]:
         """The results, in order, of work that waits for the service of each item."""
