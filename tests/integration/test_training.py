@@ -142,6 +142,8 @@ def test_a_definition_in_a_configmap_is_judged_run_superseded_and_served(lab: La
     role = f"arn:aws:iam::{lab.bench.platform.account}:role/ephemeral-endpoints-execution"
     lab.write(definition(training(TRAINS, RoleArn=role), registration()))
     lab.says("DefinitionInvalid", "each RoleArn must be")
+    lab.write(definition(training(TRAINS, HyperParameters={"depth": got("Depth")}), registration()))
+    lab.says("DefinitionInvalid", "SageMaker refuses the definition in the ConfigMap pipeline", "Depth")
     assert lab.runs() == []
     lab.write(definition(training(HANGS), registration()))
     lab.says("TrainingRunning", "Train Executing")

@@ -7,6 +7,7 @@ from tests.engine.objects import subject
 from tests.features.training import test_custom, test_outcome, test_policy
 from tests.features.training.examples import SHA, TRAINING, parts, trained
 
+from ephemeral_endpoints.engine.errors import Invalid
 from ephemeral_endpoints.features.training import stage
 from ephemeral_endpoints.features.training.custom import parsed
 from ephemeral_endpoints.features.training.outcome import Package, Progress
@@ -33,6 +34,8 @@ def _refused() -> Iterator[tuple[str, str]]:
         with pytest.raises(DefinitionInvalid) as found:
             parsed(text, parts(trained())[1])
         yield from _failed(found.value)
+    said = Invalid("Unable to parse pipeline definition. (ValidationException)", operation="CreatePipeline")
+    yield from _failed(DefinitionInvalid.by_sagemaker("the definition in the ConfigMap wine, key pipeline.json", said))
 
 
 def _failed(error: Exception) -> Iterator[tuple[str, str]]:

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import pytest
 from tests.controllers.environment import Environment
 from tests.engine.objects import merged
-from tests.features.training.examples import METRIC, POLICY, TRAINING
+from tests.features.training.examples import METRIC, POLICY, TRAINING, spec_of, trained
 from tests.fixtures.platform import Aws
 
 from eep_platform.aws import ministack
@@ -20,6 +20,7 @@ from ephemeral_endpoints.features.serving.event_messages import Changed, Kind
 from ephemeral_endpoints.features.training import step
 from ephemeral_endpoints.features.training.pipelines import JOB_LOGS
 from ephemeral_endpoints.kube.cache import ObjectKey, class_key, endpoint_key
+from ephemeral_endpoints.kube.configmaps import ConfigMaps
 
 REGISTRY = f"{ministack.ACCOUNT}.dkr.ecr.{ministack.REGION}.amazonaws.com"
 ROLE = f"arn:aws:iam::{ministack.ACCOUNT}:role/any"
@@ -387,6 +388,43 @@ async def test_nothing_is_made_for_an_image_that_the_class_does_not_build(lab: L
     await lab.env.reason(key, "BuildsNotAllowed", "ImageReady")
     await lab.trained(key, "TrainingWaiting")
     assert not _pipeline_calls(lab)
+
+
+async def test_a_definition_that_sagemaker_refuses_waits_for_another_one(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    good = spec_of(trained()).definition.text
+    bad, worse = (good.replace("Parameters.VolumeSizeInGB", f"Parameters.{each}") for each in ("Nowhere", "Elsewhere"))
+    written = [bad]
+
+    async def data(_: ConfigMaps, namespace: str, name: str) -> Mapping[str, str]:
+        assert (namespace, name) == ("nlp", "pipeline")
+        return {"pipeline.json": written[-1]}
+
+    # The dictionary in place of the API server has no ConfigMaps.
+    monkeypatch.setattr(ConfigMaps, "data", data)
+    key = lab.make(pipeline={"configMapRef": {"name": "pipeline", "key": "pipeline.json"}})
+    message = await lab.trained(key, "DefinitionInvalid")
+    assert message.startswith("SageMaker refuses the definition in the ConfigMap pipeline, key pipeline.json: Create")
+    assert "Nowhere" in message
+    asked = _pipeline_calls(lab)
+    lab.env.clock.advance(3600)
+    await lab.env.refresh(key)
+    assert await lab.trained(key, "DefinitionInvalid") == message
+    assert _pipeline_calls(lab) == asked, "the same is not asked for again"
+    lab.env.api.change(key, {"metadata": {"annotations": {"ephemeral-endpoints.io/reconcile-at": "now"}}})
+    await lab.env.rest()
+    assert _pipeline_calls(lab)["CreatePipeline"] == asked["CreatePipeline"] + 1, "it is on request"
+    written.append(good)
+    await lab.env.refresh(key)
+    await lab.trained(key, "TrainingRunning")
+    written.append(worse)
+    await lab.env.refresh(key)
+    assert "key pipeline.json: UpdatePipeline" in await lab.trained(key, "DefinitionInvalid")
+    written.append(good)
+    await lab.env.refresh(key)
+    await lab.trained(key, "TrainingRunning")
+    assert [each["PipelineExecutionStatus"] for each in lab.runs()] == ["Executing"], "what is refused stops nothing"
 
 
 async def test_the_log_of_a_job_that_failed_is_read_until_it_has_arrived(lab: Lab) -> None:

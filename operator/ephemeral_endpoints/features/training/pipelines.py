@@ -5,8 +5,8 @@ Lists of executions are shared by all objects of a pipeline. Every method may ra
 
 import asyncio
 import json
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
@@ -26,7 +26,8 @@ from ephemeral_endpoints.features.monitoring.log_groups import last_lines
 from ephemeral_endpoints.features.monitoring.policy import Attempt
 from ephemeral_endpoints.features.training.definition import EVALUATE, EVALUATION, canonical
 from ephemeral_endpoints.features.training.outcome import Package, Run, Step
-from ephemeral_endpoints.features.training.specs import TrainingSpec
+from ephemeral_endpoints.features.training.reasons import DefinitionInvalid
+from ephemeral_endpoints.features.training.specs import Definition, TrainingSpec
 
 NEWEST: Final = 100
 """So many executions of a pipeline are known, the newest: more than can run at once."""
@@ -63,7 +64,8 @@ class Pipelines:
     async def prepare(self, account: Account, calls: Calls, spec: TrainingSpec) -> int:
         """Make the group and the pipeline with this definition if need be; returns the version of the pipeline.
 
-        Costs no call where that was done a short while ago.
+        Costs no call where that was done a short while ago. Raises DefinitionInvalid if SageMaker refuses what people
+        have written.
         """
         key, now = (account.scope, spec.group), self.clock()
         if key not in self._prepared or now >= self._prepared[key] + PREPARED_SECONDS:
@@ -72,20 +74,24 @@ class Pipelines:
         return await self._version(account, calls, spec)
 
     async def start(self, account: Account, calls: Calls, spec: TrainingSpec, attempt: int) -> Run:
-        """Start an execution, once however often it is asked for; the pipeline and the group are made if need be."""
+        """Start an execution, once however often it is asked for; the pipeline and the group are made if need be.
+
+        Raises DefinitionInvalid if SageMaker refuses what people have written.
+        """
         version = await self.prepare(account, calls, spec)
         # The next one asks again: a sweep or a person may delete the group meanwhile.
         self._prepared.pop((account.scope, spec.group), None)
         name = spec.run_name(attempt)
         try:
-            answer = await calls(
-                account.clients.sagemaker.start_pipeline_execution,
-                PipelineName=spec.pipeline,
-                PipelineVersionId=version,
-                PipelineExecutionDisplayName=name,
-                PipelineParameters=[{"Name": key, "Value": value} for key, value in spec.parameters.items()],
-                ClientRequestToken=content_digest("start", name),
-            )
+            with _judged(spec.definition):
+                answer = await calls(
+                    account.clients.sagemaker.start_pipeline_execution,
+                    PipelineName=spec.pipeline,
+                    PipelineVersionId=version,
+                    PipelineExecutionDisplayName=name,
+                    PipelineParameters=[{"Name": key, "Value": value} for key, value in spec.parameters.items()],
+                    ClientRequestToken=content_digest("start", name),
+                )
         except errors.NotFound:
             # Somebody has deleted the pipeline: the next attempt makes it again.
             self._versions.pop((account.scope, spec.pipeline), None)
@@ -208,14 +214,15 @@ class Pipelines:
         client = account.clients.sagemaker
         found = await if_there(calls(client.describe_pipeline, PipelineName=spec.pipeline))
         if found is None:
-            await calls(
-                client.create_pipeline,
-                PipelineName=spec.pipeline,
-                PipelineDefinition=spec.definition.text,
-                RoleArn=spec.role_arn,
-                Tags=tag_list(spec.tags),
-                ClientRequestToken=content_digest("create", spec.pipeline, spec.definition.digest),
-            )
+            with _judged(spec.definition):
+                await calls(
+                    client.create_pipeline,
+                    PipelineName=spec.pipeline,
+                    PipelineDefinition=spec.definition.text,
+                    RoleArn=spec.role_arn,
+                    Tags=tag_list(spec.tags),
+                    ClientRequestToken=content_digest("create", spec.pipeline, spec.definition.digest),
+                )
             digest = _digest(spec.definition.text, spec.role_arn)
         else:
             await self._verify_ownership(account, calls, spec, found["PipelineArn"])
@@ -226,12 +233,13 @@ class Pipelines:
         return {digest: answer["PipelineVersionSummaries"][0]["PipelineVersionId"]}
 
     async def _new_version(self, account: Account, calls: Calls, spec: TrainingSpec) -> int:
-        answer = await calls(
-            account.clients.sagemaker.update_pipeline,
-            PipelineName=spec.pipeline,
-            PipelineDefinition=spec.definition.text,
-            RoleArn=spec.role_arn,
-        )
+        with _judged(spec.definition):
+            answer = await calls(
+                account.clients.sagemaker.update_pipeline,
+                PipelineName=spec.pipeline,
+                PipelineDefinition=spec.definition.text,
+                RoleArn=spec.role_arn,
+            )
         return answer["PipelineVersionId"]
 
     async def _verify_ownership(self, account: Account, calls: Calls, spec: TrainingSpec, arn: str) -> None:
@@ -259,6 +267,17 @@ class Pipelines:
             self._listed[key] = _Listed(began, tuple(map(_run, found)))
         finally:
             del self._listing[key]
+
+
+@contextmanager
+def _judged(definition: Definition) -> Iterator[None]:
+    """Tell those who have written a definition that SageMaker refuses it."""
+    try:
+        yield
+    except errors.Invalid as error:
+        if not definition.place:
+            raise
+        raise DefinitionInvalid.by_sagemaker(definition.place, error) from error
 
 
 def _run(item: Mapping[str, Any]) -> Run:

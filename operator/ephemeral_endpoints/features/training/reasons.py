@@ -1,8 +1,8 @@
 """The reasons of the conditions ``Trained`` and ``ModelRegistered``."""
 
-from typing import Final
+from typing import Final, Self
 
-from ephemeral_endpoints.engine.errors import ReconcileError
+from ephemeral_endpoints.engine.errors import Invalid, ReconcileError
 from ephemeral_endpoints.engine.reasons import Finality, ReasonGroup
 
 TRAINED: Final = "Trained"
@@ -85,12 +85,17 @@ NOTHING_REGISTERED: Final = REASONS.for_author(
 
 
 class DefinitionInvalid(ReconcileError):
-    """The definition of a pipeline in a ConfigMap cannot be used."""
+    """The definition of a pipeline in a ConfigMap cannot be used. Only a change of it can help."""
 
     reason = REASONS.for_author(
         "DefinitionInvalid",
         finality=Finality.RECOVERABLE,
         meaning="The ConfigMap that `spec.model.training.pipeline` names, or its key, does not exist, or holds no "
-        "definition that the class allows.",
+        "definition that the class allows and SageMaker takes.",
         remedy="create or correct the ConfigMap; the operator then starts the training",
     )
+
+    @classmethod
+    def by_sagemaker(cls, place: str, error: Invalid) -> Self:
+        """SageMaker refuses the definition at a place."""
+        return cls(f"SageMaker refuses {place}: {error}")

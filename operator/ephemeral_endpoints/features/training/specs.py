@@ -9,10 +9,14 @@ from ephemeral_endpoints.engine.tags import Tags
 
 @dataclass(frozen=True, slots=True)
 class Definition:
-    """The definition of a pipeline as canonical JSON, and the names of the parameters that it declares."""
+    """The definition of a pipeline as canonical JSON, and the names of the parameters that it declares.
+
+    ``place`` says where people have written it; empty for the operator's own.
+    """
 
     text: str
     parameters: frozenset[str]
+    place: str = ""
 
     @property
     def digest(self) -> str:

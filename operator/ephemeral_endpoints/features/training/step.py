@@ -66,6 +66,9 @@ class TrainingMemory:
     lines_reads: int = 0
     """When to read the log of a job that failed again, and how often that was done."""
 
+    refused: tuple[TrainingSpec, DefinitionInvalid] | None = None
+    """What SageMaker has refused, and why: the same is not asked for again."""
+
     is_settled: bool = False
     is_asked_again: bool = False
     is_withdrawn: bool = False
@@ -127,19 +130,23 @@ class TrainingStep(Step[TrainingMemory]):
             memory.spec = memory.spec if is_same else None
             memory.progress = replace(memory.progress if is_same and memory.progress else base, error=error)
             return
+        if memory.refused and memory.refused[0] == spec:
+            memory.progress = replace(memory.progress or base, error=memory.refused[1])
+            return
+        memory.refused = None
         if not spec.image:
             memory.spec, memory.progress = None, replace(base, is_waiting=True)
             # What does not depend on the image is then ready when it is.
             if self._is_made(reconciliation):
                 account, calls = reconciliation.account, reconciliation.calls
-                await self._guarded(reconciliation, lambda: self._pipelines.prepare(account, calls, spec))
+                await self._guarded(reconciliation, lambda: self._pipelines.prepare(account, calls, spec), spec)
             return
         if memory.spec is None or memory.spec.content != spec.content:
             known = subject.endpoint.status.training
             is_known = known is not None and known.content == spec.content
             memory.begin(known.revision if known and is_known else subject.endpoint.revision)
         memory.spec, memory.progress = spec, replace(memory.progress or base, error=None, is_waiting=False)
-        await self._guarded(reconciliation, lambda: self._follow(reconciliation, spec))
+        await self._guarded(reconciliation, lambda: self._follow(reconciliation, spec), spec)
 
     async def withdraw(self, reconciliation: Reconciliation) -> None:
         """Have what runs for an object that ends stopped; ``is_withdrawn`` says once that is done."""
@@ -213,7 +220,7 @@ class TrainingStep(Step[TrainingMemory]):
         waits = [wait for wait in (memory.retries.due(now), lines_wait) if wait is not None]
         if training and training.pipeline and not self._configmaps.is_watched:
             waits.append(UNWATCHED_SECONDS)
-        if memory.spec and not memory.is_settled and not memory.retries.failures:
+        if memory.spec and not (memory.is_settled or memory.refused or memory.retries.failures):
             waits.append(max(0.0, self._next_look(reconciliation, memory) - now))
         return min(waits, default=None)
 
@@ -225,7 +232,7 @@ class TrainingStep(Step[TrainingMemory]):
         """See ``Step``. What has failed is trained again."""
         self.retry(uid)
         memory = self.memory(uid)
-        memory.is_asked_again, memory.is_settled, memory.progress = True, False, None
+        memory.is_asked_again, memory.is_settled, memory.progress, memory.refused = True, False, None, None
         memory.looks, memory.looked_at = 0, 0.0
 
     def forget(self, uid: str) -> None:
@@ -240,8 +247,13 @@ class TrainingStep(Step[TrainingMemory]):
             return None
         return memory.progress
 
-    async def _guarded(self, reconciliation: Reconciliation, work: Callable[[], Awaitable[object]]) -> None:
-        """Do some of the work, unless it has failed and is not due yet."""
+    async def _guarded(
+        self,
+        reconciliation: Reconciliation,
+        work: Callable[[], Awaitable[object]],
+        spec: TrainingSpec | None = None,
+    ) -> None:
+        """Do some of the work for a spec, unless it has failed and is not due yet."""
         memory = self.memory(reconciliation.uid)
         try:
             if blocked := memory.retries.blocked(self._clock()):
@@ -250,7 +262,10 @@ class TrainingStep(Step[TrainingMemory]):
         except Unauthenticated:
             raise
         except ReconcileError as error:
-            if memory.retries.error(_TRAINING) is not error:
+            if isinstance(error, DefinitionInvalid) and spec:
+                memory.retries.clear(_TRAINING)
+                memory.refused = (spec, error)
+            elif memory.retries.error(_TRAINING) is not error:
                 memory.retries.note(_TRAINING, error, self._clock())
             if memory.progress:
                 memory.progress = replace(memory.progress, error=error)
@@ -290,11 +305,11 @@ class TrainingStep(Step[TrainingMemory]):
         text = data.get(reference.key)
         if text is None:
             raise DefinitionInvalid(f"the ConfigMap {reference.name} has no key {reference.key}: add it")
+        place = f"the definition in the ConfigMap {reference.name}, key {reference.key}"
         try:
-            return parsed(text, policy)
+            return replace(parsed(text, policy), place=place)
         except DefinitionInvalid as error:
-            where = f"the definition in the ConfigMap {reference.name}, key {reference.key}, cannot be used"
-            raise DefinitionInvalid(f"{where}: {error.message}") from error
+            raise DefinitionInvalid(f"{place}, cannot be used: {error.message}") from error
 
     async def _follow(self, reconciliation: Reconciliation, spec: TrainingSpec) -> None:
         """Start what is not running, look at what is, and fetch its results once it has ended."""
@@ -312,9 +327,12 @@ class TrainingStep(Step[TrainingMemory]):
         since = max(memory.started_at, self._changed_at.get(spec.pipeline, 0.0), now if not memory.looks else 0.0)
         fresh = now - self._pace(reconciliation, memory) / 2
         own = await self._own_runs(reconciliation, spec.pipeline, since=max(since, fresh))
-        for each in own:
-            if each.status == outcome.EXECUTING and not each.name.startswith(spec.run_names):
-                await self._pipelines.stop(reconciliation.account, reconciliation.calls, each.arn)
+        others = (each for each in own if not each.name.startswith(spec.run_names))
+        if superseded := [each for each in others if each.status == outcome.EXECUTING]:
+            # A definition that SageMaker refuses supersedes nothing.
+            await self._pipelines.prepare(reconciliation.account, reconciliation.calls, spec)
+        for each in superseded:
+            await self._pipelines.stop(reconciliation.account, reconciliation.calls, each.arn)
         same = (each for each in own if each.name.startswith(spec.run_names))
         last = max(same, key=lambda each: each.attempt, default=None)
         if last:
