@@ -63,6 +63,14 @@ _SPEC: Body = {
 }
 _INSTANCES: Body = {"type": "ml.m5.large"}
 _TOPIC = "arn:aws:sns:us-east-1:123456789012:"
+_TRAINING: Body = {
+    "image": {"uri": IMAGE},
+    "data": {"s3Uri": "s3://acme-models/wine/", "revision": "1"},
+    "resources": {"instanceType": "ml.m5.large"},
+    "gate": {"metric": "accuracy", "atLeast": "0.8"},
+    "register": {"group": "wine"},
+}
+_MORE: Body = {"name": "a", "configMapKeyRef": {"name": "settings", "key": "a"}}
 
 
 class Refused(Exception):  # noqa: N818 - what happened, not an error of the test
@@ -223,6 +231,8 @@ ALLOWED: list[Any] = [
         },
         id="folders and topics that are allowed",
     ),
+    pytest.param({"model": {"training": _TRAINING}}, id="a training within the limits"),
+    pytest.param({"model.environmentFrom": [{**_MORE, "name": "LEVEL"}]}, id="a variable that is not denied"),
 ]
 REFUSED: list[Any] = [
     pytest.param({"lifecycle": None}, "spec.lifecycle.ttl is not set, but it must be set to at most 3d", id="no ttl"),
@@ -236,10 +246,20 @@ REFUSED: list[Any] = [
     pytest.param({"api.auth.type": "None"}, "None is not allowed in this namespace: choose Token", id="open to all"),
     pytest.param(
         {"serving.instances.type": "ml.m5.xlarge"},
-        "spec.serving.instances.type ml.m5.xlarge is not allowed in this namespace; allowed: ml.t2.*, ml.m5.large",
+        "the instance type ml.m5.xlarge is not allowed in this namespace; allowed: ml.t2.*, ml.m5.large",
         id="a type that only begins like an allowed one",
     ),
     pytest.param({"serving.instances.type": "ml.t2x.big"}, "ml.t2x.big is not allowed", id="a dot is a dot"),
+    pytest.param(
+        {"serving.instances": {**_INSTANCES, "fallbackTypes": ["ml.t2.medium", "ml.p5.48xlarge"]}},
+        "the instance type ml.p5.48xlarge is not allowed",
+        id="a type that is tried second",
+    ),
+    pytest.param(
+        {"model": {"training": {**_TRAINING, "resources": {"instanceType": "ml.p5.48xlarge"}}}},
+        "the instance type ml.p5.48xlarge is not allowed",
+        id="a type that trains",
+    ),
     pytest.param({"serving.instances": {**_INSTANCES, "count": 5}}, "is 5, but it must be at most 4", id="too many"),
     pytest.param(
         {
@@ -288,6 +308,11 @@ REFUSED: list[Any] = [
         id="another repository, hidden in a variant",
     ),
     pytest.param(
+        {"model": {"training": {**_TRAINING, "image": {"uri": OTHER_IMAGE}}}},
+        f"the image {OTHER_IMAGE} is not allowed",
+        id="another repository, whose image trains",
+    ),
+    pytest.param(
         {"model": {"copy": {"image": "169.254.169.254/acme/x:1"}}},
         "spec.model.copy.image 169.254.169.254/acme/x:1 is not allowed",
         id="the metadata service as a registry",
@@ -304,6 +329,36 @@ REFUSED: list[Any] = [
         {"serving.variants": [{"name": "a", "model": {"dataUrl": "s3://theirs/a.tar.gz"}}]},
         "the S3 URL s3://theirs/a.tar.gz",
         id="another bucket, hidden in a variant",
+    ),
+    pytest.param(
+        {"serving.instances": _INSTANCES, "model.s3Prefix": "s3://theirs/a/"},
+        "the S3 URL s3://theirs/a/",
+        id="a folder of another bucket",
+    ),
+    pytest.param(
+        {"serving.instances": _INSTANCES, "serving.variants": [{"name": "a", "model": {"s3Prefix": "s3://theirs/a/"}}]},
+        "the S3 URL s3://theirs/a/",
+        id="a folder of another bucket, hidden in a variant",
+    ),
+    pytest.param(
+        {"serving.instances": _INSTANCES, "model.additionalData": [{"name": "a", "dataUrl": "s3://theirs/a.tar.gz"}]},
+        "the S3 URL s3://theirs/a.tar.gz",
+        id="another bucket beside the model",
+    ),
+    pytest.param(
+        {"serving.instances": _INSTANCES, "model.additionalData": [{"name": "a", "s3Prefix": "s3://theirs/a/"}]},
+        "the S3 URL s3://theirs/a/",
+        id="a folder of another bucket beside the model",
+    ),
+    pytest.param(
+        {"model": {"training": {**_TRAINING, "data": {"s3Uri": "s3://theirs/a/", "revision": "1"}}}},
+        "the S3 URL s3://theirs/a/",
+        id="a training on others' data",
+    ),
+    pytest.param(
+        {"compare": {"with": {"endpoint": "main"}, "recorded": {"s3Uri": "s3://theirs/x"}}},
+        "the S3 URL s3://theirs/x",
+        id="others' requests are replayed",
     ),
     pytest.param(
         {"serving.instances": _INSTANCES, "capture": {"s3Uri": "s3://theirs/x"}},
@@ -324,6 +379,14 @@ REFUSED: list[Any] = [
         id="a topic of another account is notified",
     ),
     pytest.param(
+        {
+            "serving.instances": _INSTANCES,
+            "serving.asynchronous": {"s3Uri": "s3://acme-models/q", "errorTopicArn": f"{_TOPIC}payments"},
+        },
+        f"the SNS topic {_TOPIC}payments",
+        id="another's topic is notified of errors",
+    ),
+    pytest.param(
         {"model.environment": {"AWS_EC2_METADATA_SERVICE_ENDPOINT": "http://[fd00:ec2::254]"}},
         "the environment variable AWS_EC2_METADATA_SERVICE_ENDPOINT must not be set in this namespace; denied: AWS_*",
         id="a variable that leads credentials astray",
@@ -333,8 +396,51 @@ REFUSED: list[Any] = [
         "the environment variable HTTPS_PROXY",
         id="a denied variable, hidden in a variant",
     ),
+    pytest.param(
+        {"model.environmentFrom": [{**_MORE, "name": "HTTPS_PROXY"}]},
+        "the environment variable HTTPS_PROXY",
+        id="a denied variable from a ConfigMap",
+    ),
     pytest.param({"className": "gpu"}, "may not use class gpu: name another class", id="a class of other teams"),
 ]
+LIMITED_KINDS = (
+    *("SageMaker instance type", "image in Amazon ECR", "image with its registry", "standard SNS topic"),
+    *("path of the repository", "S3 URL of"),
+)
+"""What the rule of a field says that takes what a limit may refuse."""
+
+
+def _fields(schema: Body, path: str = "") -> Iterator[str]:
+    """The fields of a schema that name what limits allow or deny."""
+    rules = " ".join(rule.get("message", "") for rule in schema.get("x-kubernetes-validations", ()))
+    if any(
+        f"must be {article} {kind}" in rules for kind in LIMITED_KINDS for article in ("a", "an", "the", "the ARN of a")
+    ):
+        yield path
+    for name, part in schema.get("properties", {}).items():
+        yield from _fields(part, f"{path}.{name}" if path else name)
+    if isinstance(schema.get("items"), dict):
+        yield from _fields(schema["items"], path)
+
+
+def _leaves(value: object, path: str) -> Iterator[str]:
+    if isinstance(value, dict):
+        for name, part in value.items():
+            yield from _leaves(part, f"{path}.{name}")
+    elif isinstance(value, list):
+        for part in value:
+            yield from _leaves(part, path)
+    else:
+        yield path
+
+
+def test_every_field_that_takes_what_a_limit_may_refuse_is_tried() -> None:
+    crd = yaml.safe_load((CHART / "files" / "crds" / f"{PLURAL}.{GROUP}.yaml").read_text())
+    [version] = crd["spec"]["versions"]
+    fields = set(_fields(version["schema"]["openAPIV3Schema"]["properties"]["spec"]))
+    tried = {path for each in REFUSED for name, value in each.values[0].items() for path in _leaves(value, name)}
+    assert len(fields) > 15
+    assert fields <= tried
 
 
 @pytest.mark.parametrize("changes", ALLOWED)

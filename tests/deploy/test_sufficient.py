@@ -230,11 +230,13 @@ async def trainings(cloud: RestrictedCloud) -> None:
     for kind, group in (("training-job", "TrainingJobs"), ("processing-job", "ProcessingJobs")):
         name = f"/aws/sagemaker/{group}"
         cloud.clients.logs.create_log_group(logGroupName=name)
-        cloud.clients.logs.create_log_stream(logGroupName=name, logStreamName="pipelines-a/algo-1-1")
+        cloud.clients.logs.create_log_stream(logGroupName=name, logStreamName="pipelines-a-Train-b/algo-1-1")
         event: Any = {"timestamp": int(time.time() * 1000), "message": "line"}
-        cloud.clients.logs.put_log_events(logGroupName=name, logStreamName="pipelines-a/algo-1-1", logEvents=[event])
-        job = f"arn:aws:sagemaker:{cloud.scope.region}:{cloud.scope.account_id}:{kind}/pipelines-a"
-        assert await pipelines.last_lines(account, cloud.calls, job) == ("line",)
+        cloud.clients.logs.put_log_events(
+            logGroupName=name, logStreamName="pipelines-a-Train-b/algo-1-1", logEvents=[event]
+        )
+        job = f"arn:aws:sagemaker:{cloud.scope.region}:{cloud.scope.account_id}:{kind}/pipelines-a-train-b"
+        assert await pipelines.last_lines(account, cloud.calls, Step("Train", "Failed", job_arn=job)) == ("line",)
     other = replace(
         spec, definition=rendered(Shape("loss", frozenset({"seed"}), has_pull_request=True)), content="other"
     )

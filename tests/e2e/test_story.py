@@ -113,6 +113,10 @@ def outcome(platform: Platform, operator_process: OperatorProcess) -> Iterator[O
     """The whole story of one pull request, outcome once."""
     bench = Bench(platform, namespace=f"story-{uuid4().hex[:8]}")
     bench.core.create_namespace(client.V1Namespace(metadata=client.V1ObjectMeta(name=bench.namespace)))
+    operator_process.stop()
+    for name in bench.contents().get("Repository", []):
+        # One that another test has left: the story would not be seen to make it.
+        bench.aws("ecr").delete_repository(repositoryName=name, force=True)
     operator_process.run({**DEFAULT_SETTINGS, **take_events(platform)})
     bench.control.reset_meter()
     platform.github.forget_calls()

@@ -146,7 +146,8 @@ def test_a_definition_in_a_configmap_is_judged_run_superseded_and_served(lab: La
     lab.write(definition(training(HANGS), registration()))
     lab.says("TrainingRunning", "Train Executing")
     lab.write(definition(training(FAILS), registration()))
-    lab.says("JobFailed", "step Train failed", "AlgorithmError: no convergence, exit code: 1")
+    told = ("AlgorithmError: no convergence, exit code: 1", "last lines of the log", "ZeroDivisionError")
+    lab.says("JobFailed", "step Train failed", *told)
     assert lab.runs() == ["Stopped", "Failed"]
     lab.write(definition(training(TRAINS), registration()))
     lab.bench.wait_ready("pr")

@@ -28,6 +28,35 @@ def run(status: str, *steps: Step, **members: object) -> Progress:
     return replace(NO, run=Run("arn", "name-1", status), steps=steps, **members)  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize(
+    ("step", "job", "prefix", "reason"),
+    [
+        ("Train", "pipelines-a1-train-x9", "pipelines-a1-Train", "its own case is that of the step"),
+        ("my_train", "pipelines-a1-my-train-x9", "pipelines-a1-my", "SageMaker has replaced what names may not have"),
+        ("T" * 64, f"pipelines-a1-{'t' * 30}-x9", f"pipelines-a1-{'T' * 30}", "a long name is cut"),
+        ("_", "pipelines-a1-x9", "pipelines-a1-", "nothing of the step is in it"),
+        ("Train", "wine-train", "wine-train", "a definition has named its jobs itself"),
+    ],
+)
+def test_the_log_streams_of_a_job_are_found_by_its_arn(step: str, job: str, prefix: str, reason: str) -> None:
+    found = Step(step, "Failed", f"arn:aws:sagemaker:us-east-1:123456789012:training-job/{job}").streams
+    assert (found.job, found.prefix) == (job, prefix), reason
+
+
+@pytest.mark.parametrize(
+    ("stream", "is_its", "reason"),
+    [
+        ("pipelines-a1-Train-X9/algo-1-17", True, "ARNs have names in lower case"),
+        ("pipelines-a1-train-x9/algo-1-17", True, "the name may be in lower case"),
+        ("pipelines-a1-Train-X99/algo-1-17", False, "another job whose name begins the same"),
+        ("pipelines-a1-Train-X9", False, "no host"),
+    ],
+)
+def test_streams_of_other_jobs_tell_nothing(stream: str, *, is_its: bool, reason: str) -> None:
+    job = Step("Train", "Failed", "arn:aws:sagemaker:us-east-1:123456789012:training-job/pipelines-a1-train-x9")
+    assert job.streams.includes(stream) is is_its, reason
+
+
 def failed(name: str, failure: str, **members: object) -> Step:
     return Step(name, "Failed", failure=failure, **members)  # type: ignore[arg-type]
 

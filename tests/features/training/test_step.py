@@ -1,6 +1,7 @@
 """Trainings on the embedded SageMaker: pipelines, jobs and the registry are real, but jobs run no containers."""
 
 import json
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -17,6 +18,7 @@ from eep_platform.aws import ministack
 from eep_platform.aws.faults import Fault
 from ephemeral_endpoints.features.serving.event_messages import Changed, Kind
 from ephemeral_endpoints.features.training import step
+from ephemeral_endpoints.features.training.pipelines import JOB_LOGS
 from ephemeral_endpoints.kube.cache import ObjectKey, class_key, endpoint_key
 
 REGISTRY = f"{ministack.ACCOUNT}.dkr.ecr.{ministack.REGION}.amazonaws.com"
@@ -117,6 +119,14 @@ class Lab:
     def put(self, url: str, content: bytes) -> None:
         place = urlsplit(url)
         self.aws.client("s3").put_object(Bucket=place.netloc, Key=place.path[1:], Body=content)
+
+    def log(self, stream: str, *lines: str) -> None:
+        """What the container of a processing job writes."""
+        logs, group = self.aws.client("logs"), JOB_LOGS["processing-job"]
+        logs.create_log_group(logGroupName=group)
+        logs.create_log_stream(logGroupName=group, logStreamName=stream)
+        events = [{"timestamp": int(time.time() * 1000), "message": each} for each in lines]
+        logs.put_log_events(logGroupName=group, logStreamName=stream, logEvents=events)
 
     async def finish(self, accuracy: object, number: int = 1) -> dict[str, Any]:
         """Let the evaluation find this, in place of a container."""
@@ -377,3 +387,21 @@ async def test_nothing_is_made_for_an_image_that_the_class_does_not_build(lab: L
     await lab.env.reason(key, "BuildsNotAllowed", "ImageReady")
     await lab.trained(key, "TrainingWaiting")
     assert not _pipeline_calls(lab)
+
+
+async def test_the_log_of_a_job_that_failed_is_read_until_it_has_arrived(lab: Lab) -> None:
+    # Nobody can pull the image: it has no layers.
+    lab.aws.control.patch_sagemaker_settings({"held_jobs": [], "containers": "on"})
+    key = lab.make()
+    message = await lab.trained(key, "JobFailed")
+    assert "step Preprocess failed: ClientError" in message
+    [run] = lab.runs()
+    arn = lab.steps(run)["Preprocess"]["Metadata"]["ProcessingJob"]["Arn"]
+    job = lab.sagemaker.describe_processing_job(ProcessingJobName=arn.rpartition("/")[2])["ProcessingJobName"]
+    assert not arn.endswith(job), "ARNs have names in lower case"
+    lab.log(f"{job}/algo-1-1", "Traceback (most recent call last):", "ZeroDivisionError: division by zero")
+    lab.env.clock.advance(step.LINES_SECONDS[0])
+    await lab.env.refresh(key)
+    assert lab.env.condition(key, "Trained")["message"] == (
+        f"{message}; last lines of the log: Traceback (most recent call last): | ZeroDivisionError: division by zero"
+    )

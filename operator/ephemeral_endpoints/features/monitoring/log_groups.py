@@ -18,7 +18,7 @@ from ephemeral_endpoints.engine.names import ENDPOINT_LOG_PREFIX, LAMBDA_LOG_PRE
 from ephemeral_endpoints.engine.resources import DesiredResource, Key, ObservedResource, ObservedResources, Phase
 from ephemeral_endpoints.engine.tags import Tags
 from ephemeral_endpoints.features.monitoring.iam import LOG_GROUPS
-from ephemeral_endpoints.features.monitoring.policy import Attempt, LogStream
+from ephemeral_endpoints.features.monitoring.policy import Attempt, JobStreams, LogStream
 from ephemeral_endpoints.features.monitoring.specs import LOG_GROUP, LogGroupSpec
 from ephemeral_endpoints.iam.statement import actions, granted
 
@@ -123,19 +123,19 @@ async def last_lines(  # noqa: PLR0913 - where they are, and which
     attempt: Attempt,
     *,
     count: int,
-    streams_of: str | None = None,
+    job: JobStreams | None = None,
 ) -> tuple[str, ...]:
     """The last ``count`` telling lines of an attempt that failed, oldest first; empty if it has logged none.
 
-    ``streams_of`` is what the names of its streams begin with, in a group of several owners.
+    ``job`` is whose streams they are, in a group of many jobs.
     """
     # Only by their names can streams be selected by a prefix.
     order: Any = {"orderBy": "LastEventTime", "descending": True}
-    if streams_of:
-        order = {"logStreamNamePrefix": streams_of}
+    if job:
+        order = {"logStreamNamePrefix": job.prefix}
     try:
         answer = await calls(client.describe_log_streams, logGroupName=group, limit=PAGE, **order)
-        streams: list[Any] = [*answer["logStreams"]]
+        streams = [each for each in answer["logStreams"] if job is None or job.includes(each["logStreamName"])]
         found = attempt.stream(LogStream(each["logStreamName"], _moment(each["creationTime"])) for each in streams)
         if found is None:
             return ()

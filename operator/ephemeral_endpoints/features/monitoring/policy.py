@@ -23,6 +23,21 @@ class LogStream:
 
 
 @dataclass(frozen=True, slots=True)
+class JobStreams:
+    """The log streams ``JOB/HOST`` of one job in a group of many; ARNs have its name in lower case only.
+
+    ``prefix`` is as much of the name as is known in its own case.
+    """
+
+    job: str
+    prefix: str
+
+    def includes(self, stream: str) -> bool:
+        """Whether a stream is one of the job's."""
+        return stream.lower().startswith(f"{self.job.lower()}/")
+
+
+@dataclass(frozen=True, slots=True)
 class Attempt:
     """An attempt that failed: its beginning and end, None where they are not known, and SageMaker's reason."""
 

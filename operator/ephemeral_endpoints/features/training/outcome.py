@@ -5,6 +5,7 @@ import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Any, Final
 
 from ephemeral_endpoints.api.v1alpha1.training import TrainedStep
@@ -12,6 +13,7 @@ from ephemeral_endpoints.engine.conditions import Cause
 from ephemeral_endpoints.engine.errors import ReconcileError
 from ephemeral_endpoints.engine.log_lines import quoting
 from ephemeral_endpoints.engine.reasons import Reason
+from ephemeral_endpoints.features.monitoring.policy import JobStreams
 from ephemeral_endpoints.features.training import reasons
 from ephemeral_endpoints.features.training.definition import GATE
 
@@ -29,6 +31,8 @@ _NO_DATA: Final = re.compile(
     r"no s3 objects found|no objects? (were|was) found|nosuchkey|nosuchbucket|\b404\b", re.IGNORECASE
 )
 _NO_ACCESS: Final = re.compile(r"access ?denied|forbidden|not authorized|\b403\b", re.IGNORECASE)
+# The names of jobs are documented by examples only: https://docs.aws.amazon.com/sagemaker/latest/dg/run-pipeline.html
+_JOB: Final = re.compile(r"(pipelines-[a-z0-9]+-)(.*)")
 _OF_DATA: Final = re.compile(r"\bs3\b|download|upload|bucket|data", re.IGNORECASE)
 
 
@@ -66,6 +70,16 @@ class Step:
         """The step in the status of an object."""
         status = "Cached" if self.is_cached and self.status == SUCCEEDED else self.status
         return TrainedStep(name=self.name, status=status, job_arn=self.job_arn, message=self.failure or None)
+
+    @property
+    def streams(self) -> JobStreams:
+        """The log streams of its job, whose name has that of the step in it, as far as it fits."""
+        job = (self.job_arn or "").rpartition("/")[2]
+        found = _JOB.fullmatch(job)
+        if found is None:
+            return JobStreams(job, job)
+        same = takewhile(lambda pair: pair[0].lower() == pair[1].lower(), zip(self.name, found[2], strict=False))
+        return JobStreams(job, found[1] + "".join(own for own, _ in same))
 
 
 @dataclass(frozen=True, slots=True)

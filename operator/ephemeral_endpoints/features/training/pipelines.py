@@ -171,13 +171,12 @@ class Pipelines:
         except BotoCoreError as error:
             raise translate(error, "GetObject") from error
 
-    async def last_lines(self, account: Account, calls: Calls, job_arn: str) -> tuple[str, ...]:
-        """The last telling lines of a job's log, without what looks like a secret."""
-        kind, _, name = job_arn.rpartition(":")[2].partition("/")
-        group = JOB_LOGS.get(kind)
+    async def last_lines(self, account: Account, calls: Calls, step: Step) -> tuple[str, ...]:
+        """The last telling lines of the log of a step's job, without what looks like a secret."""
+        group = JOB_LOGS.get((step.job_arn or "").rpartition(":")[2].partition("/")[0])
         if group is None:
             return ()
-        found = await last_lines(calls, account.clients.logs, group, Attempt(), count=LINES, streams_of=f"{name}/")
+        found = await last_lines(calls, account.clients.logs, group, Attempt(), count=LINES, job=step.streams)
         return tuple(map(redacted, found))
 
     async def _ensure_group(self, account: Account, calls: Calls, spec: TrainingSpec) -> None:

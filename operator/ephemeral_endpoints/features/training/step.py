@@ -377,7 +377,7 @@ class TrainingStep(Step[TrainingMemory]):
         failed = outcome.failed_job(memory.progress.steps) if memory.progress else None
         if memory.progress is None or memory.lines_due is None or self._clock() < memory.lines_due:
             return
-        lines = await self._pipelines.last_lines(account, calls, failed.job_arn or "") if failed else ()
+        lines = await self._pipelines.last_lines(account, calls, failed) if failed else ()
         memory.progress, memory.lines_reads = replace(memory.progress, lines=lines), memory.lines_reads + 1
         first, longest = LINES_SECONDS
         is_done = bool(lines) or failed is None or memory.lines_reads >= LINES_READS
