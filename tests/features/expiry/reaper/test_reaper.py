@@ -257,7 +257,7 @@ async def test_a_reaper_that_dies_at_some_call_goes_on_where_it_was(preview: Pre
     """Each run gets a few calls further than the one before, before it dies."""
     await preview.make_all()
     preview.make_route_of_somebody()
-    for most in range(1, 400, 5):
+    for most in range(1, 400, 6):
         with suppress(Killed):
             await asyncio.to_thread(reaper.run_until_killed, most)
         if contents(preview.aws.client).keys() == {"Repository"}:
