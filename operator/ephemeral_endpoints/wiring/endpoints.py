@@ -90,7 +90,7 @@ class Endpoints:
             self._images, self._builds, store, clock, sees_all_namespaces=not base.settings.namespaces
         )
         listeners = (BaseListener(base.trigger), services.reviews.publisher, services.notifier)
-        self._reporter = Reporter(base.kube, store, now, listeners, counted_at=base.clocks.likely)
+        self._reporter = Reporter(base.kube, store, base.clocks.likely, listeners)
 
     def controller(self, accounts: Accounts, triggers: Callable[[ObjectKey], tuple[str, ...]]) -> EndpointController:
         """What reconciles objects; ``triggers`` are the reasons for which one is reconciled."""
@@ -144,6 +144,7 @@ class Endpoints:
             shard=base.settings.shard,
             calls=services.calls.of,
             now=base.now,
+            counted_at=base.clocks.likely,
         )
 
     def _follow_ups(self) -> tuple[FollowUp[Any], ...]:

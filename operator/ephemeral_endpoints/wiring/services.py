@@ -54,7 +54,7 @@ class Services:
             self.activities,
             base.store,
             base.enqueue,
-            base.now,
+            base.clocks.likely,
             is_certain=lambda: base.clocks.disagreement() is None,
         )
         self.events = EndpointEvents(
@@ -86,7 +86,9 @@ class Services:
         return ExpiryBrake(
             base.clocks.disagreement,
             lambda: base.store.count(ENDPOINT, settings.shard.takes),
-            ended=lambda: recently_ended(((each.endpoint, each.end) for _, each in base.subjects()), base.now()),
+            ended=lambda: recently_ended(
+                ((each.endpoint, each.end) for _, each in base.subjects()), base.now(), base.clocks.likely()
+            ),
             share=settings.expiry_most_share,
             clock=base.clock,
         )
@@ -108,5 +110,6 @@ class Services:
             check=check,
             counted=base.metrics.forge_request,
             now=base.now,
+            counted_at=base.clocks.likely,
             clock=base.clock,
         )

@@ -79,9 +79,7 @@ class ReportedObject:
     def start(self, raw: Mapping[str, Any]) -> None:
         self.store = Store()
         self.key = self.store.put(raw)
-        self._reporter = Reporter(
-            cast("Kube", self.server), self.store, lambda: NOON, [self.heard], counted_at=lambda: NOON
-        )
+        self._reporter = Reporter(cast("Kube", self.server), self.store, lambda: NOON, [self.heard])
 
     async def update_status(self, inputs: StatusInput) -> None:
         endpoint = self.store.endpoint(self.key)

@@ -203,5 +203,13 @@ def test_what_has_expired_lately_is_seen_in_the_api_server(
     changes: dict[str, Any], seconds: list[float], why: str
 ) -> None:
     subject = Subject(CLUSTER, endpoint(changes), make_class({"spec": {"lifecycle": {"maxTtl": "30d"}}}))
-    found = dict(recently_ended([(subject.endpoint, subject.end)], NOW))
+    found = dict(recently_ended([(subject.endpoint, subject.end)], NOW, NOW))
     assert found == dict.fromkeys([subject.endpoint.metadata.uid] * len(seconds), *seconds), why
+
+
+@pytest.mark.parametrize("changes", [deleted(5), tombstone(5 - 24 * 60)])
+def test_how_long_ago_something_ended_is_told_by_the_clock_that_wrote_when(changes: dict[str, Any]) -> None:
+    """The API server, which writes when an object is deleted, is a day behind."""
+    subject = Subject(CLUSTER, endpoint(changes), make_class({"spec": {"lifecycle": {"maxTtl": "30d"}}}))
+    ago = dict(recently_ended([(subject.endpoint, subject.end)], NOW, NOW + timedelta(days=1)))
+    assert list(ago.values()) == [300.0]

@@ -109,7 +109,9 @@ class Leader:
             self._clocks.disagreement,
             lambda: len(world.cluster.objects),
             ended=lambda: recently_ended(
-                [(each, self._subject(each).end) for each in world.cluster.objects.values()], self._clocks.now()
+                [(each, self._subject(each).end) for each in world.cluster.objects.values()],
+                self._clocks.now(),
+                self._clocks.likely(),
             ),
             share=SHARE,
             clock=self.clock,
@@ -178,6 +180,7 @@ class Leader:
         endpoint = self._world.cluster.objects.get(name)
         if endpoint is None:
             return
+        at = min(at, self._clocks.likely())
         if self._activities.note_use(endpoint, at):
             self.enqueue(name)
         if is_asleep(endpoint):
@@ -196,7 +199,7 @@ class Leader:
         if world.has(Trouble.CLUSTER):
             return
         self._note_clocks()
-        now, wanted = self._clocks.now(), self._wanted()
+        now, wanted = self._clocks.likely(), self._wanted()
         asked_at = self.clock()
         if due := self._watched.due(wanted, asked_at):
             self._watched.take(dict(world.forge.answers(due, world.troubles)), asked_at, self.clock(), now)
@@ -335,7 +338,7 @@ class Leader:
 
     def _wanted(self) -> dict[PullRequestKey, Wanted]:
         wanted: dict[PullRequestKey, Wanted] = {}
-        now = self._clocks.now()
+        now = self._clocks.likely()
         for endpoint in self._world.cluster.objects.values():
             subject = self._subject(endpoint)
             key = pull_request_of(subject)
@@ -419,15 +422,15 @@ class Leader:
         if inputs.idle or inputs.budget:
             own, others = world.account.of(owner), {world.api: world.shared}
             told = conditions_of(subject, wanted, own, others, rest)
-            status["conditions"] = wire(told, subject.endpoint, self._clocks.now())
+            status["conditions"] = wire(told, subject.endpoint, self._clocks.likely())
             status["revision"] = subject.endpoint.revision
         world.cluster.put_status(name, status)
         if ends_at:
             world.note_told(name, ends_at)
-        now = self._clocks.now()
-        rests = [rest.next_at] if (rest := self._rest(self._subject(world.cluster.objects[name]))).next_at else []
-        left = [(each - now).total_seconds() for each in (subject.end.at, *rests)]
-        return min(each for each in (due, *left) if each is not None)
+        rests_at = self._rest(self._subject(world.cluster.objects[name])).next_at
+        rests_in = (rests_at - self._clocks.likely()).total_seconds() if rests_at else None
+        ends_in = (subject.end.at - self._clocks.now()).total_seconds()
+        return min(each for each in (due, ends_in, rests_in) if each is not None)
 
     def _rest(self, subject: Subject) -> Rest:
         endpoint = subject.endpoint
@@ -436,7 +439,7 @@ class Leader:
         calls = Calls(used_at, self._activities.woken_at(endpoint), is_certain=is_certain)
         budgets, now = self._world.story.inputs.budget, self._clocks.likely()
         forced = forced_rest(subject, self._verdict(subject), now) if budgets else AWAKE
-        return rest_of(subject, calls, self._clocks.now(), is_busy=False, forced=forced)
+        return rest_of(subject, calls, now, is_busy=False, forced=forced)
 
     def _tag(self, uid: str, owner: str, subject: Subject) -> bool:
         """Have all resources carry the tags of now; returns whether they do."""

@@ -49,8 +49,8 @@ UPDATE: Final = 10 * MINUTE
 """So long at most an endpoint costs twice with each revision, since old and new instances run; and after its end, until
 the operator sees it gone."""
 
-_SECOND: Final = 1.0
-"""Times in the status of an object have no fractions."""
+_FRACTIONS: Final = 2.0
+"""The times in the status of an object have no fractions, nor has the Date of an answer, after which no use is."""
 
 _FLIP: Final = 2 * MINUTE
 """Whoever reopens a pull request for less than two rounds of queries may go unseen."""
@@ -86,6 +86,9 @@ class Life:
 
     deleted_at: float | None = None
     """When somebody deleted it, or removed its finalizer."""
+
+    is_stripped: bool = False
+    """Whether somebody removed its finalizer: what it had is swept, which waits for clocks that agree."""
 
     is_pinned: bool = False
     """Whether somebody has it live as long as its class allows."""
@@ -161,7 +164,7 @@ def _deadlines(life: Life, log: Log) -> Iterator[float]:
     if log.inputs.counts_use:
         ends_at += USE_STEP.total_seconds()
     if life.deleted_at is not None:
-        yield _calm(log, life.deleted_at, BOUND, _CALLS)
+        yield _calm(log, life.deleted_at, BOUND, _CALLS | (_CLOCKS if life.is_stripped else frozenset()))
     yield _calm(log, ends_at, BOUND, _CALLS | _CLOCKS)
     for start, end in log.closed.get(life.number, ()):
         if end > life.made_at:
@@ -211,7 +214,7 @@ def _sleeps(deletion: Deletion, life: Life, log: Log) -> bool:
     if not log.inputs.idle or deletion.key.kind is not ENDPOINT or deletion.by != "operator":
         return False
     uses = (life.made_at, *life.used, *(at for at, _ in life.extensions))
-    return max(each for each in uses if each <= deletion.at) <= deletion.at - log.inputs.idle + _SECOND
+    return max(each for each in uses if each <= deletion.at) <= deletion.at - log.inputs.idle + _FRACTIONS
 
 
 def spent(owner: str, log: Log, spans: Iterable[Span], at: float) -> float:

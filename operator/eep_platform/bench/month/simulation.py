@@ -216,7 +216,8 @@ class Simulation:
         """Somebody deletes the object, and has no patience with its finalizer."""
         name = f"pr-{pull_request.number}"
         if self._when_up(self._strip, pull_request) and name in self.world.cluster.objects:
-            self.world.lives(name).deleted_at = self.world.agenda.now
+            life = self.world.lives(name)
+            life.deleted_at, life.is_stripped = self.world.agenda.now, True
             self.world.cluster.remove_finalizer(name)
 
     def _visit(self, pull_request: PullRequestStory) -> None:

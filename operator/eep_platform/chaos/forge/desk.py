@@ -114,6 +114,7 @@ class Desk:
                 check=lambda: None,
                 counted=lambda *_: None,
                 now=self.time.now,
+                counted_at=self.time.now,
                 clock=self.time.clock,
                 connect=self._connect,
             )

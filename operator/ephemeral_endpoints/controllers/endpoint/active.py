@@ -64,7 +64,8 @@ from ephemeral_endpoints.kube.client import secret_name
 class Active:
     """Reconciles active objects: the steps in their order, then the status.
 
-    ``calls`` says when an object was called last, ``now`` is the time of day in UTC.
+    ``calls`` says when an object was called last, ``now`` is the time of day in UTC, and ``counted_at`` that by which
+    it is told for how long an object was not used.
     """
 
     turns: Turns
@@ -92,6 +93,7 @@ class Active:
     shard: Shard
     calls: Callable[[EphemeralEndpoint], Calls]
     now: Callable[[], datetime]
+    counted_at: Callable[[], datetime]
 
     async def reconcile(self, reconciliation: Reconciliation) -> float | None:
         """Reconcile an active object; returns in how many seconds it is due again.
@@ -184,7 +186,7 @@ class Active:
     def _rest(self, reconciliation: Reconciliation, subject: Subject) -> Rest:
         is_busy = any(each.is_busy(reconciliation) for each in self.follow_ups)
         calls, forced = self.calls(subject.endpoint), self.budgets.rest(subject)
-        return rest_of(subject, calls, self.now(), is_busy=is_busy, forced=forced)
+        return rest_of(subject, calls, self.counted_at(), is_busy=is_busy, forced=forced)
 
     def _must_stop(self, subject: Subject) -> bool:
         """Whether the object was deleted, has ended or was suspended during the reconciliation."""
@@ -318,10 +320,11 @@ class Active:
         rest = self._rest(reconciliation, reconciliation.current(self.store))
         if rest.is_asleep is not reconciliation.rest.is_asleep:
             return [0.0]
-        return [self._seconds_until(rest.next_at)] if rest.next_at else []
+        return [_seconds(rest.next_at - self.counted_at())] if rest.next_at else []
 
     def _expires_in(self, subject: Subject) -> float:
-        return self._seconds_until(subject.end.at)
+        return _seconds(subject.end.at - self.now())
 
-    def _seconds_until(self, moment: datetime) -> float:
-        return max(0.0, (moment - self.now()) / timedelta(seconds=1))
+
+def _seconds(wait: timedelta) -> float:
+    return max(0.0, wait / timedelta(seconds=1))

@@ -60,21 +60,19 @@ class StatusInput:
 class Reporter:
     """Writes changes, and tells the listeners.
 
-    ``now`` returns the time of day in UTC, ``counted_at`` that by which costs are counted.
+    ``counted_at`` is the time by which costs are counted, and of transitions: sleep counts from these, so that a clock
+    that was off for a while must not stay in them.
     """
 
     def __init__(
         self,
         kube: Kube,
         store: Store,
-        now: Callable[[], datetime],
-        listeners: Sequence[Listener] = (),
-        *,
         counted_at: Callable[[], datetime],
+        listeners: Sequence[Listener] = (),
     ) -> None:
         self._kube = kube
         self._store = store
-        self._now = now
         self._counted_at = counted_at
         self._listeners = listeners
 
@@ -114,8 +112,8 @@ class Reporter:
 
     def _status(self, endpoint: EphemeralEndpoint, inputs: StatusInput) -> EphemeralEndpointStatus:
         before = endpoint.status
-        generation = endpoint.metadata.generation
-        made = conditions(inputs.updates, before.conditions, generation=generation, now=self._now())
+        generation, now = endpoint.metadata.generation, self._counted_at()
+        made = conditions(inputs.updates, before.conditions, generation=generation, now=now)
         updated = {each.type for each in made}
         made += tuple(
             each
@@ -139,7 +137,7 @@ class Reporter:
             last_used_at=subject.activity.used_at if subject else before.last_used_at,
             expires_at=subject.expires_at if subject else before.expires_at,
             pinned=is_pinned(endpoint) or None,
-            cost=status.cost(inputs.hourly_cost, inputs.own, before.cost, self._counted_at()),
+            cost=status.cost(inputs.hourly_cost, inputs.own, before.cost, now),
             resources=status.inventory(inputs.own) if inputs.own is not None else before.resources,
             checks=before.checks,
             comparison=before.comparison,

@@ -6,7 +6,7 @@ everything within seconds. What somebody deletes is not held.
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
@@ -117,21 +117,23 @@ class ExpiryBrake:
             self._is_informed = True
 
 
-def recently_ended(endpoints: Iterable[tuple[EphemeralEndpoint, End]], now: datetime) -> Iterator[tuple[str, float]]:
+def recently_ended(
+    endpoints: Iterable[tuple[EphemeralEndpoint, End]], now: datetime, counted_at: datetime
+) -> Iterator[tuple[str, float]]:
     """The UIDs of objects that ended within the window, and how many seconds ago, as the API server shows them.
 
-    They are being deleted, or stay as tombstones. One that is gone shows nowhere; its deletion in SageMaker took a
-    while.
+    They are being deleted, since a time of the API server, which is ``now``, or stay as tombstones, since one of
+    conditions, which is ``counted_at``. One that is gone shows nowhere; its deletion in SageMaker took a while.
     """
     for endpoint, end in endpoints:
-        ended_at = _ended_at(endpoint, end)
-        if ended_at and (seconds := (now - ended_at).total_seconds()) < WINDOW_SECONDS:
+        ago = _ended_ago(endpoint, end, now, counted_at)
+        if ago is not None and (seconds := ago.total_seconds()) < WINDOW_SECONDS:
             yield endpoint.metadata.uid, max(0.0, seconds)
 
 
-def _ended_at(endpoint: EphemeralEndpoint, end: End) -> datetime | None:
+def _ended_ago(endpoint: EphemeralEndpoint, end: End, now: datetime, counted_at: datetime) -> timedelta | None:
     deleted_at = endpoint.metadata.deletion_timestamp
     if deleted_at is not None:
-        return deleted_at if end.is_over(deleted_at) else None
+        return now - deleted_at if end.is_over(deleted_at) else None
     ready = (each for each in endpoint.status.conditions if each.type == ConditionType.READY)
-    return next((each.last_transition_time for each in ready if each.reason in _ENDED), None)
+    return next((counted_at - each.last_transition_time for each in ready if each.reason in _ENDED), None)

@@ -41,7 +41,8 @@ class ReviewDeps:
     ``subjects`` are this shard's objects as they are known, ``objects`` lists all objects afresh. ``failures`` are the
     reasons that somebody has to act on, and ``share`` is the part of a class's pull requests that may close at once.
     ``check`` is called before each request that could change something, ``counted`` after each to a forge (see
-    ``Connections``); ``now`` is the time of day in UTC, ``clock`` monotonic seconds. ``connect`` connects to a forge.
+    ``Connections``); ``now`` is the time of day in UTC, ``counted_at`` that of conditions, ``clock`` monotonic seconds.
+    ``connect`` connects to a forge.
     """
 
     cluster_id: str
@@ -58,6 +59,7 @@ class ReviewDeps:
     check: Callable[[], None]
     counted: Callable[[str, str, str, str], None]
     now: Callable[[], datetime]
+    counted_at: Callable[[], datetime]
     clock: Callable[[], float]
     connect: Connect = connect
 
@@ -95,7 +97,7 @@ class Reviews:
             forge_of,
             partial(deps.enqueue, trigger="PullRequestChanged"),
             share=deps.share,
-            now=now,
+            now=deps.counted_at,
             clock=clock,
         )
         handler = CommandHandler(Execution(deps.cluster_id, deps.kube, deps.store, now), clock)

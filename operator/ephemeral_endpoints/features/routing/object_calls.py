@@ -16,9 +16,10 @@ _KINDS: Final = frozenset({USED, WAKE})
 
 
 class ObjectCalls:
-    """The calls of objects. ``enqueue`` has one reconciled, for the reason given; ``now`` is the time of day in UTC.
+    """The calls of objects. ``enqueue`` has one reconciled, for the reason given.
 
-    ``is_certain`` says whether the clocks agree, by which it is told how long ago that was.
+    ``now`` is the time by which use is counted: none is later. ``is_certain`` says whether the clocks agree, by which
+    it is told how long ago that was.
     """
 
     def __init__(

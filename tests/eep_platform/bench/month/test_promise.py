@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from eep_platform.bench.month import leader, reaper, story
@@ -66,10 +66,13 @@ RULES = st.fixed_dictionaries(
         "pinned": st.sampled_from((0.0, 0.3)),
     }
 )
+SLEEPING = {"idle": IDLE}
 
 
 @settings(max_examples=16, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 @given(st.lists(TROUBLES, max_size=4), st.integers(0, 10**6), RULES)
+@example([window(Trouble.BEHIND, 0.3, 5)], 496592, SLEEPING).via("endpoints became ready while the clock was behind")
+@example([window(Trouble.BEHIND, 2.5, 5)], 496592, SLEEPING).via("a finalizer was removed while the clock was behind")
 def test_nothing_leaks_and_nothing_is_lost_whatever_goes_wrong(
     troubles: list[Window], seed: int, rules: dict[str, Any]
 ) -> None:
@@ -153,7 +156,6 @@ class Mutation:
     rules: Mapping[str, Any] = field(default_factory=dict)
 
 
-_SLEEP = {"idle": IDLE}
 _BUDGETS = {"budget": BUDGET, "pinned": 0.3}
 MUTATIONS = {
     "the grace after a close": Mutation(Sight, "is_over", lambda sight, _: sight.is_closed, TROUBLED, loses=True),
@@ -161,9 +163,9 @@ MUTATIONS = {
     "extensions": Mutation(subject, "lifetime", _without_extensions, TROUBLED, loses=True),
     "the comparison of clocks": Mutation(Clocks, "disagreement", lambda _: None, TROUBLED, loses=True),
     "the comparison of clocks before sleep": Mutation(
-        leader, "Calls", _without_doubt, TROUBLED, loses=True, rules=_SLEEP
+        leader, "Calls", _without_doubt, TROUBLED, loses=True, rules=SLEEPING
     ),
-    "the notice of use": Mutation(Activities, "note_use", lambda *_: False, TROUBLED, loses=True, rules=_SLEEP),
+    "the notice of use": Mutation(Activities, "note_use", lambda *_: False, TROUBLED, loses=True, rules=SLEEPING),
     "the notice of use for lives": Mutation(
         Activities, "note_use", lambda *_: False, TROUBLED, loses=True, rules={"counts_use": True}
     ),

@@ -50,7 +50,7 @@ class PullRequests:
     """Watches the pull requests of objects.
 
     ``subjects`` are the objects, ``forge_of`` the forge of a class, and ``enqueue`` has an object reconciled. ``share``
-    is the part of the pull requests of a class that may be closed at once. ``now`` is the time of day in UTC,
+    is the part of the pull requests of a class that may be closed at once. ``now`` is the time of conditions,
     ``clock`` monotonic seconds.
     """
 
