@@ -87,6 +87,9 @@ TROUBLED = (window(Trouble.AHEAD, 1.5, 3), window(Trouble.LIES, 2.45, 2), window
 ABANDONED = (window(Trouble.OPERATOR, 3.5, 24 * 30),)
 
 
+OUTVOTED = (window(Trouble.AHEAD, 1.45, 6), window(Trouble.LOCAL, 1.45, 6))
+"""Two of three clocks are off."""
+
 CLOCKS = (
     window(Trouble.LOCAL, 1.2, 6),
     window(Trouble.AHEAD, 2.2, 6),
@@ -163,7 +166,7 @@ MUTATIONS = {
     "extensions": Mutation(subject, "lifetime", _without_extensions, TROUBLED, loses=True),
     "the comparison of clocks": Mutation(Clocks, "disagreement", lambda _: None, TROUBLED, loses=True),
     "the comparison of clocks before sleep": Mutation(
-        leader, "Calls", _without_doubt, TROUBLED, loses=True, rules=SLEEPING
+        leader, "Calls", _without_doubt, OUTVOTED, loses=True, rules=SLEEPING
     ),
     "the notice of use": Mutation(Activities, "note_use", lambda *_: False, TROUBLED, loses=True, rules=SLEEPING),
     "the notice of use for lives": Mutation(
