@@ -29,6 +29,7 @@ from ephemeral_endpoints.features.reviews.policy import PUBLISHED
 from ephemeral_endpoints.features.routing.capture.reasons import CAPTURE_DELIVERED, CAPTURED
 from ephemeral_endpoints.features.routing.domain import DOMAIN_READY
 from ephemeral_endpoints.features.routing.postprocessing.reasons import POSTPROCESSED
+from ephemeral_endpoints.features.routing.results.reasons import RESULTS_DELIVERED
 from ephemeral_endpoints.telemetry.metrics import Metrics
 from ephemeral_endpoints.telemetry.summary import Summary
 
@@ -172,6 +173,7 @@ BESIDE_READY = {
     PULL_REQUEST_OPEN,
     QUOTA_LOW,
     REAPER_ACTIVE,
+    RESULTS_DELIVERED,
     WITHIN_BUDGET,
     f"{PROMOTED_CONDITION} of a stage",
 }

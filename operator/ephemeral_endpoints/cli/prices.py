@@ -51,7 +51,9 @@ def command(types: Sequence[str], region: str) -> None:
             )
         ) from error
     except NotAPriceListError as error:
-        raise click.ClickException(printable(f"{error}: try again, or update eep")) from error
+        raise click.ClickException(
+            printable(f"{error}: check the name of the region, try again later, or update eep")
+        ) from error
     chosen = {name: each for name, each in found.items() if any(fnmatchcase(name, type_) for type_ in types)}
     missing = [type_ for type_ in types if not any(fnmatchcase(name, type_) for name in chosen)]
     if missing:
