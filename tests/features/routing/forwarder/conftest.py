@@ -7,9 +7,10 @@ import pytest
 from tests.features.routing.forwarder.deployed import Reply, Runtime, Time, deployed, serving
 from tests.fixtures.platform import Aws
 
-from ephemeral_endpoints.features.routing.forwarder import exchange
+from ephemeral_endpoints.features.routing.forwarder import exchange, outlet
 from ephemeral_endpoints.features.routing.forwarder.config import ForwarderConfig
 from ephemeral_endpoints.features.routing.forwarder.feedback import PARTITION_KEY, SORT_KEY
+from ephemeral_endpoints.features.routing.forwarder.outlet import WAIT_SECONDS
 
 
 @pytest.fixture(autouse=True)
@@ -18,6 +19,22 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Time:
     clock = Time()
     monkeypatch.setattr(exchange, "time", clock)
     return clock
+
+
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch) -> float:
+    """The seconds that an answer waits for its messages to be sent: a busy machine takes longer than 50 ms for that."""
+    seconds = 10.0
+    monkeypatch.setattr(outlet, "WAIT_SECONDS", seconds)
+    return seconds
+
+
+@pytest.fixture
+def impatience(monkeypatch: pytest.MonkeyPatch, patience: float) -> float:
+    """Those that it waits in Lambda."""
+    assert patience > WAIT_SECONDS
+    monkeypatch.setattr(outlet, "WAIT_SECONDS", WAIT_SECONDS)
+    return WAIT_SECONDS
 
 
 @pytest.fixture(scope="module")

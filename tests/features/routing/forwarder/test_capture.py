@@ -230,6 +230,7 @@ def test_a_stream_that_refuses_costs_the_record_and_not_the_answer(
     assert len(streams.asked) == 1, "no second try"
 
 
+@pytest.mark.usefixtures("impatience")
 def test_an_answer_waits_for_a_slow_stream_no_longer_than_promised(
     forwarder: ModuleType, streams: Streams, capsys: pytest.CaptureFixture[str]
 ) -> None:

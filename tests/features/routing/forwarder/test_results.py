@@ -232,6 +232,7 @@ def forwarder(runtime: tuple[Runtime, str], stream: tuple[Streams, str], tmp_pat
         yield module
 
 
+@pytest.mark.usefixtures("impatience")
 def test_one_wait_is_for_both_sinks_and_what_comes_while_they_hang_is_lost(
     runtime: tuple[Runtime, str], stream: tuple[Streams, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
