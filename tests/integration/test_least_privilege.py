@@ -62,6 +62,7 @@ NOT_IN_THE_STORY = {
     ("PassDeliveryRole", "iam:PassRole"),
     # No class has a reaper.
     *((each.sid, action) for each in RULES for action in each.actions if each.sid != "ListRules"),
+    ("ReadPrices", "pricing:GetProducts"),  # no class reads the Price List
     ("DeletePackageGroups", "sagemaker:DeleteModelPackageGroup"),  # the class allows no packages
     ("DeletePackages", "sagemaker:DeleteModelPackage"),
     ("ListPackages", "sagemaker:ListModelPackageGroups"),
