@@ -21,6 +21,7 @@ from eep_platform.controlplane import ControlPlane
 from ephemeral_endpoints.kube import watch
 from ephemeral_endpoints.kube.cache import ObjectKey, Store, class_key, endpoint_key
 from ephemeral_endpoints.kube.client import KubeClient
+from ephemeral_endpoints.kube.errors import Gone
 from ephemeral_endpoints.kube.rest import Deadlines
 from ephemeral_endpoints.kube.triggers import Trigger, keys
 from ephemeral_endpoints.kube.watch import Watch
@@ -46,7 +47,7 @@ class Watched:
         return endpoint_key(self.cluster.namespace, name)
 
     def version(self, key: ObjectKey) -> str | None:
-        with contextlib.suppress(KeyError):
+        with contextlib.suppress(Gone):
             return str(self.store.raw(key)["metadata"]["resourceVersion"])
         return None
 
