@@ -150,7 +150,8 @@ def test_a_definition_in_a_configmap_is_judged_run_superseded_and_served(lab: La
     lab.write(definition(training(FAILS), registration()))
     told = ("AlgorithmError: no convergence, exit code: 1", "last lines of the log", "ZeroDivisionError")
     lab.says("JobFailed", "step Train failed", *told)
-    assert lab.runs() == ["Stopped", "Failed"]
+    # A run that is stopped ends once its job has had its grace.
+    eventually(lambda: lab.runs() == ["Stopped", "Failed"], "the end of the run that was superseded")
     lab.write(definition(training(TRAINS), registration()))
     lab.bench.wait_ready("pr")
     lab.says("TrainingSucceeded")
