@@ -125,11 +125,12 @@ class ControlClient:
         return settings
 
     def reset(self) -> None:
-        """Return to the state after the start: an empty account, no counts, limits, faults or policies."""
+        """Return to the state after the start: an empty account, the machine's time, no counts, limits or policies."""
         self._call("POST", "/_codebuild/reset")
         self._call("POST", "/_sagemaker/reset")
         self._call("POST", "/_ministack/reset")
         self.set_alarm_pace()
+        self.set_ahead(0)
         self._call("DELETE", "/_meter/tag-index")
         self.release()
         self.reset_meter()

@@ -523,8 +523,6 @@ async def home(env: Environment, forge: Mapping[str, Any], issuer: Issuer, reape
     with serving() as model:
         env.urls.model = URL(model.url())
         yield Home(env, aws, lab, reaper)
-    aws.control.set_ahead(0)
-    aws.control.patch_codebuild_settings(dict.fromkeys(aws.control.codebuild_settings()))
 
 
 def make_project(aws: Aws) -> None:

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 from http.client import HTTPConnection
 from typing import Any
 
@@ -324,3 +326,16 @@ def test_a_reset_empties_the_account(fresh_aws: Aws) -> None:
     fresh_aws.control.reset()
     assert names(fresh_aws, "/") == []
     assert fresh_aws.client("sagemaker").list_models()["Models"] == []
+
+
+def test_answers_carry_a_time_that_is_ahead_until_a_reset(fresh_aws: Aws) -> None:
+    fresh_aws.control.set_ahead(timedelta(days=3).total_seconds())
+    assert timedelta(days=2) < told_ahead(fresh_aws) < timedelta(days=4)
+    fresh_aws.control.reset()
+    assert abs(told_ahead(fresh_aws)) < timedelta(hours=1)
+
+
+def told_ahead(aws: Aws) -> timedelta:
+    """By how much the time that an answer carries is ahead of the machine's."""
+    headers = aws.client("sagemaker").list_models()["ResponseMetadata"]["HTTPHeaders"]
+    return parsedate_to_datetime(headers["date"]) - datetime.now(UTC)
