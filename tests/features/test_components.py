@@ -48,7 +48,7 @@ from ephemeral_endpoints.features.serving.specs import ENDPOINT, ENDPOINT_CONFIG
 
 REFUSES_A_NAME_TWICE = {
     *(LOG_GROUP, MODEL, ENDPOINT_CONFIG, ENDPOINT, FUNCTION, REPOSITORY),
-    *(API_MAPPING, FEEDBACK_TABLE, DELIVERY_STREAM, PARAMETER),
+    *(API_MAPPING, ROUTE, FEEDBACK_TABLE, DELIVERY_STREAM, PARAMETER),
 }
 PUT_ONLY = {ALARM, EVENT_RULE, FUNCTION_CONCURRENCY, ROUTE_THROTTLE, SCALABLE_TARGET}
 UNTAGGED = {API_MAPPING, AUTHORIZER, FUNCTION_CONCURRENCY, INTEGRATION, ROUTE, ROUTE_THROTTLE}
@@ -553,7 +553,8 @@ async def test_the_oldest_of_twin_apis_serves_and_what_is_in_the_other_has_keys_
     assert (twin.key.name, twin.spec) == (f"{oldest.key.name}#{twin.id}", HttpApiSpec(staged=False))
 
     cloud.known |= {twin.key: twin}
-    gateway.create_integration(ApiId=twin.id, IntegrationType="AWS_PROXY", IntegrationUri=cloud.observed(FUNCTION).arn)
+    function: Any = {"IntegrationType": "AWS_PROXY", "IntegrationUri": cloud.observed(FUNCTION).arn}
+    gateway.create_integration(ApiId=twin.id, PayloadFormatVersion="2.0", **function)
     integrations = await cloud.listed(INTEGRATION)
     assert integrations.pop(cloud.key(INTEGRATION)) == cloud.observed(INTEGRATION)
     [(key, observed)] = integrations.items()

@@ -1,4 +1,6 @@
-"""ministack as a program, with patches that bring it closer to AWS; HTTP APIs are in `gateway` and `authorizers`.
+"""ministack as a program, with patches that bring it closer to AWS.
+
+Those of HTTP APIs are in `gateway`, `api_parts` and `authorizers`.
 
 - ministack accepts event sources that begin with ``aws.`` only from its own services; our SageMaker is another process.
 - It kills the busy workers of a function whose code changes; Lambda lets invocations in flight end
@@ -34,7 +36,7 @@ from ministack.core.responses import request_scope
 from ministack.services import apigateway, apigateway_v1, cloudwatch, dynamodb, ecr, eventbridge, lambda_svc, ssm
 from pydantic import ValidationError
 
-from eep_platform.aws import authorizers, gateway, ministack, streams
+from eep_platform.aws import api_parts, authorizers, gateway, ministack, streams
 from eep_platform.aws.alarms import Pace, Rule, State, Windows
 from eep_platform.aws.event_rules import RuleRefusals, if_permitted, with_permissions
 from eep_platform.aws.parameters import Refusals
@@ -264,6 +266,7 @@ if __name__ == "__main__":
         setattr(dynamodb, name, states.over(name, getattr(dynamodb, name)))
     streams.install()
     authorizers.install(apigateway)
+    api_parts.install(apigateway)
     refusals = Refusals(
         ssm._parameters,  # noqa: SLF001 - likewise
         functools.partial(responses.error_response_json, status=HTTPStatus.BAD_REQUEST),
@@ -282,7 +285,8 @@ if __name__ == "__main__":
     )
     eventbridge._put_rule = rules.of_puts(eventbridge._put_rule)  # noqa: SLF001 - likewise
     eventbridge._delete_rule = rules.of_deletions(eventbridge._delete_rule)  # noqa: SLF001 - likewise
-    for name in ("_list_targets_by_rule", "_remove_targets"):
+    eventbridge._put_targets = rules.of_more_targets(eventbridge._put_targets)  # noqa: SLF001 - likewise
+    for name in ("_list_targets_by_rule", "_put_targets", "_remove_targets"):
         setattr(eventbridge, name, rules.of_targets(getattr(eventbridge, name)))
     eventbridge._invoke_target = if_permitted(  # noqa: SLF001 - likewise
         eventbridge._invoke_target,  # noqa: SLF001 - likewise

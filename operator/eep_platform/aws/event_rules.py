@@ -2,6 +2,7 @@
 
 - A rule that has targets cannot be deleted, and what does not exist has no targets
   (https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_DeleteRule.html).
+- A rule has at most five targets (https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-quota.html).
 - Tags of PutRule are for new rules only (https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutRule.html).
 - A rule runs a function only if the policy of the function lets it, and a function without permissions has no policy
   (https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-use-resource-based.html).
@@ -10,7 +11,9 @@
 import json
 from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Final
+
+_MOST_TARGETS: Final = 5
 
 Answer = tuple[int, dict[str, str], bytes]
 Handle = Callable[[dict[str, Any]], Answer]
@@ -47,6 +50,18 @@ class RuleRefusals:
             return handle(data)
 
         return handle_known
+
+    def of_more_targets(self, put: Handle) -> Handle:
+        """Put targets of a rule that has not too many of them then."""
+
+        def put_few(data: dict[str, Any]) -> Answer:
+            ids = {each["Id"] for each in (*(self._targets_of(data["Rule"]) or ()), *data["Targets"])}
+            if len(ids) > _MOST_TARGETS:
+                message = "The requested resource exceeds the maximum number allowed."
+                return self._refuse("LimitExceededException", message, HTTPStatus.BAD_REQUEST)
+            return put(data)
+
+        return put_few
 
     def of_puts(self, put: Handle) -> Handle:
         """Put a rule without the tags of one that exists already."""

@@ -31,6 +31,7 @@ from eep_platform.aws.domains import DomainTable
 from eep_platform.aws.guard import control as guard_control
 from eep_platform.aws.guard.guard import Guard
 from eep_platform.aws.guard.lookups import Lookups
+from eep_platform.aws.inputs import check
 from eep_platform.aws.ledger import Outcome
 from eep_platform.aws.meter import Meter
 from eep_platform.aws.relay import (
@@ -152,10 +153,13 @@ class Front:
             or self._throttle.learner(ctx.service, ctx.operation, head.path)
             or self._guard.learner(head, ctx)
         )
-        refuse = partial(self._roles.refusal, head, ctx)
+        refuse = partial(self._refusal, head, ctx)
         passage = Passage(request.rel_url.raw_path_qs, body, rewrite, refuse)
         with self._tag_index.changing(head, ctx):
             return await self._metered(request, ctx, self._base(ctx.service), passage)
+
+    async def _refusal(self, head: Request, ctx: RequestContext) -> web.Response | None:
+        return check.refusal(head, ctx) or await self._roles.refusal(head, ctx)
 
     async def _to_tag_index(self, request: web.Request, head: Request, ctx: RequestContext) -> web.StreamResponse:
         judgement = await self._meter.judge(request, ctx)

@@ -12,7 +12,7 @@ from aiohttp import web
 from microburst.core.context import RequestContext
 
 from eep_platform.aws.guard.lookups import Lookups
-from eep_platform.aws.guard.parameters import parameters
+from eep_platform.aws.inputs.parameters import parameters
 from eep_platform.aws.wire import Request, error_response
 from ephemeral_endpoints.iam.trusted import trusts
 

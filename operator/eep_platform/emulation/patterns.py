@@ -1,7 +1,8 @@
 r"""Translates the regular expressions of AWS service models from Java's syntax to Python's.
 
 Python's `re` has no Unicode categories (`\p{L}`), so they become ranges. It takes the two halves of a surrogate pair
-for two characters, so they become the one character that they mean. It repeats no anchor (`${1,128}`), so one stays.
+for two characters, so they become the one character that they mean. It repeats no anchor (`${1,128}`), so one stays. It
+takes no range from a class (`[\w-/]`), so the hyphen is one.
 """
 
 import re
@@ -15,6 +16,7 @@ _TOKEN = re.compile(
     r"\\p\{(?P<property>\w+)\}"
     r"|\\u(?P<high>[Dd][89ABab]\w\w)\\u(?P<low>[Dd][C-Fc-f]\w\w)"
     r"|(?P<end>\$)\{\d+,\d+\}"
+    r"|(?P<many>\\[dswDSW])-(?!\])"
     r"|(?P<escape>\\.)|(?P<open>\[\^?)|(?P<close>\])|(?P<other>.)",
     re.DOTALL,
 )
@@ -40,6 +42,8 @@ def _translated(pattern: str) -> Iterator[str]:
         elif token["high"]:
             pair = bytes.fromhex(token["high"] + token["low"])
             yield f"\\U{ord(pair.decode('utf-16-be')):08x}"
+        elif token["many"]:
+            yield rf"{token['many']}\-"
         elif token["end"] or token["escape"] == r"\z":
             yield r"\Z"
         else:

@@ -3,6 +3,7 @@
 AWS checks patterns, maximum lengths and enumerations, which botocore's own validator does not; this module does.
 """
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -30,6 +31,12 @@ _JSON_TYPES: Mapping[str, tuple[type, ...]] = {
     "double": (int, float),
     "timestamp": (int, float),
 }
+
+
+_NAMED_BOUNDS = re.compile(r"\w+WithLengthBetween(\d+)And(?!1600)(\d+)")
+"""The model of API Gateway has the lengths of strings in the names of their shapes alone. The shape of tag values is
+named 1 to 1600, but they may be empty
+(https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-openapi-extensions-x-amazon-apigateway-tag-value.html)."""
 
 
 @cache
@@ -142,10 +149,13 @@ def _length_constraints(shape: Shape, length: int) -> Iterator[str]:
 
 
 def _bounds(shape: Shape, measured: float, noun: str) -> Iterator[str]:
-    if measured < shape.metadata.get("min", measured):
-        yield f"Member must have {noun} greater than or equal to {shape.metadata['min']}"
-    if measured > shape.metadata.get("max", measured):
-        yield f"Member must have {noun} less than or equal to {shape.metadata['max']}"
+    named = _NAMED_BOUNDS.fullmatch(shape.name)
+    least, most = map(int, named.groups()) if named else (measured, measured)
+    least, most = shape.metadata.get("min", least), shape.metadata.get("max", most)
+    if measured < least:
+        yield f"Member must have {noun} greater than or equal to {least}"
+    if measured > most:
+        yield f"Member must have {noun} less than or equal to {most}"
 
 
 def _converted(shape: Shape, value: object) -> Any:  # noqa: ANN401 - as many types as shapes

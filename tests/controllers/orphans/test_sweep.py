@@ -536,7 +536,11 @@ async def test_a_route_to_nothing_goes_and_one_that_leads_elsewhere_stays(cloud:
     await cloud.make(cloud.resources[HTTP_API])
     gateway, api = cloud.clients.apigateway, cloud.observed(HTTP_API).id
     by_hand = gateway.create_integration(
-        ApiId=api, IntegrationType="HTTP_PROXY", IntegrationMethod="ANY", IntegrationUri="https://example.com"
+        ApiId=api,
+        IntegrationType="HTTP_PROXY",
+        IntegrationMethod="ANY",
+        IntegrationUri="https://example.com",
+        PayloadFormatVersion="1.0",
     )
     gateway.create_route(ApiId=api, RouteKey="ANY /hand", Target=f"integrations/{by_hand['IntegrationId']}")
     gateway.create_route(ApiId=api, RouteKey="ANY /nothing", Target="integrations/gone")

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -125,3 +126,35 @@ def test_an_api_and_its_stage_are_described_with_the_tags_that_they_have(fresh_a
         client.untag_resource(ResourceArn=each, TagKeys=["stage"])
     stage = client.get_stage(**place, StageName="$default")
     assert client.get_api(**place)["Tags"] == stage["Tags"] == {"team": "nlp"}
+
+
+def test_parts_of_an_api_are_there_once_and_go_after_what_needs_them(fresh_aws: Aws, api: dict[str, Any]) -> None:
+    client: Any = fresh_aws.client("apigatewayv2")
+    place = {"ApiId": api["ApiId"]}
+    routes = {each["RouteKey"]: each["RouteId"] for each in client.get_routes(**place)["Items"]}
+    [integration] = (each["IntegrationId"] for each in client.get_integrations(**place)["Items"])
+    below, path = routes["ANY /pr/{proxy+}"], routes["ANY /pr"]
+    client.update_route(**place, RouteId=path, RouteKey="ANY /pr", OperationName="its own key")
+
+    def refused(call: Callable[..., object], **given: object) -> tuple[str, str]:
+        with pytest.raises(ClientError) as error:
+            call(**place, **given)
+        return error.value.response["Error"]["Code"], error.value.response["Error"]["Message"]
+
+    taken = ("ConflictException", "Route with key ANY /pr already exists for this API")
+    assert refused(client.create_route, RouteKey="ANY /pr") == taken
+    assert refused(client.update_route, RouteId=below, RouteKey="ANY /pr") == taken
+    assert refused(client.create_stage, StageName="$default") == ("ConflictException", "Stage already exists")
+    code, message = refused(client.delete_integration, IntegrationId=integration)
+    assert (code, path in message, below in message) == ("ConflictException", True, True)
+    for route in (path, below):
+        client.delete_route(**place, RouteId=route)
+    client.delete_integration(**place, IntegrationId=integration)
+    client.delete_stage(**place, StageName="$default")
+    gone = {
+        client.delete_authorizer: {"AuthorizerId": "a"},
+        client.delete_integration: {"IntegrationId": integration},
+        client.delete_route: {"RouteId": path},
+        client.delete_stage: {"StageName": "$default"},
+    }
+    assert {refused(call, **given)[0] for call, given in gone.items()} == {"NotFoundException"}

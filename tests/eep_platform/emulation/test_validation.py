@@ -81,6 +81,8 @@ def test_every_pattern_of_the_service_model_is_understood(service: str, operatio
         pytest.param(r"\A\S[\p{Print}]*\z", "id-1", True, id="Java's end of input"),
         pytest.param(r"[\uE000-\uFFFD\uD800\uDC00-\uDBFF\uDFFF]*", "\U0001f642", True, id="a surrogate pair"),
         pytest.param(r"[\uE000-\uFFFD\uD800\uDC00-\uDBFF\uDFFF]*", "a", False, id="and nothing below it"),
+        pytest.param(r"[\w-/]*", "a-/", True, id="a hyphen after a class"),
+        pytest.param(r"[\w-]*", "a.", False, id="and nothing else"),
         pytest.param(r"[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}", "a" * 64, False, id="the whole value counts"),
     ],
 )

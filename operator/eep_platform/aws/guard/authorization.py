@@ -11,7 +11,7 @@ its forwarders and its pipelines call.
 
 from typing import Final
 
-from eep_platform.aws.guard.rules import CallScope, Operations, Parameters, RequiredAction
+from eep_platform.aws.guard.rules import CallScope, Operations, RequiredAction
 from eep_platform.aws.guard.services import (
     api_gateway,
     autoscaling,
@@ -27,6 +27,7 @@ from eep_platform.aws.guard.services import (
     ssm,
     streams,
 )
+from eep_platform.aws.inputs.rules import Parameters
 
 OPERATIONS: Final[Operations] = {
     **api_gateway.RULES,

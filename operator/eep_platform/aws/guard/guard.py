@@ -13,10 +13,11 @@ from microburst.core.context import RequestContext
 from eep_platform.aws import ministack
 from eep_platform.aws.guard.authorization import required_actions
 from eep_platform.aws.guard.lookups import Lookups
-from eep_platform.aws.guard.parameters import parameters
 from eep_platform.aws.guard.policies import Policies, PolicyDecision
 from eep_platform.aws.guard.record import Denial, Permissions, Use
-from eep_platform.aws.guard.rules import CallScope, Parameters, RequiredAction
+from eep_platform.aws.guard.rules import CallScope, RequiredAction
+from eep_platform.aws.inputs.parameters import parameters
+from eep_platform.aws.inputs.rules import Parameters
 from eep_platform.aws.wire import Request, error_response
 
 _CREDENTIAL: Final = re.compile(r"Credential=(?P<key>[^/]+)/[^/]+/(?P<region>[^/]+)/")

@@ -4,10 +4,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from eep_platform.aws.inputs.rules import Parameters, tags_of
 from eep_platform.emulation.account import Account
-
-Parameters = Mapping[str, Any]
-"""The input of an operation by the names of its members."""
 
 ConditionKeys = Mapping[str, str | list[str]]
 """Condition keys of IAM and their values."""
@@ -61,14 +59,6 @@ class Rule:
 
 Operations = Mapping[tuple[str, str], tuple[Rule, ...]]
 """Rules by botocore's names of service and operation."""
-
-
-def tags_of(parameters: Parameters) -> dict[str, str]:
-    """The tags in an operation's input, whatever form the service uses."""
-    given = parameters.get("Tags", parameters.get("tags"))
-    if isinstance(given, Mapping):
-        return {str(key): str(value) for key, value in given.items()}
-    return {each.get("Key", each.get("key")): each.get("Value", each.get("value")) for each in given or ()}
 
 
 def tagging(parameters: Parameters) -> ConditionKeys:

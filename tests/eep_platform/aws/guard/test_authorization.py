@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from eep_platform.aws.guard.authorization import required_actions
-from eep_platform.aws.guard.rules import CallScope, tags_of
+from eep_platform.aws.guard.rules import CallScope
+from eep_platform.aws.inputs.rules import tags_of
 
 SCOPE = CallScope(
     "123456789012",

@@ -9,7 +9,6 @@ from eep_platform.aws.guard.rules import (
     ConditionKeys,
     KeysOf,
     Operations,
-    Parameters,
     Resources,
     Rule,
     no_keys,
@@ -17,6 +16,7 @@ from eep_platform.aws.guard.rules import (
     tagging,
     tagging_new,
 )
+from eep_platform.aws.inputs.rules import Parameters
 
 
 def _path(template: str) -> Resources:

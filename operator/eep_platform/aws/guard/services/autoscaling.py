@@ -7,7 +7,6 @@ from eep_platform.aws.guard.rules import (
     CallScope,
     ConditionKeys,
     Operations,
-    Parameters,
     Rule,
     any_resource,
     fixed,
@@ -16,6 +15,7 @@ from eep_platform.aws.guard.rules import (
     tagging,
     tagging_new,
 )
+from eep_platform.aws.inputs.rules import Parameters
 
 _SCALING: Final = "application-autoscaling"
 

@@ -6,7 +6,6 @@ from typing import Final
 from eep_platform.aws.guard.rules import (
     CallScope,
     Operations,
-    Parameters,
     Resources,
     Rule,
     any_resource,
@@ -16,6 +15,7 @@ from eep_platform.aws.guard.rules import (
     named_by,
     tagging,
 )
+from eep_platform.aws.inputs.rules import Parameters
 
 _TABLE: Final = at("dynamodb", "table/", "TableName")
 

@@ -3,15 +3,8 @@
 from collections.abc import Iterable
 from typing import Final
 
-from eep_platform.aws.guard.rules import (
-    CallScope,
-    Operations,
-    Parameters,
-    creating,
-    named,
-    named_by,
-    tagging,
-)
+from eep_platform.aws.guard.rules import CallScope, Operations, creating, named, named_by, tagging
+from eep_platform.aws.inputs.rules import Parameters
 
 
 def _repository(parameters: Parameters, scope: CallScope) -> Iterable[str]:

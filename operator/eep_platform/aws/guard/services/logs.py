@@ -3,17 +3,8 @@
 from collections.abc import Iterable
 from typing import Final
 
-from eep_platform.aws.guard.rules import (
-    CallScope,
-    Operations,
-    Parameters,
-    at,
-    creating,
-    fixed,
-    named,
-    named_by,
-    tagging,
-)
+from eep_platform.aws.guard.rules import CallScope, Operations, at, creating, fixed, named, named_by, tagging
+from eep_platform.aws.inputs.rules import Parameters
 
 _GROUP: Final = at("logs", "log-group:", "logGroupName")
 

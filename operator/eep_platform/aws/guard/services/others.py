@@ -3,7 +3,8 @@
 from collections.abc import Iterable
 from typing import Final
 
-from eep_platform.aws.guard.rules import CallScope, Operations, Parameters, Rule, any_resource, at, named, named_by
+from eep_platform.aws.guard.rules import CallScope, Operations, Rule, any_resource, at, named, named_by
+from eep_platform.aws.inputs.rules import Parameters
 
 
 def _projects(parameters: Parameters, scope: CallScope) -> Iterable[str]:

@@ -3,7 +3,8 @@
 from collections.abc import Iterable
 from typing import Final
 
-from eep_platform.aws.guard.rules import CallScope, Operations, Parameters, Rule
+from eep_platform.aws.guard.rules import CallScope, Operations, Rule
+from eep_platform.aws.inputs.rules import Parameters
 
 
 def _bucket(parameters: Parameters, scope: CallScope) -> Iterable[str]:

@@ -8,7 +8,6 @@ from eep_platform.aws.guard.rules import (
     ConditionKeys,
     KeysOf,
     Operations,
-    Parameters,
     Resources,
     Rule,
     any_resource,
@@ -20,6 +19,7 @@ from eep_platform.aws.guard.rules import (
     tagging,
     with_keys,
 )
+from eep_platform.aws.inputs.rules import Parameters
 from eep_platform.aws.ministack import REGION
 
 _MODEL, _CONFIG, _ENDPOINT, _TRAINING_JOB, _PROCESSING_JOB, _TRANSFORM_JOB = (

@@ -3,16 +3,8 @@
 from collections.abc import Iterable
 from typing import Final
 
-from eep_platform.aws.guard.rules import (
-    CallScope,
-    ConditionKeys,
-    Operations,
-    Parameters,
-    any_resource,
-    creating,
-    named,
-    tagging,
-)
+from eep_platform.aws.guard.rules import CallScope, ConditionKeys, Operations, any_resource, creating, named, tagging
+from eep_platform.aws.inputs.rules import Parameters
 
 
 def _parameter(parameters: Parameters, scope: CallScope) -> Iterable[str]:
