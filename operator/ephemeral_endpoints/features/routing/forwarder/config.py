@@ -2,9 +2,9 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, Self
+from typing import Any, Final, Self
 
 MAX_BODY_BYTES = 6_291_456
 """The largest possible request to a model: the payload limits of SageMaker Runtime and Lambda are equal."""
@@ -221,11 +221,6 @@ class GatewayAuth:
         if (self.type, bool(self.claims)) not in {("JWT", True), ("IAM", False)}:
             raise ValueError("gateway_auth must be JWT with claims, or IAM without")
 
-    @classmethod
-    def of(cls, members: Mapping[str, Any]) -> Self:
-        """The inverse of ``dataclasses.asdict``."""
-        return cls(members["type"], tuple((name, pattern) for name, pattern in members["claims"]))
-
 
 @dataclass(frozen=True, slots=True)
 class FeedbackConfig:
@@ -321,11 +316,6 @@ class Playground:
 
     title: str | None = None
     answer: AnswerPointers = AnswerPointers()
-
-    @classmethod
-    def of(cls, members: Mapping[str, Any]) -> Self:
-        """The inverse of ``dataclasses.asdict``."""
-        return cls(members["title"], AnswerPointers(**members["answer"]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -441,32 +431,34 @@ class ForwarderConfig:
     def from_json(cls, content: bytes) -> Self:
         """The inverse of ``to_json``; raises KeyError, TypeError or ValueError for other input."""
         document = json.loads(content)
-        asynchronous, cors, playground = document["asynchronous"], document["cors"], document["playground"]
-        feedback, former, base = document["feedback"], document["former_token"], document["base"]
-        postprocess = document["postprocess"]
-        capture, results = document["capture"], document["results"]
-        gateway_auth, notices = document["gateway_auth"], document["notices"]
+        parts = {name: read(document[name]) if document[name] else None for name, read in _PARTS.items()}
         members = {
             **document,
+            **parts,
             "variants": _variants(document),
             "about": About(**document["about"]),
-            "asynchronous": AsyncConfig(**asynchronous) if asynchronous else None,
             "samples": tuple(Sample(**each) for each in document["samples"]),
             "content_types": tuple(document["content_types"]),
-            "cors": Cors(tuple(cors["allow_origins"]), tuple(cors["allow_headers"]), cors["max_age"]) if cors else None,
-            "playground": Playground(playground["title"], AnswerPointers(**playground["answer"]))
-            if playground
-            else None,
-            "feedback": FeedbackConfig(**feedback) if feedback else None,
-            "former_token": Former(**former) if former else None,
-            "base": Base(**{**base, "variants": _variants(base)}) if base else None,
-            "postprocess": Postprocess(**{**postprocess, "variants": _variants(postprocess)}) if postprocess else None,
-            "capture": CaptureConfig(**{**capture, "redact": tuple(capture["redact"])}) if capture else None,
-            "results": ResultsConfig(**results) if results else None,
-            "gateway_auth": GatewayAuth.of(gateway_auth) if gateway_auth else None,
-            "notices": NoticesConfig(**notices) if notices else None,
         }
         return cls(**members)
+
+
+_PARTS: Final[Mapping[str, Callable[[Mapping[str, Any]], object]]] = {
+    "asynchronous": lambda members: AsyncConfig(**members),
+    "base": lambda members: Base(**{**members, "variants": _variants(members)}),
+    "capture": lambda members: CaptureConfig(**{**members, "redact": tuple(members["redact"])}),
+    "cors": lambda members: Cors(tuple(members["allow_origins"]), tuple(members["allow_headers"]), members["max_age"]),
+    "feedback": lambda members: FeedbackConfig(**members),
+    "former_token": lambda members: Former(**members),
+    "gateway_auth": lambda members: GatewayAuth(
+        members["type"], tuple((name, pattern) for name, pattern in members["claims"])
+    ),
+    "notices": lambda members: NoticesConfig(**members),
+    "playground": lambda members: Playground(members["title"], AnswerPointers(**members["answer"])),
+    "postprocess": lambda members: Postprocess(**{**members, "variants": _variants(members)}),
+    "results": lambda members: ResultsConfig(**members),
+}
+"""Makes the members that may be absent, from what ``dataclasses.asdict`` made of them."""
 
 
 def _variants(document: Mapping[str, Any]) -> tuple[Variant, ...]:

@@ -108,64 +108,79 @@ def openapi(
 
     Its server is relative to the document, which holds behind every host. ``answered`` are its examples of answers.
     """
-    about, scheme = config.about, _scheme_name(config, folder)
+    scheme = _scheme_name(config, folder)
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": config.about.name,
+            "version": config.about.revision,
+            "x-ephemeral-endpoint": _about(config, folder, expires_at),
+        },
+        "servers": [{"url": f"../{folder}"}],
+        "security": [{scheme: []}] if config.token_sha256 else [],
+        "paths": _paths(config, answered),
+        "components": {
+            "securitySchemes": {scheme: _SCHEMES[scheme]},
+            "schemas": {"Problem": _problem_schema(), "GatewayProblem": _GATEWAY},
+        },
+    }
+
+
+def _about(config: ForwarderConfig, folder: str, expires_at: str | None) -> dict[str, Any]:
+    """What the page needs to know of the object."""
+    return {
+        **discovery(config, folder, CHILDREN["openapi"], expires_at),
+        "playground": asdict(config.playground) if config.playground else None,
+        "feedback": config.feedback is not None,
+        "asynchronous": config.asynchronous is not None,
+        "compare": config.base is not None,
+        "postprocess": config.postprocess.name if config.postprocess else None,
+    }
+
+
+def _paths(config: ForwarderConfig, answered: tuple[Example, ...]) -> dict[str, Any]:
     paths: dict[str, Any] = {
         "/invocations": {"post": _invocation(config, answered)},
-        "/healthz": {
-            "get": {
-                "operationId": "healthz",
-                "summary": "Whether the URL answers; the model is not asked.",
-                "responses": {
-                    "200": _json("The URL answers.", _constant("ok")),
-                    **_problems((404, 405, 406, 429, 500)),
-                },
-                "security": [],
-            }
-        },
-        "/readyz": {
-            "get": {
-                "operationId": "readyz",
-                "summary": "Whether requests reach every variant in use.",
-                "parameters": [_variant_parameter(config)],
-                "responses": {"200": _json("They do.", _constant("Ready")), **_problems((400, *_READING))},
-            }
-        },
-        "/openapi.json": {
-            "get": {
-                "operationId": "openapi",
-                "summary": "This document.",
-                "responses": {
-                    "200": _json("The document.", {"type": "object"}),
-                    "304": {"description": "The caller has it."},
-                    **_problems(_READING),
-                },
-            }
-        },
+        "/healthz": {"get": _health()},
+        "/readyz": {"get": _readiness(config)},
+        "/openapi.json": {"get": _description()},
     }
     if config.asynchronous:
         paths["/invocations/{id}"] = {"get": _result()}
     if config.feedback:
         paths["/feedback"] = {"get": _votes(), "post": _vote()}
+    return paths
+
+
+def _health() -> dict[str, Any]:
     return {
-        "openapi": "3.1.0",
-        "info": {
-            "title": about.name,
-            "version": about.revision,
-            "x-ephemeral-endpoint": {
-                **discovery(config, folder, CHILDREN["openapi"], expires_at),
-                "playground": asdict(config.playground) if config.playground else None,
-                "feedback": config.feedback is not None,
-                "asynchronous": config.asynchronous is not None,
-                "compare": config.base is not None,
-                "postprocess": config.postprocess.name if config.postprocess else None,
-            },
+        "operationId": "healthz",
+        "summary": "Whether the URL answers; the model is not asked.",
+        "responses": {
+            "200": _json("The URL answers.", _constant("ok")),
+            **_problems((404, 405, 406, 429, 500)),
         },
-        "servers": [{"url": f"../{folder}"}],
-        "security": [{scheme: []}] if config.token_sha256 else [],
-        "paths": paths,
-        "components": {
-            "securitySchemes": {scheme: _SCHEMES[scheme]},
-            "schemas": {"Problem": _problem_schema(), "GatewayProblem": _GATEWAY},
+        "security": [],
+    }
+
+
+def _readiness(config: ForwarderConfig) -> dict[str, Any]:
+    return {
+        "operationId": "readyz",
+        "summary": "Whether requests reach every variant in use.",
+        "parameters": [_variant_parameter(config)],
+        "responses": {"200": _json("They do.", _constant("Ready")), **_problems((400, *_READING))},
+    }
+
+
+def _description() -> dict[str, Any]:
+    return {
+        "operationId": "openapi",
+        "summary": "This document.",
+        "responses": {
+            "200": _json("The document.", {"type": "object"}),
+            "304": {"description": "The caller has it."},
+            **_problems(_READING),
         },
     }
 
@@ -189,29 +204,6 @@ def _invocation(config: ForwarderConfig, answered: tuple[Example, ...]) -> dict[
         }
         for content_type, examples in by_type.items()
     }
-    answers: dict[str, dict[str, Any]] = {
-        "application/json": {"schema": _schema(config.response_schema)},
-        "*/*": {"schema": {}},
-    }
-    if config.postprocess:
-        answers = {"application/json": {"schema": _joint_schema(config)}}
-    for each in answered:
-        about = answers.setdefault(negotiation.media_type(each.content_type), {"schema": {}})
-        told = f"What the variant {each.variant} answered." if each.variant else None
-        about.setdefault("examples", {})[each.sample] = _example(told, each.content_type, each.body)
-    further = ([TARGET_HEADER] if config.base else []) + ([ID_HEADER] if config.feedback else [])
-    further += postprocess.HEADERS if config.postprocess else ()
-    success = (
-        {"202": {**_json("The request is queued.", {"type": "object"}), "headers": _headers("location", "retry-after")}}
-        if config.asynchronous
-        else {
-            "200": {
-                "description": "The answer of the model.",
-                "content": answers,
-                "headers": _headers(*_ANSWERED, *further),
-            }
-        }
-    )
     return {
         "operationId": "invoke",
         "summary": "Send a request to the model.",
@@ -227,11 +219,40 @@ def _invocation(config: ForwarderConfig, answered: tuple[Example, ...]) -> dict[
         ],
         "requestBody": {"content": content, "required": config.request_schema is not None},
         "responses": {
-            **success,
+            **_success(config, answered),
             **_problems(_CALLING),
             "4XX": {"description": "The model refuses the request.", "content": {"*/*": {"schema": {}}}},
         },
     }
+
+
+def _success(config: ForwarderConfig, answered: tuple[Example, ...]) -> dict[str, Any]:
+    if config.asynchronous:
+        queued = _json("The request is queued.", {"type": "object"})
+        return {"202": {**queued, "headers": _headers("location", "retry-after")}}
+    further = ([TARGET_HEADER] if config.base else []) + ([ID_HEADER] if config.feedback else [])
+    further += postprocess.HEADERS if config.postprocess else ()
+    return {
+        "200": {
+            "description": "The answer of the model.",
+            "content": _answers(config, answered),
+            "headers": _headers(*_ANSWERED, *further),
+        }
+    }
+
+
+def _answers(config: ForwarderConfig, answered: tuple[Example, ...]) -> dict[str, dict[str, Any]]:
+    answers: dict[str, dict[str, Any]] = {
+        "application/json": {"schema": _schema(config.response_schema)},
+        "*/*": {"schema": {}},
+    }
+    if config.postprocess:
+        answers = {"application/json": {"schema": _joint_schema(config)}}
+    for each in answered:
+        about = answers.setdefault(negotiation.media_type(each.content_type), {"schema": {}})
+        told = f"What the variant {each.variant} answered." if each.variant else None
+        about.setdefault("examples", {})[each.sample] = _example(told, each.content_type, each.body)
+    return answers
 
 
 def _joint_schema(config: ForwarderConfig) -> dict[str, Any]:
