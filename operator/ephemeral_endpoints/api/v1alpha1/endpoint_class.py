@@ -9,11 +9,13 @@ from pydantic import Field
 
 from ephemeral_endpoints.api import API_VERSION, DEFAULT_CLASS_ANNOTATION
 from ephemeral_endpoints.api.rules import Rule, matches
-from ephemeral_endpoints.api.v1alpha1.base import TOLERANT, ApiModel, Conditions, ObjectMeta, Readable
-from ephemeral_endpoints.api.v1alpha1.budgets import BudgetPolicy, EndedCosts
+from ephemeral_endpoints.api.v1alpha1.base import TOLERANT, ApiModel, ObjectMeta, Readable
+from ephemeral_endpoints.api.v1alpha1.budgets import BudgetPolicy
 from ephemeral_endpoints.api.v1alpha1.capture import CapturePolicy
 from ephemeral_endpoints.api.v1alpha1.comparison import ComparisonPolicy
 from ephemeral_endpoints.api.v1alpha1.duration import cel_is_duration, cel_seconds
+from ephemeral_endpoints.api.v1alpha1.endpoint_class_rules import RULES, account_of
+from ephemeral_endpoints.api.v1alpha1.endpoint_class_status import EphemeralEndpointClassStatus
 from ephemeral_endpoints.api.v1alpha1.hosting import HostingSettings, VolumeSize
 from ephemeral_endpoints.api.v1alpha1.image_policy import PRICE, BuildPolicy, ImagePolicy
 from ephemeral_endpoints.api.v1alpha1.lifecycle import TtlFrom
@@ -21,12 +23,12 @@ from ephemeral_endpoints.api.v1alpha1.network import Encryption, NetworkPolicy
 from ephemeral_endpoints.api.v1alpha1.notifications import NotificationPolicy
 from ephemeral_endpoints.api.v1alpha1.packages import PackagePolicy
 from ephemeral_endpoints.api.v1alpha1.parameters import ParameterPolicy
-from ephemeral_endpoints.api.v1alpha1.prices import ListedPrices, PriceSource
+from ephemeral_endpoints.api.v1alpha1.prices import PriceSource
 from ephemeral_endpoints.api.v1alpha1.reaper import ReaperPolicy
 from ephemeral_endpoints.api.v1alpha1.results import ResultsPolicy
 from ephemeral_endpoints.api.v1alpha1.reviews import ReviewPolicy
 from ephemeral_endpoints.api.v1alpha1.routing import RoutingPolicy
-from ephemeral_endpoints.api.v1alpha1.sleep import Sleep, WakeOn
+from ephemeral_endpoints.api.v1alpha1.sleep import Sleep
 from ephemeral_endpoints.api.v1alpha1.tags import TagPolicy
 from ephemeral_endpoints.api.v1alpha1.training import TrainingPolicy
 from ephemeral_endpoints.api.v1alpha1.types import (
@@ -38,10 +40,6 @@ from ephemeral_endpoints.api.v1alpha1.types import (
     TopicArn,
     UpToAnHour,
 )
-
-_ACCOUNT = "::[0-9]{12}:"
-_PRICED_PARTITION = "arn:aws:"
-_ROLES = ("executionRoleArn", "forwarderRoleArn", "invokeRoleArn")
 
 # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_CreateQueue.html
 QueueName = Annotated[
@@ -77,11 +75,6 @@ ExternalId = Annotated[
         "must be an external ID: 2 to 1224 letters, digits and _+=,.@:/-",
     ),
 ]
-
-
-def _account(arn: str) -> str:
-    found = re.search(_ACCOUNT, arn)
-    return found[0].strip(":") if found else ""
 
 
 class InstancePolicy(ApiModel):
@@ -219,127 +212,7 @@ class StagePolicy(ApiModel):
 class EphemeralEndpointClassSpec(ApiModel):
     """Where endpoints run and within which limits."""
 
-    rules: ClassVar[tuple[Rule, ...]] = (
-        Rule(
-            cel=" && ".join(
-                f"self.{role}.find('{_ACCOUNT}') == self.{_ROLES[0]}.find('{_ACCOUNT}')" for role in _ROLES[1:]
-            ),
-            message=f"{', '.join(_ROLES)} must be roles of the same account: AWS services cannot assume roles of "
-            "other accounts",
-            holds=lambda spec: spec.account == _account(spec.forwarder_role_arn) == _account(spec.invoke_role_arn),
-        ),
-        Rule(
-            cel="!has(self.assumeRole)"
-            f" || self.assumeRole.roleArn.find('{_ACCOUNT}') == self.{_ROLES[0]}.find('{_ACCOUNT}')",
-            message="assumeRole.roleArn must be a role of the same account as the other roles: the operator creates "
-            "everything there, and AWS services cannot assume roles of other accounts",
-            holds=lambda spec: spec.assume_role is None or _account(spec.assume_role.role_arn) == spec.account,
-        ),
-        Rule(
-            cel="!has(self.allowedExecutionRoleArns) || self.allowedExecutionRoleArns.all(role,"
-            f" role.find('{_ACCOUNT}') == self.{_ROLES[0]}.find('{_ACCOUNT}'))",
-            message="allowedExecutionRoleArns must be roles of the same account as the other roles: AWS services "
-            "cannot assume roles of other accounts",
-            holds=lambda spec: all(_account(role) == spec.account for role in spec.allowed_execution_role_arns),
-        ),
-        Rule(
-            cel="!has(self.capture) || !has(self.capture.deliveryRoleArn)"
-            f" || self.capture.deliveryRoleArn.find('{_ACCOUNT}') == self.{_ROLES[0]}.find('{_ACCOUNT}')",
-            message="capture.deliveryRoleArn must be a role of the same account as the other roles: AWS services "
-            "cannot assume roles of other accounts",
-            holds=lambda spec: (
-                spec.capture is None
-                or spec.capture.delivery_role_arn is None
-                or _account(spec.capture.delivery_role_arn) == spec.account
-            ),
-        ),
-        Rule(
-            cel="!has(self.training) || has(self.packages)",
-            message="training needs packages, whose groups trained models are registered in",
-            holds=lambda spec: spec.training is None or spec.packages is not None,
-        ),
-        Rule(
-            cel="!has(self.training)"
-            f" || self.training.executionRoleArn.find('{_ACCOUNT}') == self.{_ROLES[0]}.find('{_ACCOUNT}')",
-            message="training.executionRoleArn must be a role of the same account as the other roles: AWS services "
-            "cannot assume roles of other accounts",
-            holds=lambda spec: spec.training is None or _account(spec.training.execution_role_arn) == spec.account,
-        ),
-        Rule(
-            cel=f"!has(self.reaper) || self.reaper.roleArn.find('{_ACCOUNT}') == self.{_ROLES[0]}.find('{_ACCOUNT}')",
-            message="reaper.roleArn must be a role of the same account as the other roles: AWS services cannot assume "
-            "roles of other accounts",
-            holds=lambda spec: spec.reaper is None or _account(spec.reaper.role_arn) == spec.account,
-        ),
-        Rule(
-            cel="!has(self.reaper) || !has(self.reaper.topicArn)"
-            " || self.reaper.topicArn.contains(':sns:' + self.region + ':')",
-            message="reaper.topicArn must be an SNS topic in the class's region: CloudWatch notifies no others",
-            holds=lambda spec: (
-                spec.reaper is None or spec.reaper.topic_arn is None or f":sns:{spec.region}:" in spec.reaper.topic_arn
-            ),
-        ),
-        Rule(
-            # https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricAlarm.html
-            cel="!has(self.alarms) || !has(self.alarms.actions)"
-            " || self.alarms.actions.all(topic, topic.contains(':sns:' + self.region + ':'))",
-            message="alarms.actions must be SNS topics in the class's region: CloudWatch notifies no others",
-            holds=lambda spec: all(f":sns:{spec.region}:" in topic for topic in spec.alarms.actions),
-        ),
-        Rule(
-            cel="!has(self.notifications) || self.notifications.targets.all(each,"
-            " !has(each.topic) || each.topic.arn.contains(':sns:' + self.region + ':'))",
-            message="notifications.targets[].topic.arn must be an SNS topic in the class's region",
-            holds=lambda spec: all(
-                each.topic is None or f":sns:{spec.region}:" in each.topic.arn
-                for each in (spec.notifications.targets if spec.notifications else ())
-            ),
-        ),
-        Rule(
-            cel="!has(self.results) || !has(self.results.topicArn)"
-            " || self.results.topicArn.contains(':sns:' + self.region + ':')",
-            message="results.topicArn must be an SNS topic in the class's region",
-            holds=lambda spec: (
-                spec.results is None
-                or spec.results.topic_arn is None
-                or f":sns:{spec.region}:" in spec.results.topic_arn
-            ),
-        ),
-        Rule(
-            cel="!has(self.lifecycle) || !has(self.lifecycle.ttlFrom) || self.lifecycle.ttlFrom != 'LastUse'"
-            " || has(self.events)",
-            message="lifecycle.ttlFrom can be LastUse only with events: forwarders tell of use through its queue",
-            holds=lambda spec: spec.lifecycle.ttl_from is not TtlFrom.LAST_USE or spec.events is not None,
-        ),
-        Rule(
-            cel="!has(self.sleep) || self.sleep.wakeOn == 'Command' || has(self.events)",
-            message="sleep.wakeOn Request needs events: requests wake endpoints through its queue; set sleep.wakeOn to "
-            "Command, or set events",
-            holds=lambda spec: spec.sleep is None or spec.sleep.wake_on is WakeOn.COMMAND or spec.events is not None,
-        ),
-        Rule(
-            cel="!has(self.sleep) || !has(self.sleep.idleTimeout) || has(self.events)",
-            message="sleep.idleTimeout needs events: through its queue the operator learns of use",
-            holds=lambda spec: spec.sleep is None or spec.sleep.idle_timeout is None or spec.events is not None,
-        ),
-        Rule(
-            # Other partitions have price lists of their own, or none:
-            # https://docs.aws.amazon.com/awsaccountbilling/latest/aboutv2/using-price-list-query-api.html
-            cel="!has(self.priceSource) || self.priceSource != 'PriceList'"
-            f" || self.{_ROLES[0]}.startsWith('{_PRICED_PARTITION}')",
-            message="priceSource can be PriceList only in the partition aws: the Price List has no prices in USD of "
-            "regions in China, GovCloud and other partitions; set prices instead",
-            holds=lambda spec: (
-                spec.price_source is not PriceSource.PRICE_LIST or spec.execution_role_arn.startswith(_PRICED_PARTITION)
-            ),
-        ),
-        Rule(
-            cel="self.region == oldSelf.region"
-            f" && self.{_ROLES[0]}.find('{_ACCOUNT}') == oldSelf.{_ROLES[0]}.find('{_ACCOUNT}')",
-            message="the region and the account of the roles cannot change, because endpoints of the class run there: "
-            "create another class",
-        ),
-    )
+    rules: ClassVar[tuple[Rule, ...]] = RULES
 
     region: Region
     """AWS region that the endpoints run in, such as eu-central-1. It cannot change."""
@@ -455,57 +328,7 @@ class EphemeralEndpointClassSpec(ApiModel):
     @property
     def account(self) -> str:
         """The 12-digit AWS account that endpoints of the class run in."""
-        return _account(self.execution_role_arn)
-
-
-class LimitUse(ApiModel):
-    """How many objects of the class a namespace has."""
-
-    model_config = TOLERANT
-
-    namespace: str
-    """The namespace."""
-
-    used: int
-    """Number of objects that have something in AWS, or may."""
-
-    limit: int | None = None
-    """Maximum number of them (spec.limits.objectsPerNamespace). Absent: no limit."""
-
-    waiting: int = 0
-    """Number of objects that wait for others to end."""
-
-
-class EphemeralEndpointClassStatus(ApiModel):
-    """The last observed state. Only the operator writes it."""
-
-    model_config = TOLERANT
-
-    observed_generation: int = -1
-    """The metadata.generation that the status refers to; -1 before the operator has seen the class."""
-
-    conditions: Conditions = ()
-    """Conditions of the class. Ready is True when endpoints can be created in this class and its queue, if it names
-    one, can be read. ForgeConnected is True when the credentials of spec.reviews can do what is needed, and
-    NotificationsDelivered when the targets of spec.notifications can be used. CaptureDelivered is True when the records
-    of spec.capture go where it says, ResultsDelivered when nothing of spec.results is known to be lost, and DomainReady
-    when the domain of spec.routing.domain leads to the APIs of the class. ReaperActive is True when the reaper of
-    spec.reaper runs. QuotaLow is True when a quota of the AWS account is lower than the number of instances that the
-    objects of the class ask for. PricesCurrent is True when the prices of AWS's Price List were read, where priceSource
-    asks for them."""
-
-    limits: tuple[LimitUse, ...] = ()
-    """The use of spec.limits by namespace, at most 10: those first in which most objects wait, then the fullest."""
-
-    ended_costs: EndedCosts | None = None
-    """What objects that are gone cost in the month of the last one, where spec.budgets has a budget by the month."""
-
-    prices: ListedPrices | None = None
-    """The prices of AWS's Price List that count, with priceSource PriceList. They stay while the list cannot be
-    read."""
-
-    limits_summary: str | None = None
-    """The first of them in words, such as "nlp 5/5, 2 waiting"."""
+        return account_of(self.execution_role_arn)
 
 
 class EphemeralEndpointClass(ApiModel):

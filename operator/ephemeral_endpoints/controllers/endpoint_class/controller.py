@@ -5,7 +5,8 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Final, Protocol
 
-from ephemeral_endpoints.api.v1alpha1.endpoint_class import EphemeralEndpointClass, EphemeralEndpointClassStatus
+from ephemeral_endpoints.api.v1alpha1.endpoint_class import EphemeralEndpointClass
+from ephemeral_endpoints.api.v1alpha1.endpoint_class_status import EphemeralEndpointClassStatus
 from ephemeral_endpoints.aws.account import Account, Owner
 from ephemeral_endpoints.aws.accounts import Accounts
 from ephemeral_endpoints.aws.converge import converge

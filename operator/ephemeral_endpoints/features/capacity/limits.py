@@ -12,7 +12,8 @@ from datetime import datetime
 from typing import Final
 
 from ephemeral_endpoints.api.v1alpha1.endpoint import EphemeralEndpoint
-from ephemeral_endpoints.api.v1alpha1.endpoint_class import LimitPolicy, LimitUse
+from ephemeral_endpoints.api.v1alpha1.endpoint_class import LimitPolicy
+from ephemeral_endpoints.api.v1alpha1.endpoint_class_status import LimitUse
 from ephemeral_endpoints.engine.conditions import Cause, ConditionType
 from ephemeral_endpoints.engine.reasons import READY, Finality, ReasonGroup
 from ephemeral_endpoints.features.capacity.policy import ordinal
