@@ -585,7 +585,7 @@ async def test_integrations_and_routes_that_lead_elsewhere_are_shown_without_an_
 
 async def test_a_creation_is_followed_by_lists_alone_for_it_can_end_in_one_configuration_only(cloud: Cloud) -> None:
     resource = await cloud.prepare(ENDPOINT)
-    cloud.aws.control.patch_sagemaker_settings({"behaviour": {"create_seconds": 60.0}})
+    cloud.aws.control.patch_sagemaker_settings({"behaviour": {"create_seconds": 3600}})
     component = cloud.components[ENDPOINT]
     made = cloud.known[resource.key] = await component.apply(cloud.calls, resource, None, cloud.known)
     assert made.phase is Phase.BUSY
@@ -625,7 +625,7 @@ async def test_an_endpoint_seen_first_is_described_only_if_it_can_be_on_several_
 async def test_an_endpoint_in_update_uses_both_configurations_until_the_new_one_serves(cloud: Cloud) -> None:
     resource = await cloud.prepare(ENDPOINT)
     await cloud.make(resource)
-    cloud.aws.control.patch_sagemaker_settings({"behaviour": {"update_seconds": 60.0}})
+    cloud.aws.control.patch_sagemaker_settings({"behaviour": {"update_seconds": 3600}})
     old = cloud.resources[ENDPOINT_CONFIG]
     new = replace(old, key=Key(ENDPOINT_CONFIG, other_config_name(old.key.name)))
     await cloud.make(new)
