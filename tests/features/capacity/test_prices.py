@@ -10,6 +10,7 @@ from ephemeral_endpoints.features.capacity.prices import (
     LOGS_INGESTED,
     LOGS_STORED,
     MODEL_DATA,
+    PROVISIONED,
     SERVERLESS,
     VOLUME,
     Unit,
@@ -58,6 +59,9 @@ LISTED = {
     SERVERLESS: {"usd": "0.00003", "unit": "GB-second", "source": "SKU C"},
     "ml.no.unit": {"usd": "1", "unit": "fortnight", "source": "SKU D"},
     "ml.by.the-gb": {"usd": "1", "unit": "GB", "source": "SKU J"},
+    "ml.by.the-month": {"usd": "80", "unit": "GB-month", "source": "SKU K"},
+    PROVISIONED: {"usd": "1", "unit": "hour", "source": "SKU L"},
+    VOLUME: {"usd": "1", "unit": "GB-second", "source": "SKU M"},
     "ml.no.number": {"usd": "cheap", "unit": "hour", "source": "SKU E"},
     "ml.less.than-nothing": {"usd": "-1", "unit": "hour", "source": "SKU F"},
     "ml.for.nothing": {"usd": "0", "unit": "hour", "source": "SKU G"},
@@ -77,7 +81,8 @@ def test_the_list_comes_after_the_class_and_before_the_table_and_what_is_no_pric
         "ml.m5.xlarge": Decimal("0.23"),
     }
     assert (found["ml.t2.medium"].date, found["ml.t2.medium"].source) == ("2026-11-25", "SKU B")
-    assert not found.keys() & (LISTED.keys() - {"ml.m5.large", "ml.t2.medium", SERVERLESS})
+    assert not found.keys() & (LISTED.keys() - {"ml.m5.large", "ml.t2.medium", SERVERLESS, VOLUME})
+    assert found[VOLUME].source == of_region("us-east-1")[VOLUME].source, "the table's: the other is for a second"
     by_table = of_class(objects.make_class({"spec": {**spec, "priceSource": "Table"}, "status": status}))
     assert by_table["ml.t2.medium"].usd == Decimal("0.056"), "the class does not ask for the list"
 

@@ -77,7 +77,12 @@ class Unit(StrEnum):
         return {Unit.HOUR: Decimal(1), Unit.GB_SECOND: Decimal(3600), Unit.GB_MONTH: 1 / MONTH_HOURS}[self]
 
 
-_UNITS_OF_CAPACITY: Final = frozenset({"hour", "GB-second", "GB-month"})
+_UNITS: Final = {SERVERLESS: Unit.GB_SECOND, PROVISIONED: Unit.GB_SECOND, VOLUME: Unit.GB_MONTH}
+
+
+def unit_of(item: str) -> Unit:
+    """What the price of an item of SageMaker is for: instances are priced by the hour."""
+    return _UNITS.get(item, Unit.HOUR)
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,11 +141,14 @@ def of_class(endpoint_class: EphemeralEndpointClass) -> Prices:
 
 
 def of_list(listed: ListedPrices) -> Prices:
-    """The prices that a status has of the Price List; what is no price is left out, and not known."""
+    """The prices that a status has of the Price List; what is no price is left out, and not known.
+
+    So is one in another unit than its item's: it would count for a wrong amount.
+    """
     return {
-        item: Price(usd, Unit(each.unit), listed.published_on, each.source)
+        item: Price(usd, unit, listed.published_on, each.source)
         for item, each in listed.items.items()
-        if each.unit in _UNITS_OF_CAPACITY and (usd := amount_of(each.usd))
+        if each.unit == (unit := unit_of(item)) and (usd := amount_of(each.usd))
     }
 
 
