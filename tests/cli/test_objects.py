@@ -11,6 +11,7 @@ from tests.fixtures.kubernetes import Cluster
 
 from eep_platform.controlplane import ControlPlane
 from ephemeral_endpoints.api import EXTEND_UNTIL_ANNOTATION, PIN_ANNOTATION, SLEEP_ANNOTATION, WAKE_ANNOTATION
+from ephemeral_endpoints.cli import connection
 from ephemeral_endpoints.cli.main import kubectl_complete
 from ephemeral_endpoints.engine.tags import timestamp
 from ephemeral_endpoints.features.expiry.policy import moment
@@ -79,6 +80,24 @@ def test_an_extension_is_never_taken_back(run: Run, cluster: Cluster) -> None:
     result = run("extend", "pr-42", "1h")
     assert f"pr-42 is to live until {timestamp(longer)}, as far as its class allows" in result.stderr
     assert moment(cluster.read()["metadata"]["annotations"][EXTEND_UNTIL_ANNOTATION]) == longer
+
+
+@pytest.mark.parametrize("arguments", [["pr-42", "-24h"], ["pr-42", "--", "-24h"], ["-1d", "pr-42"]])
+def test_of_a_negative_extension_it_is_said_that_a_life_is_never_shortened(arguments: list[str]) -> None:
+    result = eep("extend", *arguments, KUBECONFIG="/nonexistent")
+    assert result.exit_code == 2
+    assert "DURATION: must be longer than 0s: a life is never shortened" in result.stderr
+
+
+def test_an_extension_counts_from_the_time_of_the_api_server(
+    run: Run, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection, "utc_now", lambda: datetime.now(UTC) - timedelta(hours=5))
+    cluster.create()
+    assert run("extend", "pr-42", "24h").exit_code == 0
+    until = moment(cluster.read()["metadata"]["annotations"][EXTEND_UNTIL_ANNOTATION])
+    assert until is not None
+    assert until - datetime.now(UTC) > timedelta(hours=20)
 
 
 def test_an_object_is_pinned_and_unpinned(run: Run, cluster: Cluster) -> None:

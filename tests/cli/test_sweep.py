@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from tests.controllers.endpoint.test_pull_requests import put_image
+from tests.controllers.environment import IMAGE
 from tests.features.expiry.reaper.conftest import DAY, Preview
 from tests.fixtures.aws import CLUSTER, QUICK
 from tests.fixtures.platform import Aws
@@ -18,8 +20,9 @@ from ephemeral_endpoints.aws.calls import Calls
 from ephemeral_endpoints.aws.clients import Clients
 from ephemeral_endpoints.aws.component import Scope
 from ephemeral_endpoints.cli.sweep import CHANGED, FAILED, REFUSED, command
+from ephemeral_endpoints.engine.names import owner_hash
 from ephemeral_endpoints.engine.tags import CLUSTER as CLUSTER_TAG
-from ephemeral_endpoints.engine.tags import EXPIRES_AT, UID, timestamp
+from ephemeral_endpoints.engine.tags import EXPIRES_AT, UID, class_tags, timestamp
 from ephemeral_endpoints.features.monitoring.specs import ALARM, LOG_GROUP
 from ephemeral_endpoints.features.routing.specs import FUNCTION
 from ephemeral_endpoints.features.serving.specs import ENDPOINT, MODEL
@@ -167,3 +170,67 @@ def test_arguments_that_are_wrong_are_refused(sweep: Sweep, arguments: tuple[str
 def test_credentials_of_another_account_are_refused(sweep: Sweep) -> None:
     done = sweep("--account", "123456789012")
     assert (done.exit_code, "the credentials belong to account 000000000000" in done.output) == (1, True)
+
+
+GONE, LIVING = "uid-of-a-class-that-is-gone", "uid-of-another-class"
+
+
+def tags_of(uid: str, name: str, cluster: str = CLUSTER) -> list[dict[str, str]]:
+    return [{"Key": key, "Value": value} for key, value in class_tags(cluster_id=cluster, name=name, uid=uid)]
+
+
+@pytest.fixture
+def trained(fresh_aws: Aws) -> Iterator[Aws]:
+    """Pipelines and groups of classes, some of which are gone, two days later."""
+    sagemaker = fresh_aws.client("sagemaker")
+    fail = {"Name": "Fail", "Type": "Fail", "Arguments": {"ErrorMessage": "no"}}
+    definition = {"Version": "2020-12-01", "Metadata": {}, "Parameters": [], "Steps": [fail]}
+    for uid, name in ((GONE, "old"), (LIVING, "default")):
+        sagemaker.create_pipeline(
+            PipelineName=f"eep-{CLUSTER}-wine-{owner_hash(uid)}-abcdefgh",
+            PipelineDefinition=json.dumps(definition),
+            RoleArn=f"arn:aws:iam::{ministack.ACCOUNT}:role/any",
+            ClientRequestToken=f"token-of-a-pipeline-of-a-test-{name}",
+            Tags=tags_of(uid, name),
+        )
+    for group, tags in (
+        ("empty", tags_of(GONE, "old")),
+        ("with-a-version", tags_of(GONE, "old")),
+        ("of-a-living-class", tags_of(LIVING, "default")),
+        ("of-another-cluster", tags_of(GONE, "old", "other")),
+        ("of-a-team", []),
+    ):
+        sagemaker.create_model_package_group(ModelPackageGroupName=group, Tags=tags)
+    put_image(fresh_aws)
+    version = {"ModelPackageGroupName": "with-a-version", "InferenceSpecification": {"Containers": [{"Image": IMAGE}]}}
+    sagemaker.create_model_package(**version)
+    fresh_aws.control.set_ahead((2 * DAY).total_seconds())
+    yield fresh_aws
+    fresh_aws.control.set_ahead(0)
+
+
+async def test_what_trainings_left_goes_with_its_class_once_it_is_old_enough(trained: Aws, sweep: Sweep) -> None:
+    before = contents(trained.client)
+    for arguments in ((), ("--class", "old", "--grace", "72")):
+        assert json.loads((await asyncio.to_thread(sweep, *arguments, "-o", "json")).stdout)["delete"] == []
+    shown = json.loads((await asyncio.to_thread(sweep, "--class", "old", "-o", "json")).stdout)
+    pipeline = f"eep-{CLUSTER}-wine-{owner_hash(GONE)}-abcdefgh"
+    assert [(each["kind"], each["name"]) for each in shown["delete"]] == [
+        ("ModelPackageGroup", "empty"),
+        ("Pipeline", pipeline),
+    ]
+    assert contents(trained.client) == before
+    done = await asyncio.to_thread(sweep, "--class", "old", "--execute", shown["digest"])
+    assert done.exit_code == 0, done.output
+    left = contents(trained.client)
+    assert set(left["ModelPackageGroup"]) == set(before["ModelPackageGroup"]) - {"empty"}
+    assert left["Pipeline"] == [f"eep-{CLUSTER}-wine-{owner_hash(LIVING)}-abcdefgh"]
+
+
+async def test_a_role_that_may_not_list_pipelines_leaves_them_and_says_so(trained: Aws, sweep: Sweep) -> None:
+    denied = FaultError(code="AccessDeniedException", status=400)
+    trained.control.add_faults(Fault(service="sagemaker", operation="ListPipelines", error=denied, times=1))
+    done = await asyncio.to_thread(sweep, "--class", "old", "--unattended")
+    assert (done.exit_code, "not listed: Pipeline: ListPipelines" in done.output) == (FAILED, True)
+    left = contents(trained.client)
+    assert (len(left["Pipeline"]), "empty" in left["ModelPackageGroup"]) == (2, False)

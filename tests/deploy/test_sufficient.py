@@ -279,8 +279,8 @@ async def packages(cloud: RestrictedCloud) -> None:
     tags = tag_list(class_tags(cluster_id=cloud.scope.cluster_id, name="default", uid="uid"))
     cloud.clients.sagemaker.create_model_package_group(ModelPackageGroupName="beer-previews", Tags=tags)
     account = cast("Account", SimpleNamespace(clients=cloud.operator, scope=cloud.scope))
-    assert "beer-previews" in {each.name for each in await empty_groups(account, cloud.calls)}
-    await delete_group(account, cloud.calls, "beer-previews")
+    assert "beer-previews" in {each.name for each in await empty_groups(account.clients.sagemaker, cloud.calls)}
+    await delete_group(account.clients.sagemaker, cloud.calls, "beer-previews")
 
 
 async def tag_index(cloud: RestrictedCloud) -> None:

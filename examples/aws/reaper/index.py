@@ -135,7 +135,8 @@ AT_ONCE = 100
 _SECONDS_APART = 0.1
 
 class Aws:
- def __init__(self, make, sleep = time.sleep):
+ def __init__(self, make, clock, sleep = time.sleep):
+  self.clock = clock
   self._make = make
   self._sleep = sleep
   self._lock = Lock()
@@ -336,6 +337,8 @@ def is_of_class(name, tags, rules):
 
 _SERVICE = "resourcegroupstaggingapi"
 
+_TOLERANCE_SECONDS = 300
+
 VALUES_AT_ONCE = 20
 
 def values(aws, key):
@@ -344,8 +347,8 @@ def values(aws, key):
  for page in aws.client(_SERVICE).get_paginator("get_tag_values").paginate(Key=key):
   date = date or parsedate_to_datetime(page["ResponseMetadata"]["HTTPHeaders"]["date"])
   found += page["TagValues"]
- if date is None or date.tzinfo is None:
-  raise ValueError("AWS did not say what time it is")
+ if date is None or abs(date.timestamp() - aws.clock()) > _TOLERANCE_SECONDS:
+  raise ValueError(f"AWS says that it is {date}, and this function's clock differs: nothing is deleted")
  return found, date
 
 def tagged(aws, tags, *types):
@@ -409,6 +412,135 @@ class Report:
 
 THREADS = 4
 
+_ORDER = (*OF_OBJECTS, *OF_CLASSES)
+
+@dataclass(frozen=True, slots=True)
+class Found:
+ kind: ReapedKind
+ name: str
+ tags: TagMap | None = None
+ due: Expired | None = None
+ id_: str = ""
+ arn: str = ""
+
+class Deletion:
+ def __init__(self, aws, rules, report, is_late):
+  self._aws = aws
+  self._rules = rules
+  self._report = report
+  self._is_late = is_late
+  self._hung = set()
+  self._cutoff = datetime.min.replace(tzinfo=UTC)
+  self._ours = {CLUSTER: [rules.cluster_id], CLASS: [rules.class_name]}
+ def _read(self, kind, arn):
+  tags = self._try(kind.name, lambda: kind.tags(self._aws, arn))
+  return tags
+ def _try(self, kind, work):
+  service = SERVICES[kind]
+  if service in self._hung:
+   self._report.failures.setdefault(kind, f"{service} did not answer before")
+   return None
+  try:
+   return work()
+  except InProgressError:
+   raise
+  except Exception as error:  # noqa: BLE001 - what fails must not stop the rest, whatever it is
+   if is_gone(error):
+    return None
+   if not isinstance(error, ClientError):
+    self._hung.add(service)
+   self._report.failed(kind, error)
+   return None
+ def _own(self, due, found):
+  readable = [each for each in found if each.tags is not None]
+  ours = [each for each in readable if is_of_object(_owned_name(each), each.tags or {}, self._rules, due.uid)]
+  for each in found:
+   if each not in ours:
+    unread = "its tags cannot be read" if each.tags is None else "its tags are not those of the object"
+    self._report.leave(each.kind.name, each.name, unread)
+  last = end_of(each.tags or {} for each in ours)
+  return ours if last and last.is_expired(self._cutoff) else None
+ def _delete(self, found):
+  batches = []
+  for each in sorted(found, key=lambda each: _ORDER.index(each.kind)):
+   size = AT_ONCE if each.kind.delete_all else 1
+   if batches and batches[-1][0].kind is each.kind and len(batches[-1]) < size:
+    batches[-1].append(each)
+   else:
+    batches.append([each])
+  deleted = [each for done in self._each(self._delete_batch, batches, lambda batch: batch[0].kind.service)
+   for each in done]
+  for each in deleted:
+   self._note(each.kind.name, each.name, each.due)
+  return deleted
+ def _delete_batch(self, batch):
+  kind = batch[0].kind
+  if self._is_late() or (kind.is_dear and batch[0].due and not self._is_still_due(batch[0], batch[0].due)):
+   return ()
+  def delete():
+   if kind.delete_all is None or len(batch) == 1:
+    kind.delete(self._aws, batch[0].id_ or batch[0].name)
+    return batch
+   try:
+    kind.delete_all(self._aws, [each.name for each in batch])
+   except ClientError:
+    return [done for each in batch for done in self._delete_batch([each])]
+   return batch
+  if kind is HTTP_API:
+   self._try(API_MAPPING, partial(self._take_mappings, batch[0].id_, batch[0].due))
+  try:
+   return self._try(kind.name, delete) or ()
+  except InProgressError:
+   self._report.leave(kind.name, batch[0].name, "it is changing: a later run deletes it")
+   return ()
+ def _is_still_due(self, found, due):
+  tags = self._read(found.kind, found.arn)
+  return tags is not None and bool(self._own(due, [replace(found, tags=tags)]))
+ def _each(self, work, items, service):
+  with ExitStack() as stack:
+   pools = {}
+   begun = []
+   for each in items:
+    name = service(each)
+    if name not in pools:
+     pools[name] = stack.enter_context(ThreadPoolExecutor(THREADS))
+    begun.append(pools[name].submit(work, each))
+   return [each.result() for each in begun]
+ def _take_mappings(self, api, due):
+  client = self._aws.client("apigatewayv2")
+  for domain in items(self._aws, "apigatewayv2", "get_domain_names", "Items"):
+   name = domain["DomainName"]
+   for each in _mappings(client, name):
+    if each["ApiId"] == api:
+     id_ = each["ApiMappingId"]
+     unless_gone(partial(client.delete_api_mapping, DomainName=name, ApiMappingId=id_))
+     self._note(API_MAPPING, f"{name}/{each.get('ApiMappingKey', '')}", due)
+ def _note(self, kind, name, due):
+  of = {"namespace": due.holder.namespace, "object": due.holder.name} if due else {}
+  self._report.deleted.append({"kind": kind, "name": name, **of})
+
+def _owned_name(found):
+ if found.kind is SCALABLE_TARGET:
+  return found.name.split("/")[1]
+ return found.name.rpartition("/")[2] if found.kind.service == "ssm" else found.name
+
+def _mappings(client, domain):
+ more = {}
+ while True:
+  page = client.get_api_mappings(DomainName=domain, **more)
+  yield from page["Items"]
+  if not page.get("NextToken"):
+   return
+  more = {"NextToken": page["NextToken"]}
+
+def unless_gone(work):
+ try:
+  return work()
+ except ClientError as error:
+  if is_gone(error):
+   return None
+  raise
+
 _PART = 100
 
 _ANCHORS = ("lambda:function", "sagemaker:endpoint")
@@ -421,17 +553,6 @@ _LATE_LOGS = {0: ENDPOINT_LOG_PREFIX, 12: LAMBDA_LOG_PREFIX}
 
 _TICK_MINUTES = 15
 
-_ORDER = (*OF_OBJECTS, *OF_CLASSES)
-
-@dataclass(frozen=True, slots=True)
-class Found:
- kind: ReapedKind
- name: str
- tags: TagMap | None = None
- due: Expired | None = None
- id_: str = ""
- arn: str = ""
-
 @dataclass(frozen=True, slots=True)
 class Taken:
  due: Expired
@@ -441,37 +562,28 @@ class Taken:
  def is_whole(self):
   return any("Endpoint" not in each.kind.after for each in self.ours)
 
-class Run:
- def __init__(self, aws, rules, report, is_late):
-  self._aws = aws
-  self._rules = rules
-  self._report = report
-  self._is_late = is_late
-  self._hung = set()
-  self._is_over = False
-  self._ours = {CLUSTER: [rules.cluster_id], CLASS: [rules.class_name]}
+class Run(Deletion):
  def run(self):
   ends, now = values(self._aws, EXPIRES_AT)
   self._report.now = timestamp(now)
-  cutoff = now - self._rules.grace
+  self._cutoff = now - self._rules.grace
   anchors = tagged(self._aws, {CLUSTER: [self._rules.cluster_id]}, *_ANCHORS)
-  ended = past(ends, cutoff)
-  self._is_over = len(ended) == len(set(ends))
-  due = self._due(ended, anchors, cutoff)
+  ended = past(ends, self._cutoff)
+  due = self._due(ended, anchors)
   choice = choose(due, self._count_objects(anchors, now), self._rules, now)
   self._report.held = choice.held
   shared = self._of_class()
-  self._take(list(choice.free), shared, cutoff)
+  self._take(list(choice.free), shared, is_over=len(ended) == len(set(ends)))
   self._take_shared(shared, now)
   if now.hour in _LATE_LOGS and now.minute < _TICK_MINUTES:
-   self._take_late_logs(_LATE_LOGS[now.hour], cutoff)
+   self._take_late_logs(_LATE_LOGS[now.hour])
   self._report.is_complete = True
- def _due(self, ends, anchors, cutoff):
+ def _due(self, ends, anchors):
   found = {arn: tags for arn, tags in anchors.items() if tags.get(CLASS) == self._rules.class_name}
-  known = {timestamp(each.holder.expires_at) for each in expired(found, cutoff) if each.holder.expires_at}
+  known = {timestamp(each.holder.expires_at) for each in expired(found, self._cutoff) if each.holder.expires_at}
   for chunk in chunks(end for end in ends if end not in known):
    found |= tagged(self._aws, {**self._ours, EXPIRES_AT: chunk})
-  return expired(found, cutoff)
+  return expired(found, self._cutoff)
  def _count_objects(self, anchors, now):
   listed = self._try("Endpoint", lambda: list(self._endpoints())) or []
   owners = {owner_of(self._rules.cluster_id, each["EndpointName"]) for each in listed} - {None}
@@ -492,7 +604,7 @@ class Run:
   if tags is not None and tags.get(CLUSTER) != self._rules.cluster_id:
    why = "it has our name without our tags: restore them, or delete it"
    self._report.leave(kind.name, endpoint["EndpointName"], why)
- def _take(self, free, shared, cutoff):
+ def _take(self, free, shared, *, is_over):
   targets = (self._try(SCALABLE_TARGET.name, lambda: list(self._targets())) or []) if free else []
   turns = self._rules.most
   while free and turns and not self._is_late():
@@ -500,28 +612,29 @@ class Run:
    while free and turns and len(taken) < _PART and not self._is_late():
     size = min(VALUES_AT_ONCE, turns)
     part, free = free[:size], free[size:]
-    proven = self._proven(part, targets, cutoff)
+    proven = self._proven(part, targets)
     turns -= sum(each.is_whole for each in proven)
     taken += proven
-   self._take_routes(_named(shared, HTTP_API), {each.due.owner: each.due for each in taken}, cutoff)
-   self._take_found(taken, cutoff)
+   owners = {each.due.owner: each.due for each in taken}
+   for api in _named(shared, HTTP_API) if owners else ():
+    self._try(ROUTE, partial(self._take_routes, api, owners, is_over=is_over))
+   self._take_found(taken)
   self._report.waiting = len(free)
- def _take_found(self, taken, cutoff):
+ def _take_found(self, taken):
   unread = self._report.failures.keys() & set(UNTAGGED)
   free = [each for object_ in taken for each in object_.ours
    if (unread | {other.kind.name for other in object_.found}).isdisjoint(each.kind.after)]
-  dear = [each for each in free if each.kind.is_dear]
-  self._delete([each for each in free if each.kind is SCALABLE_TARGET])
-  self._delete([each for each in free if each.kind is not SCALABLE_TARGET and each not in dear])
-  self._delete(dear, cutoff)
- def _proven(self, part, targets, cutoff):
+  self._delete(each for each in free if each.kind is SCALABLE_TARGET)
+  for is_dear in (False, True):
+   self._delete(each for each in free if each.kind is not SCALABLE_TARGET and each.kind.is_dear is is_dear)
+ def _proven(self, part, targets):
   index = tagged(self._aws, {**self._ours, UID: [each.uid for each in part]})
-  there = [(due, *each) for due in expired(index, cutoff) for each in self._listed(due, targets)]
+  there = [(due, *each) for due in expired(index, self._cutoff) for each in self._listed(due, targets)]
   found = [each for each in self._each(self._look, there, lambda each: each[1].service) if each]
   proven = []
   for due in dict.fromkeys(each.due for each in found):
    of_it = [each for each in found if each.due is due]
-   if due and (ours := self._own(due, of_it, cutoff)) is not None:
+   if due and (ours := self._own(due, of_it)) is not None:
     proven.append(Taken(due, ours, of_it))
   return proven
  def _listed(self, due, targets):
@@ -540,74 +653,6 @@ class Run:
    return Found(kind, name, tags, due, arn=arn)
   shown = self._try(kind.name, lambda: self._aws.client("apigatewayv2").get_api(ApiId=name)["Name"])
   return Found(kind, shown or name, tags, due, name, arn)
- def _own(self, due, found, cutoff):
-  readable = [each for each in found if each.tags is not None]
-  ours = [each for each in readable if is_of_object(_owned_name(each), each.tags or {}, self._rules, due.uid)]
-  for each in found:
-   if each not in ours:
-    unread = "its tags cannot be read" if each.tags is None else "its tags are not those of the object"
-    self._report.leave(each.kind.name, each.name, unread)
-  last = end_of(each.tags or {} for each in ours)
-  return ours if last and last.is_expired(cutoff) else None
- def _delete(self, found, cutoff = None):
-  batches = []
-  for each in sorted(found, key=lambda each: _ORDER.index(each.kind)):
-   size = AT_ONCE if each.kind.delete_all else 1
-   if batches and batches[-1][0].kind is each.kind and len(batches[-1]) < size:
-    batches[-1].append(each)
-   else:
-    batches.append([each])
-  deleted = [each
-   for done in self._each(partial(self._delete_batch, cutoff), batches, lambda batch: batch[0].kind.service)
-   for each in done]
-  for each in deleted:
-   self._note(each.kind.name, each.name, each.due)
-  return deleted
- def _delete_batch(self, cutoff, batch):
-  kind = batch[0].kind
-  if self._is_late() or (cutoff and not self._is_still_due(batch[0], cutoff)):
-   return ()
-  def delete():
-   if kind.delete_all is None or len(batch) == 1:
-    kind.delete(self._aws, batch[0].id_ or batch[0].name)
-    return batch
-   try:
-    kind.delete_all(self._aws, [each.name for each in batch])
-   except ClientError:
-    return [done for each in batch for done in self._delete_batch(cutoff, [each])]
-   return batch
-  if kind is HTTP_API:
-   self._try(API_MAPPING, partial(self._take_mappings, batch[0].id_, batch[0].due))
-  try:
-   return self._try(kind.name, delete) or ()
-  except InProgressError:
-   self._report.leave(kind.name, batch[0].name, "it is changing: a later run deletes it")
-   return ()
- def _is_still_due(self, found, cutoff):
-  tags = self._read(found.kind, found.arn)
-  return bool(tags is not None and found.due and self._own(found.due, [replace(found, tags=tags)], cutoff))
- def _each(self, work, items, service):
-  with ExitStack() as stack:
-   pools = {}
-   begun = []
-   for each in items:
-    name = service(each)
-    if name not in pools:
-     pools[name] = stack.enter_context(ThreadPoolExecutor(THREADS))
-    begun.append(pools[name].submit(work, each))
-   return [each.result() for each in begun]
- def _take_mappings(self, api, due):
-  client = self._aws.client("apigatewayv2")
-  for domain in items(self._aws, "apigatewayv2", "get_domain_names", "Items"):
-   name = domain["DomainName"]
-   for each in _mappings(client, name):
-    if each["ApiId"] == api:
-     id_ = each["ApiMappingId"]
-     _unless_gone(partial(client.delete_api_mapping, DomainName=name, ApiMappingId=id_))
-     self._note(API_MAPPING, f"{name}/{each.get('ApiMappingKey', '')}", due)
- def _note(self, kind, name, due):
-  of = {"namespace": due.holder.namespace, "object": due.holder.name} if due else {}
-  self._report.deleted.append({"kind": kind, "name": name, **of})
  def _targets(self):
   ours, service = f"endpoint/{prefix(self._rules.cluster_id)}", SCALABLE_TARGET.service
   asked = {"ServiceNamespace": VARIANTS["ServiceNamespace"]}
@@ -616,10 +661,7 @@ class Run:
  def _of_class(self):
   shared = {CLUSTER: [self._rules.cluster_id], NAME: [self._rules.class_name]}
   return {arn: tags for arn, tags in tagged(self._aws, shared).items() if NAMESPACE not in tags}
- def _take_routes(self, apis, owners, cutoff):
-  for api in apis if owners else ():
-   self._try(ROUTE, partial(self._take_routes_of, api, owners, cutoff))
- def _take_routes_of(self, api, owners, cutoff):
+ def _take_routes(self, api, owners, *, is_over):
   client = self._aws.client("apigatewayv2")
   shared = client.get_api(ApiId=api)
   if not is_of_class(shared["Name"], shared.get("Tags", {}), self._rules):
@@ -633,8 +675,9 @@ class Run:
   routes = {}
   for each in self._of_api("get_routes", api):
    routes.setdefault(each.get("Target", "").rpartition("/")[2], []).append(each)
-  is_whole = (all(integrations.values()) and routes.keys() <= integrations.keys() and shared["CreatedDate"] <= cutoff)
-  if self._is_over and is_whole and self._delete([Found(HTTP_API, api, id_=api)]):
+  is_whole = (all(integrations.values()) and routes.keys() <= integrations.keys()
+   and shared["CreatedDate"] <= self._cutoff)
+  if is_over and is_whole and self._delete([Found(HTTP_API, api, id_=api)]):
    return
   stages = {each["StageName"]: each.get("RouteSettings", {}) for each in self._of_api("get_stages", api)}
   take = partial(self._take_integration, api, stages)
@@ -646,41 +689,41 @@ class Run:
   for each in () if self._is_late() else routes:
    key = each["RouteKey"]
    for stage in (name for name, settings in stages.items() if key in settings):
-    _unless_gone(partial(client.delete_route_settings, ApiId=api, StageName=stage, RouteKey=key))
+    unless_gone(partial(client.delete_route_settings, ApiId=api, StageName=stage, RouteKey=key))
     self._note(ROUTE_THROTTLE, key, due)
-   _unless_gone(partial(client.delete_route, ApiId=api, RouteId=each["RouteId"]))
+   unless_gone(partial(client.delete_route, ApiId=api, RouteId=each["RouteId"]))
    self._note(ROUTE, key, due)
   if not self._is_late():
-   _unless_gone(partial(client.delete_integration, ApiId=api, IntegrationId=id_))
+   unless_gone(partial(client.delete_integration, ApiId=api, IntegrationId=id_))
    self._note(INTEGRATION, id_, due)
  def _of_api(self, operation, api):
   return items(self._aws, "apigatewayv2", operation, "Items", ApiId=api, PaginationConfig={"PageSize": 500})
  def _take_shared(self, shared, now):
   if not is_any(self._aws, self._ours):
-   self._take_unused(shared, now - self._rules.grace)
+   self._take_unused(shared)
   unused = self._try(REPOSITORY.name, partial(self._unused_repositories, shared, now)) or []
   of_objects = {CLUSTER: [self._rules.cluster_id], NAMESPACE: []}
   unused += self._try(PIPELINE.name, partial(self._unused_pipelines, shared, now)) or []
   if unused and not is_any(self._aws, of_objects):
    self._delete(unused)
- def _take_unused(self, shared, cutoff):
+ def _take_unused(self, shared):
   apis = _named(shared, HTTP_API)
-  empty = [each for each in apis if self._try(HTTP_API.name, partial(self._is_unused, each, cutoff))]
+  empty = [each for each in apis if self._try(HTTP_API.name, partial(self._is_unused, each))]
   self._delete(Found(HTTP_API, id_, id_=id_) for id_ in empty)
   if len(empty) < len(apis):
    return
-  streams = self._try(DELIVERY_STREAM.name, partial(self._unused_streams, shared, cutoff))
+  streams = self._try(DELIVERY_STREAM.name, partial(self._unused_streams, shared))
   self._delete(streams or ())
   alarms = self._try(ALARM.name, partial(self._of_class_by_tags, shared, ALARM)) or ()
   self._delete(each for each in alarms if not is_of_reaper(each.name))
- def _is_unused(self, id_, cutoff):
+ def _is_unused(self, id_):
   client = self._aws.client("apigatewayv2")
   api = client.get_api(ApiId=id_)
   is_ours = is_of_class(api["Name"], api.get("Tags", {}), self._rules)
-  return is_ours and api["CreatedDate"] <= cutoff and not list(self._of_api("get_integrations", id_))
- def _unused_streams(self, shared, cutoff):
+  return is_ours and api["CreatedDate"] <= self._cutoff and not list(self._of_api("get_integrations", id_))
+ def _unused_streams(self, shared):
   def is_unused(stream):
-   return stream["DeliveryStreamStatus"] != "DELETING" and stream["CreateTimestamp"] <= cutoff
+   return stream["DeliveryStreamStatus"] != "DELETING" and stream["CreateTimestamp"] <= self._cutoff
   describe = self._aws.client("firehose").describe_delivery_stream
   ours = self._of_class_by_tags(shared, DELIVERY_STREAM)
   return [each for each in ours if is_unused(describe(DeliveryStreamName=each.name)["DeliveryStreamDescription"])]
@@ -702,11 +745,11 @@ class Run:
  def _of_class_by_tags(self, shared, kind):
   return [Found(*known) for arn in shared if (known := identify(arn)) and known[0] is kind
    if is_of_class(known[1], kind.tags(self._aws, arn), self._rules)]
- def _take_late_logs(self, where, cutoff):
+ def _take_late_logs(self, where):
   groups = self._try(LOG_GROUP.name, lambda: list(self._groups(where + prefix(self._rules.cluster_id)))) or []
   read = 0
   for each in groups:
-   name, is_old = each["logGroupName"], each["creationTime"] / 1000 <= cutoff.timestamp()
+   name, is_old = each["logGroupName"], each["creationTime"] / 1000 <= self._cutoff.timestamp()
    if "retentionInDays" in each or not is_old or owner_of(self._rules.cluster_id, name) is None:
     continue
    if (read := read + 1) > _MOST_READ or self._is_late():
@@ -722,53 +765,12 @@ class Run:
   owner = owner_of(self._rules.cluster_id, group) or ""
   function = endpoint[: endpoint.rindex(owner) + len(owner)]
   functions, endpoints = self._aws.client("lambda"), self._aws.client("sagemaker")
-  is_function_gone = _unless_gone(lambda: functions.get_function_configuration(FunctionName=function)) is None
-  return is_function_gone and _unless_gone(lambda: endpoints.describe_endpoint(EndpointName=endpoint)) is None
- def _read(self, kind, arn):
-  tags = self._try(kind.name, lambda: kind.tags(self._aws, arn))
-  return tags
- def _try(self, kind, work):
-  service = SERVICES[kind]
-  if service in self._hung:
-   self._report.failures.setdefault(kind, f"{service} did not answer before")
-   return None
-  try:
-   return work()
-  except InProgressError:
-   raise
-  except Exception as error:  # noqa: BLE001 - what fails must not stop the rest, whatever it is
-   if is_gone(error):
-    return None
-   if not isinstance(error, ClientError):
-    self._hung.add(service)
-   self._report.failed(kind, error)
-   return None
-
-def _owned_name(found):
- if found.kind is SCALABLE_TARGET:
-  return found.name.split("/")[1]
- return found.name.rpartition("/")[2] if found.kind.service == "ssm" else found.name
+  is_function_gone = unless_gone(lambda: functions.get_function_configuration(FunctionName=function)) is None
+  return is_function_gone and unless_gone(lambda: endpoints.describe_endpoint(EndpointName=endpoint)) is None
 
 def _named(shared, kind):
  found = (identify(arn) for arn in shared)
  return sorted(known[1] for known in found if known and known[0] is kind and "/" not in known[1])
-
-def _mappings(client, domain):
- more = {}
- while True:
-  page = client.get_api_mappings(DomainName=domain, **more)
-  yield from page["Items"]
-  if not page.get("NextToken"):
-   return
-  more = {"NextToken": page["NextToken"]}
-
-def _unless_gone(work):
- try:
-  return work()
- except ClientError as error:
-  if is_gone(error):
-   return None
-  raise
 
 CONFIG = Config(connect_timeout=5, read_timeout=10, retries={"total_max_attempts": 3, "mode": "standard"},
  max_pool_connections=THREADS,)
@@ -777,7 +779,8 @@ SPARE_SECONDS = 60
 
 def handle(_, context):
  make = boto3.client
- return reap(os.environ, Aws(partial(make, config=CONFIG)), context.get_remaining_time_in_millis)
+ aws = Aws(partial(make, config=CONFIG), time.time)  # noqa: TID251 - the clock is injected here
+ return reap(os.environ, aws, context.get_remaining_time_in_millis)
 
 def reap(environment, aws, remaining_millis):
  rules = rules_of(environment)

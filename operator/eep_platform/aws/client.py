@@ -84,7 +84,12 @@ class ControlClient:
         self._call("PUT", "/_meter/tag-index", json=is_held)
 
     def set_ahead(self, seconds: float) -> None:
-        """Have answers carry a time that is so far ahead of the machine's; see `aws.clock`."""
+        """Have answers and functions tell a time that is so far ahead of the machine's; see `aws.clock`."""
+        self.set_date_ahead(seconds)
+        self._call("PUT", "/_ministack/clock", json=seconds)
+
+    def set_date_ahead(self, seconds: float) -> None:
+        """Have only answers do so, as from behind a proxy whose clock is off."""
         self._call("PUT", "/_meter/clock", json=seconds)
 
     def set_alarm_pace(self, seconds_per_second: float = 1.0) -> None:

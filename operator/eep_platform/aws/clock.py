@@ -1,6 +1,7 @@
 """The time that answers of the embedded AWS carry: it can be ahead of the machine's, as after a week without anybody.
 
-Only the header ``Date`` moves. What resources say of their age, and what signatures are checked by, is the machine's.
+The header ``Date`` moves, and with it ``time.time`` of functions (``emulator``). What resources say of their age, and
+what signatures are made and checked by, is the machine's.
 """
 
 from datetime import UTC, datetime, timedelta

@@ -18,15 +18,18 @@ Those of HTTP APIs are in `gateway`, `api_parts` and `authorizers`.
 - It creates and deletes tables at once, see ``tables``, and writes records of Firehose one by one, see ``streams``.
 - It deletes rules with targets, and lets rules run functions that do not permit it, see ``event_rules``.
 - It says that layers are downloaded from AWS, where they are not.
+- Its functions have the machine's clock; it can be ahead (``PUT /_ministack/clock``), as that of answers in ``clock``.
 """
 
 import functools
 import json
 import os
+import tempfile
 import threading
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from http import HTTPStatus
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -45,6 +48,19 @@ from eep_platform.aws.tables import ON_ITEMS, ON_TABLES, TableStates
 _POLL_SECONDS = 0.05
 _EVALUATION_SECONDS = 5
 _ALARMS = "/_ministack/alarms"
+_CLOCK = "/_ministack/clock"
+
+_AHEAD = "clock-ahead"
+"""The file, in the directory of temporary files, that tells functions by how many seconds their clock is ahead."""
+
+_MOVED_CLOCK = f"""
+import pathlib, tempfile, time
+
+def _ahead(file=pathlib.Path(tempfile.gettempdir(), {_AHEAD!r}), machine=time.time):
+    return machine() + (float(file.read_text()) if file.exists() else 0.0)
+
+time.time = _ahead
+"""
 
 _LEAST_UNRESERVED = 100
 
@@ -160,6 +176,25 @@ def taking_pace(configure: Configure, pace: Pace) -> Configure:
     return configure_alarms
 
 
+def taking_clock(configure: Configure, file: Path) -> Configure:
+    """Set by how many seconds the clock of functions is ahead: the body, which is kept in ``file``."""
+
+    async def configure_clock(path: str, method: str, body: bytes) -> Answer | None:
+        if (path, method) != (_CLOCK, "PUT"):
+            return await configure(path, method, body)
+        try:
+            seconds = float(body)
+        except ValueError as error:
+            return HTTPStatus.BAD_REQUEST, {}, str(error).encode()
+        # A function may read it at any moment.
+        written = file.with_suffix(".new")
+        written.write_text(str(seconds), encoding="utf-8")
+        written.replace(file)
+        return HTTPStatus.OK, {"Content-Type": "application/json"}, body
+
+    return configure_clock
+
+
 def keeping_unreserved(put: Put, reserved: Callable[[str], int], quota: int) -> Put:
     """Refuse to reserve so much concurrency for a function that the account has too little left.
 
@@ -249,10 +284,11 @@ if __name__ == "__main__":
     )
     alarm_pace = Pace()
     cloudwatch._evaluate_alarm = functools.partial(evaluate, pace=alarm_pace)  # noqa: SLF001 - likewise
-    app._handle_admin_config_request = taking_pace(  # noqa: SLF001 - likewise
-        app._handle_admin_config_request,  # noqa: SLF001 - likewise
-        alarm_pace,
+    app._handle_admin_config_request = taking_clock(  # noqa: SLF001 - likewise
+        taking_pace(app._handle_admin_config_request, alarm_pace),  # noqa: SLF001 - likewise
+        Path(tempfile.gettempdir(), _AHEAD),
     )
+    lambda_runtime._PYTHON_WORKER_SCRIPT = _MOVED_CLOCK + lambda_runtime._PYTHON_WORKER_SCRIPT  # noqa: SLF001 - likewise
     threading.Thread(target=_evaluate_regularly, daemon=True).start()
     not_found = apigateway._http_api_not_found()  # noqa: SLF001 - likewise
     apigateway.handle_execute = with_a_stage(apigateway.handle_execute, apigateway.stages_for_api, not_found)

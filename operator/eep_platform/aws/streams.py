@@ -1,4 +1,4 @@
-"""Puts the strict Firehose in place of ministack's, and has metrics extracted from the logs of functions."""
+"""Puts the strict Firehose in place of ministack's, and has metrics made of logs and extracted from them."""
 
 import asyncio
 import base64
@@ -12,7 +12,7 @@ from typing import Any
 
 from ministack.core import iam_evaluator, responses
 from ministack.core.responses import request_scope
-from ministack.services import cloudwatch, firehose, lambda_svc, s3
+from ministack.services import cloudwatch, cloudwatch_logs, firehose, lambda_svc, s3
 
 from eep_platform.aws import ministack
 from eep_platform.aws.firehose import Firehose, Location, embedded_metrics, showing_extension
@@ -90,6 +90,21 @@ def extracting_metrics(emit: Callable[..., None]) -> Callable[..., None]:
     return emit_and_extract
 
 
+def counting(fan_out: Callable[..., None]) -> Callable[..., None]:
+    """Pass the events that are written to a log group on, and count them as CloudWatch Logs does.
+
+    Source: https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/CloudWatch-Logs-Monitoring-CloudWatch-Metrics.html.
+    """
+
+    def count_and_fan_out(group: str, stream: str, events: list[dict[str, Any]]) -> None:
+        size, dimensions = sum(len(each["message"].encode()) for each in events), {"LogGroupName": group}
+        cloudwatch.record_metric("AWS/Logs", "IncomingBytes", size, "Bytes", dimensions)
+        cloudwatch.record_metric("AWS/Logs", "IncomingLogEvents", len(events), "None", dimensions)
+        fan_out(group, stream, events)
+
+    return count_and_fan_out
+
+
 def _deliver_regularly(streams: Firehose) -> None:
     while True:
         time.sleep(_POLL_SECONDS)
@@ -112,4 +127,5 @@ def install() -> None:
     firehose._deliver_records_to_s3 = streams.take  # noqa: SLF001 - likewise
     firehose._dest_description = showing_extension(firehose._dest_description)  # noqa: SLF001 - likewise
     lambda_svc._emit_lambda_logs = extracting_metrics(lambda_svc._emit_lambda_logs)  # noqa: SLF001 - likewise
+    cloudwatch_logs._fanout_to_subscription_filters = counting(cloudwatch_logs._fanout_to_subscription_filters)  # noqa: SLF001 - likewise
     threading.Thread(target=_deliver_regularly, args=(streams,), daemon=True).start()

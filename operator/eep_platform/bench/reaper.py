@@ -194,7 +194,7 @@ class _Account:
         with redirect_stdout(printed):
             handler.reap(
                 rules,
-                Aws(partial(self.client, config=handler.CONFIG)),
+                Aws(partial(self.client, config=handler.CONFIG), lambda: time.time() + ahead.total_seconds()),
                 lambda: (TIMEOUT_SECONDS - (time.monotonic() - began)) * 1000,
             )
         seconds, report = time.monotonic() - began, json.loads(printed.getvalue().splitlines()[-1])

@@ -3,9 +3,11 @@
 import asyncio
 import functools
 import os
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -14,7 +16,8 @@ import yaml
 from kubernetes.aio import config
 from kubernetes.aio.client import ApiClient
 
-from ephemeral_endpoints.cli.output import printable
+from ephemeral_endpoints.cli.output import printable, utc_now
+from ephemeral_endpoints.engine.clocks import Clocks, Source
 from ephemeral_endpoints.kube.connection import configuration
 from ephemeral_endpoints.kube.errors import Denied, Gone, KubernetesError, Throttled, Unauthenticated, Unavailable
 from ephemeral_endpoints.kube.lease import own_namespace
@@ -38,11 +41,15 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
-    """A cluster that is connected to, and the namespace that a command is about."""
+    """A cluster that is connected to, and the namespace that a command is about.
+
+    ``now`` is the API server's time once it has answered: by that the operator judges too, whatever this machine says.
+    """
 
     api: ApiClient
     rest: Rest
     namespace: str
+    now: Callable[[], datetime]
 
 
 def on_cluster(function: Callable[..., None]) -> Callable[..., None]:
@@ -61,10 +68,11 @@ def on_cluster(function: Callable[..., None]) -> Callable[..., None]:
 @asynccontextmanager
 async def connected(target: Target) -> AsyncIterator[Cluster]:
     """Connect with credentials that are read anew. Sends nothing yet; raises ConfigException."""
-    namespace = await _load(target)
+    namespace, clocks = await _load(target), Clocks(utc_now, time.monotonic)
+    connection = configuration(lambda: None, note_date=functools.partial(clocks.note, Source.API_SERVER))
     try:
-        async with ApiClient(configuration(lambda: None)) as api:
-            yield Cluster(api, Rest(api), target.namespace or namespace)
+        async with ApiClient(connection) as api:
+            yield Cluster(api, Rest(api), target.namespace or namespace, clocks.now)
     finally:
         await asyncio.sleep(TLS_CLOSE_SECONDS)
 

@@ -1,8 +1,9 @@
 """Show what endpoints cost: an hour, in their lives, and this month, and what their ends and sleep save.
 
 With a NAME, the parts of its cost with their formulas and the sources of their prices; with --usage
-also what is charged by use this month, as CloudWatch has counted it. Everything is the operator's own
-arithmetic, in USD: AWS's bill may differ by discounts, and by what is charged by use.
+also what is charged beside them this month: by use, as CloudWatch has counted it, for logs, alarms and
+what is stored. Everything is the operator's own arithmetic, in USD: AWS's bill may differ by discounts,
+and by what is not counted.
 What has ended this month counts where its class has a budget by the month.
 """
 
@@ -84,8 +85,9 @@ class Bill:
 @click.option(
     "--usage",
     is_flag=True,
-    help="With a NAME: read what CloudWatch has counted, with the AWS credentials of this shell, which need "
-    "cloudwatch:GetMetricData. AWS charges about $0.01 for 1,000 metrics; these are up to a handful.",
+    help="With a NAME: read what AWS has counted and keeps, with the AWS credentials of this shell, which need "
+    "cloudwatch:GetMetricData, and for what is stored logs:DescribeLogGroups, ecr:BatchGetImage, "
+    "sagemaker:DescribeModelPackage and s3:GetObject. AWS charges about $0.01 for 1,000 metrics; these are a handful.",
 )
 @click.option("-o", "--output", type=click.Choice(["table", "csv", "json"]), default="table", show_default=True)
 def command(  # noqa: PLR0913 - the options of the command
@@ -107,8 +109,10 @@ def command(  # noqa: PLR0913 - the options of the command
         if all_namespaces or by or by_tag is not None or output != "table":
             raise click.UsageError("with a NAME there are no sums: leave out -A, --by, --by-tag and --output")
         subject = run(target, lambda cluster: _subject(cluster, as_name(None, None, name)))
-        uses = _uses(subject, now) if usage else None
+        uses, unread = _uses(subject, now) if usage else (None, ())
         click.echo("\n".join(map(printable, explained(subject, now, uses))))
+        for why in unread:
+            click.echo(f"not read: {printable(why)}", err=True)
         return
     if usage:
         raise click.UsageError("--usage needs a NAME: what CloudWatch has counted is read for one object")
@@ -150,17 +154,19 @@ async def _subject(cluster: Cluster, name: str) -> Subject:
     return Subject("", endpoint, EphemeralEndpointClass.model_validate(raw))
 
 
-def _uses(subject: Subject, now: datetime) -> Sequence[Use]:
-    """What was used in the month. Raises ClickException."""
-    from ephemeral_endpoints.cli.usage import UsageUnavailable, sums  # noqa: PLC0415 - boto3
+def _uses(subject: Subject, now: datetime) -> tuple[Sequence[Use], Sequence[str]]:
+    """What was used in the month, and what of it could not be read. Raises ClickException."""
+    from ephemeral_endpoints.cli.usage import UsageUnavailable, counts  # noqa: PLC0415 - boto3
 
-    spec, found = subject.endpoint_class.spec, measures(subject.endpoint, MEMORY_MB)
+    spec, found = subject.endpoint_class.spec, measures(subject, MEMORY_MB, now)
     start = max(month_start(now), subject.created_at)
     try:
-        counted = sums((each.metric for each in found), region=spec.region, account=spec.account, start=start, end=now)
+        counted = counts(
+            (each.source for each in found), region=spec.region, account=spec.account, start=start, end=now
+        )
     except UsageUnavailable as error:
         raise click.ClickException(printable(str(error))) from error
-    return used(found, counted, of_class(subject.endpoint_class))
+    return used(found, counted.by_source, of_class(subject.endpoint_class)), counted.unread
 
 
 def as_table(bill: Bill) -> str:
@@ -256,17 +262,17 @@ def _of_when(price: Price | None) -> tuple[str, str]:
 def _counted(uses: Sequence[Use], now: datetime) -> Iterator[str]:
     """What was used in the month, with the arithmetic; it is in none of the other sums."""
     if not uses:
-        yield "by use this month: nothing, because the operator has made nothing of it yet"
+        yield "beside that this month: nothing, because the operator has made nothing of it yet"
         return
-    rows: list[Sequence[str]] = [(f"BY USE IN {now:%Y-%m}", "FORMULA", "USD", "PRICE OF", "SOURCE")]
+    rows: list[Sequence[str]] = [(f"BESIDE THAT IN {now:%Y-%m}", "FORMULA", "USD", "PRICE OF", "SOURCE")]
     for each in uses:
         usd = "unknown" if each.usd is None else amount(each.usd)
         rows.append((each.measure.words, each.formula, usd, *_of_when(each.price)))
     yield from table(rows)
     known = sum((each.usd for each in uses if each.usd is not None), Decimal(0))
     least = "" if all(each.usd is not None for each in uses) else "at least "
-    yield f"by use this month: {least}${amount(known)}, beside what is not counted: builds, logs, alarms, images, data"
-    yield "CloudWatch counts requests some minutes after they were made."
+    yield f"beside that this month: {least}${amount(known)}; not counted: builds, captured data, data in and out"
+    yield "CloudWatch counts requests and logs some minutes late."
     yield ""
 
 
@@ -298,4 +304,4 @@ def _by_use(subject: Subject) -> Iterator[str]:
     builds = subject.endpoint_class.spec.builds
     if subject.endpoint.spec.model.built and builds and builds.code_build:
         yield f"by use: minutes of builds, each ${builds.code_build.price_per_minute} (spec.builds of the class)"
-    yield "by use, as `eep cost NAME --usage` counts it: API Gateway, Lambda; at unknown prices: logs, alarms, images"
+    yield "beside that, as `eep cost NAME --usage` counts it: API Gateway, Lambda, logs, alarms, and what is stored"

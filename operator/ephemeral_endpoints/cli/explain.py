@@ -18,7 +18,7 @@ from ephemeral_endpoints.cli.connection import Cluster, Target, on_cluster, run
 from ephemeral_endpoints.cli.help import Command
 from ephemeral_endpoints.cli.installation import URL_VARIABLE
 from ephemeral_endpoints.cli.objects import name_argument
-from ephemeral_endpoints.cli.output import table, utc_now
+from ephemeral_endpoints.cli.output import table
 from ephemeral_endpoints.controllers.endpoint.explain import Explainer, ExplainError, ObjectExplanation
 from ephemeral_endpoints.engine.errors import ReconcileError, SecretTaken
 from ephemeral_endpoints.features.registry import components
@@ -80,7 +80,7 @@ def command(name: str, target: Target, output: str, **options: str | None) -> No
 
 
 async def _explain(cluster: Cluster, asked: Options) -> tuple[ObjectExplanation, Mapping[str, Any]]:
-    kube, store, key = KubeClient(cluster.api, utc_now), Store(), endpoint_key(cluster.namespace, asked.name)
+    kube, store, key = KubeClient(cluster.api, cluster.now), Store(), endpoint_key(cluster.namespace, asked.name)
     async for raw in kube.objects(()):
         store.put(raw)
     cluster_id = asked.cluster_id or await kube.cluster_id()
@@ -95,7 +95,7 @@ async def _explain(cluster: Cluster, asked: Options) -> tuple[ObjectExplanation,
         )
         token = await _token(cluster.rest, store.raw(key)) if store.endpoint(key) else None
         configmaps = ConfigMaps(cluster.api, (), lambda _: None)
-        explainer = Explainer(cluster_id, store, accounts, configmaps, utc_now, time.monotonic)
+        explainer = Explainer(cluster_id, store, accounts, configmaps, cluster.now, time.monotonic)
         found = await explainer.explain(key, token)
     return found, await _running(cluster, asked)
 

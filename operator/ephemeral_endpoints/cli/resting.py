@@ -5,7 +5,6 @@ import click
 from ephemeral_endpoints.api import WAKE_ANNOTATION
 from ephemeral_endpoints.cli.connection import Cluster
 from ephemeral_endpoints.cli.objects import annotate, read
-from ephemeral_endpoints.cli.output import utc_now
 from ephemeral_endpoints.engine.tags import timestamp
 from ephemeral_endpoints.features.capacity.budget_stage import keeps_asleep
 from ephemeral_endpoints.features.sleep.policy import WHAT_SLEEPS, later_than, never_sleeps
@@ -21,5 +20,5 @@ async def give(cluster: Cluster, name: str, annotation: str, *, opposite: str) -
         raise click.ClickException(f"{name} does not sleep: {WHAT_SLEEPS}, and no endpoint of a stage")
     if annotation == WAKE_ANNOTATION and (budget := keeps_asleep(endpoint)):
         raise click.ClickException(f"{name} stays asleep: {budget.message}")
-    at = later_than(endpoint.metadata.annotations.get(opposite, ""), utc_now())
+    at = later_than(endpoint.metadata.annotations.get(opposite, ""), cluster.now())
     await annotate(cluster, name, annotation, timestamp(at))

@@ -29,10 +29,12 @@ from ephemeral_endpoints.cli.help import Command
 from ephemeral_endpoints.cli.output import printable, table
 from ephemeral_endpoints.controllers.orphans.offline import Look, Outcome, execute, look
 from ephemeral_endpoints.controllers.orphans.plans import Item, Sight, SweepPlan, planned
+from ephemeral_endpoints.controllers.orphans.training_leftover_sweep import GROUP_AGE
 from ephemeral_endpoints.engine.errors import AwsError
 from ephemeral_endpoints.engine.holders import holder
 from ephemeral_endpoints.engine.names import CLUSTER_ID_PATTERN
 from ephemeral_endpoints.features.registry import components
+from ephemeral_endpoints.features.training.leftovers import LeftGroups, LeftPipelines
 
 FAILED, CHANGED, REFUSED = 1, 3, 4
 _THREADS: Final = 8
@@ -123,8 +125,7 @@ async def _sweep(options: Options, shown: SweepPlan | None) -> int:
     sessions = Sessions(connections=_THREADS, note_date=lambda date: dates.append(date or ""))
     pool = ThreadPoolExecutor(_THREADS, "aws")
     try:
-        account = await _connected(options, sessions, pool)
-        now = parsedate_to_datetime(dates[-1])
+        account, now = await _connected(options, sessions, pool, lambda: parsedate_to_datetime(dates[-1]))
         found = await look(account, time.monotonic, options.kind_seconds, is_alive=_lives_on(now - options.grace))
         plan = planned(
             account.scope,
@@ -149,15 +150,22 @@ def _lives_on(cutoff: datetime) -> Callable[[Sight], bool]:
     return lives_on
 
 
-async def _connected(options: Options, sessions: Sessions, pool: ThreadPoolExecutor) -> Account:
+async def _connected(
+    options: Options, sessions: Sessions, pool: ThreadPoolExecutor, clock: Callable[[], datetime]
+) -> tuple[Account, datetime]:
+    """The account, and what time it is there by ``clock``, which knows it after a call."""
     clients = sessions.connect(options.region, Role(options.role_arn) if options.role_arn else None)
     calls = Calls(Limiter(time.monotonic), pool, lambda *_: None)
     caller = await calls(clients.sts.get_caller_identity)
     if caller["Account"] != options.account:
         raise wrong_account(caller["Account"], options.account)
     scope = Scope(options.cluster, options.account, options.region)
-    made = components(clients, scope)
-    return Account(clients, scope, calls, made, clock=time.monotonic, on_change=lambda _: None)
+    now, made = clock(), [*components(clients, scope)]
+    if options.classes:
+        # Of what trainings leave, only the end of a class tells that it may go.
+        before = now - max(options.grace, GROUP_AGE)
+        made += [each(clients, scope, before) for each in (LeftPipelines, LeftGroups)]
+    return Account(clients, scope, calls, made, clock=time.monotonic, on_change=lambda _: None), now
 
 
 async def _carry_out(options: Options, account: Account, found: Look, plan: SweepPlan, shown: SweepPlan | None) -> int:

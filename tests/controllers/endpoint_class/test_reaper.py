@@ -74,6 +74,9 @@ async def test_what_an_operator_has_made_deletes_what_has_expired_once_the_opera
     name = await made(env, fresh_aws)
     await env.stop()
     assert await run(fresh_aws, name) == {"deleted": 0, "held": 0, "failures": {}}
+    fresh_aws.control.set_date_ahead(timedelta(days=60).total_seconds())
+    with pytest.raises(AssertionError, match="this function's clock differs: nothing is deleted"):
+        await run(fresh_aws, name)
     fresh_aws.control.set_ahead(timedelta(days=60).total_seconds())
     deleted = 0
     for _ in range(MOST_RUNS):

@@ -8,7 +8,9 @@ from tests.fixtures.platform import Aws
 from eep_platform.aws.contents import by_kind
 from ephemeral_endpoints.controllers.orphans import image_sweep, package_sweep, runaway_sweep, training_leftover_sweep
 from ephemeral_endpoints.features.expiry.reaper.kinds import ITS_OWN, OF_CLASSES, OF_OBJECTS, UNTAGGED, WITH_ANOTHER
+from ephemeral_endpoints.features.packages.specs import PACKAGE_GROUP
 from ephemeral_endpoints.features.registry import KINDS
+from ephemeral_endpoints.features.training.specs import PIPELINE
 
 PAGE = Path(__file__).parents[3] / "docs" / "leftovers.md"
 WITH_OTHERS = {"ScalingPolicy": "ScalableTarget", "ScheduledAction": "ScalableTarget"}
@@ -35,8 +37,9 @@ def test_the_operator_and_eep_sweep_know_what_every_feature_makes() -> None:
     modules = (image_sweep, package_sweep, runaway_sweep, training_leftover_sweep)
     assert len(modules) == len(list(Path(image_sweep.__file__).parent.glob("*_sweep.py"))), "another sweep"
     kinds = {kind.name for kind in KINDS}
-    assert those(0) >= kinds | {training_leftover_sweep.GROUP, training_leftover_sweep.PIPELINE, "ModelPackage"}
-    assert those(1) == kinds
+    trained = {PIPELINE.name, PACKAGE_GROUP.name}
+    assert those(0) >= kinds | trained | {"ModelPackage"}
+    assert those(1) == kinds | trained
 
 
 def test_the_reaper_knows_what_the_page_says() -> None:

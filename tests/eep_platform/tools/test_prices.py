@@ -29,6 +29,9 @@ OFFERS = (
     warm(1, "0.000004"),
     warm(2, "0.000009"),
     warm(1, "0.00001", kind="Mem"),
+    offer("G", "0.2", "GB-Mo", component="Hosting", instanceName="ml.by.the-month", usagetype="USE1-Host:ml.x"),
+    offer("H", "0.9", "Hrs", usagetype="USE1-Host:VolumeUsage.gp2"),
+    offer("I", "0.2", "Hrs", usagetype="USE1-ServerlessInf:Mem-4GB"),
 )
 INDEX = {"regions": {"us-east-1": {"currentVersionUrl": "/one.json"}, "eu-west-1": {"currentVersionUrl": "/two.json"}}}
 
@@ -59,7 +62,7 @@ def test_the_rows_of_a_region_are_replaced_and_those_of_others_stay(
         "us-east-1,ml.m5.large,hour,0.115,2026-11-29,Price List: SKU A",
         "us-east-1,serverless,GB-second,0.00002,2026-11-29,Price List: SKU D",
         "us-east-1,volume,GB-month,0.1120000000,2026-11-29,Price List: SKU F",
-    ], "no training, nothing free, and no price by GB for sizes that are dear in different ways"
+    ], "no training, nothing free, no price by GB for sizes that are dear in different ways, and none in another unit"
     assert capsys.readouterr().out.startswith("us-east-1 ml.m5.large: $0.115 per hour\n")
 
 

@@ -4,7 +4,13 @@ import pytest
 from tests.engine import objects
 
 from ephemeral_endpoints.features.capacity.prices import (
+    ALARM,
     COLUMNS,
+    IMAGES,
+    LOGS_INGESTED,
+    LOGS_STORED,
+    MODEL_DATA,
+    PROVISIONED,
     SERVERLESS,
     VOLUME,
     Unit,
@@ -24,7 +30,8 @@ def test_every_price_of_the_table_says_of_when_and_whence_it_is() -> None:
         assert all(price.usd > 0 and price.date and price.source for price in prices.values())
         units = {item: price.unit for item, price in prices.items()}
         assert {unit for item, unit in units.items() if item.startswith("ml.")} == {Unit.HOUR}
-        assert (units[SERVERLESS], units[VOLUME]) == (Unit.GB_SECOND, Unit.GB_MONTH)
+        assert (units[SERVERLESS], units[ALARM], units[LOGS_INGESTED]) == (Unit.GB_SECOND, Unit.ALARM_MONTH, Unit.GB)
+        assert {units[each] for each in (VOLUME, LOGS_STORED, IMAGES, MODEL_DATA)} == {Unit.GB_MONTH}
 
 
 def test_a_price_holds_in_its_region_only() -> None:
@@ -51,6 +58,10 @@ LISTED = {
     "ml.t2.medium": {"usd": "0.4", "unit": "hour", "source": "SKU B"},
     SERVERLESS: {"usd": "0.00003", "unit": "GB-second", "source": "SKU C"},
     "ml.no.unit": {"usd": "1", "unit": "fortnight", "source": "SKU D"},
+    "ml.by.the-gb": {"usd": "1", "unit": "GB", "source": "SKU J"},
+    "ml.by.the-month": {"usd": "80", "unit": "GB-month", "source": "SKU K"},
+    PROVISIONED: {"usd": "1", "unit": "hour", "source": "SKU L"},
+    VOLUME: {"usd": "1", "unit": "GB-second", "source": "SKU M"},
     "ml.no.number": {"usd": "cheap", "unit": "hour", "source": "SKU E"},
     "ml.less.than-nothing": {"usd": "-1", "unit": "hour", "source": "SKU F"},
     "ml.for.nothing": {"usd": "0", "unit": "hour", "source": "SKU G"},
@@ -70,7 +81,8 @@ def test_the_list_comes_after_the_class_and_before_the_table_and_what_is_no_pric
         "ml.m5.xlarge": Decimal("0.23"),
     }
     assert (found["ml.t2.medium"].date, found["ml.t2.medium"].source) == ("2026-11-25", "SKU B")
-    assert not found.keys() & (LISTED.keys() - {"ml.m5.large", "ml.t2.medium", SERVERLESS})
+    assert not found.keys() & (LISTED.keys() - {"ml.m5.large", "ml.t2.medium", SERVERLESS, VOLUME})
+    assert found[VOLUME].source == of_region("us-east-1")[VOLUME].source, "the table's: the other is for a second"
     by_table = of_class(objects.make_class({"spec": {**spec, "priceSource": "Table"}, "status": status}))
     assert by_table["ml.t2.medium"].usd == Decimal("0.056"), "the class does not ask for the list"
 

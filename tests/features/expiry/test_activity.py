@@ -2,12 +2,19 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ephemeral_endpoints.api.v1alpha1.endpoint import EphemeralEndpoint
 from ephemeral_endpoints.api.v1alpha1.lifecycle import TtlFrom
-from ephemeral_endpoints.features.expiry.activity import USE_STEPS, USE_TOLERANCE, Activity, first_end, reported
+from ephemeral_endpoints.features.expiry.activity import (
+    LONGEST_LIFE,
+    USE_STEPS,
+    USE_TOLERANCE,
+    Activity,
+    first_end,
+    reported,
+)
 from ephemeral_endpoints.features.expiry.observe import Activities
 
 CREATED = datetime(2026, 11, 1, 12, tzinfo=UTC)
@@ -182,3 +189,34 @@ def test_objects_are_forgotten() -> None:
     activities.note_use(used(None), CREATED)
     activities.forget("uid-1")
     assert activities.of(used(None), CREATED).used_at is None
+
+
+ANY_TIME = st.datetimes(timezones=st.just(UTC))
+AT_THE_END = datetime.max.replace(microsecond=0, tzinfo=UTC)
+
+
+@given(ttl_from=st.sampled_from(TtlFrom), ttl=st.timedeltas(HOUR, LONGEST_LIFE), since=ANY_TIME, used_at=ANY_TIME)
+@example(ttl_from=TtlFrom.LAST_REVISION, ttl=HOUR, since=AT_THE_END, used_at=CREATED)
+@example(ttl_from=TtlFrom.LAST_USE, ttl=HOUR, since=CREATED, used_at=AT_THE_END)
+def test_whatever_times_a_status_tells_there_is_an_end_after_a_whole_life(
+    ttl_from: TtlFrom, ttl: timedelta, since: datetime, used_at: datetime
+) -> None:
+    end = first_end(ttl_from, ttl, CREATED, Activity("uid-1", R1, since, used_at))
+    assert end is not None
+    assert CREATED + ttl <= end <= CREATED + 3 * LONGEST_LIFE
+
+
+@pytest.mark.parametrize(
+    ("told_at", "used_at", "reason"),
+    [
+        (CREATED - 2 * HOUR, CREATED - HOUR, "up to an hour later than the status tells"),
+        (CREATED - HOUR / 2, CREATED, "not later than the process began: what came since it knows itself"),
+        (CREATED + HOUR, CREATED + HOUR, "as another process has told"),
+        (AT_THE_END, AT_THE_END, "there is no time an hour later"),
+    ],
+)
+def test_since_when_an_object_was_not_used_as_far_as_the_status_tells(
+    told_at: datetime, used_at: datetime, reason: str
+) -> None:
+    told = endpoint(lastUsedAt=told_at.isoformat())
+    assert Activities().last_use(told, started_at=CREATED) == used_at, reason

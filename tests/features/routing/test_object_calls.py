@@ -36,3 +36,10 @@ def test_use_is_of_the_time_that_most_clocks_tell(
     calls = ObjectCalls(Activities(), store, lambda *_: None, clocks.likely, is_certain=lambda: True)
     calls.noticed("default", Notice(USED, used.metadata.uid, NOW + told))
     assert calls.of(used).used_at == NOW + used_at, reason
+
+
+def test_a_status_that_tells_of_a_later_use_tells_of_one_now() -> None:
+    end = datetime.max.replace(microsecond=0, tzinfo=UTC)
+    forged = endpoint({"spec": {"className": "default"}, "status": {"lastUsedAt": end.isoformat()}})
+    calls = ObjectCalls(Activities(), Store(), lambda *_: None, lambda: NOW, is_certain=lambda: True)
+    assert calls.of(forged).used_at == NOW

@@ -14,14 +14,16 @@ from ephemeral_endpoints.api.v1alpha1.endpoint_class import EphemeralEndpointCla
 from ephemeral_endpoints.api.v1alpha1.training import PREVIEWS
 from ephemeral_endpoints.aws.account import ORPHANS, Account
 from ephemeral_endpoints.aws.calls import Calls
-from ephemeral_endpoints.aws.component import if_there, items
 from ephemeral_endpoints.controllers.orphans.rounds import Removal, SweepDeps, in_each_account, remove
 from ephemeral_endpoints.engine.errors import AlreadyExists, Denied, InProgress
-from ephemeral_endpoints.engine.names import content_digest, owner_hash, prefix
+from ephemeral_endpoints.engine.names import owner_hash, prefix
 from ephemeral_endpoints.engine.tags import CLUSTER, UID
 from ephemeral_endpoints.features.packages.groups import Group, delete_group, empty_groups, tags_of
 from ephemeral_endpoints.features.packages.policy import allows, is_of_previews
+from ephemeral_endpoints.features.packages.specs import PACKAGE_GROUP
 from ephemeral_endpoints.features.training.desired import owner_of
+from ephemeral_endpoints.features.training.leftovers import delete_pipeline, pipelines
+from ephemeral_endpoints.features.training.specs import PIPELINE
 
 if TYPE_CHECKING:
     from types_boto3_sagemaker import SageMakerClient
@@ -29,10 +31,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 SECONDS: Final = 3600.0
-GROUP: Final = "ModelPackageGroup"
-PIPELINE: Final = "Pipeline"
 
-_GROUP_AGE: Final = timedelta(days=1)
+GROUP_AGE: Final = timedelta(days=1)
 """A younger group may be about to get its first version."""
 
 
@@ -88,7 +88,7 @@ class TrainingLeftoverSweep:
         candidates = [*await self._groups(account, calls), *await self._pipelines(account, calls)]
         uids = {each["metadata"]["uid"] async for each in deps.objects()} if candidates else set()
         for each in candidates:
-            tags = await tags_of(account, calls, each.arn)
+            tags = await tags_of(account.clients.sagemaker, calls, each.arn)
             if tags.get(CLUSTER) == deps.cluster_id and UID in tags and each.may_go_of(tags[UID], uids):
                 await remove(deps, each.removal(calls))
 
@@ -98,9 +98,9 @@ class TrainingLeftoverSweep:
         used = {each.register_.group for each in trainings if each}
         return [
             self._group(account, each)
-            for each in await empty_groups(account, calls)
+            for each in await empty_groups(account.clients.sagemaker, calls)
             if used.isdisjoint({each.name, each.name.removesuffix(PREVIEWS)})
-            and each.created_at + _GROUP_AGE < self._deps.now()
+            and each.created_at + GROUP_AGE < self._deps.now()
         ]
 
     def _group(self, account: Account, group: Group) -> _Leftover:
@@ -108,29 +108,29 @@ class TrainingLeftoverSweep:
             is_allowed = any(allows(each.spec.packages, group.name) for each in self._deps.store.classes())
             return is_of_previews(group.name) or not (uid in uids or is_allowed)
 
-        return _Leftover(
-            GROUP, group.name, group.arn, may_go_of, lambda calls: delete_group(account, calls, group.name)
-        )
+        client, kind = account.clients.sagemaker, PACKAGE_GROUP.name
+        return _Leftover(kind, group.name, group.arn, may_go_of, lambda calls: delete_group(client, calls, group.name))
 
     async def _pipelines(self, account: Account, calls: Calls) -> list[_Leftover]:
         """Those of classes that are not known, by their names."""
-        client, ours = account.clients.sagemaker, prefix(self._deps.cluster_id)
-        # SageMaker refuses a prefix that ends with a hyphen, as no name may.
-        beginning = ours.rstrip("-")
-        listed = await items(calls, client.list_pipelines, "PipelineSummaries", PipelineNamePrefix=beginning)
+        client = account.clients.sagemaker
         owners = {owner_hash(each.metadata.uid) for each in self._deps.store.classes()}
-        found = [(each["PipelineName"], each["PipelineArn"]) for each in listed]
         return [
-            _Leftover(PIPELINE, name, arn, lambda uid, uids: uid not in uids, partial(_delete_pipeline, client, name))
-            for name, arn in found
-            if name.startswith(ours) and owner_of(name) not in owners
+            self._pipeline(client, each["PipelineName"], each["PipelineArn"])
+            for each in await pipelines(client, calls, prefix(self._deps.cluster_id))
+            if owner_of(each["PipelineName"]) not in owners
         ]
+
+    @staticmethod
+    def _pipeline(client: "SageMakerClient", name: str, arn: str) -> _Leftover:
+        return _Leftover(
+            PIPELINE.name,
+            name,
+            arn,
+            lambda uid, uids: uid not in uids,
+            lambda calls: delete_pipeline(client, calls, name),
+        )
 
 
 def _place(endpoint_class: EphemeralEndpointClass) -> tuple[str | None, str]:
     return endpoint_class.spec.account, endpoint_class.spec.region
-
-
-async def _delete_pipeline(client: "SageMakerClient", name: str, calls: Calls) -> None:
-    call = calls(client.delete_pipeline, PipelineName=name, ClientRequestToken=content_digest("delete", name))
-    await if_there(call)

@@ -10,7 +10,15 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from decimal import Decimal
 from typing import Any, Final
 
-from ephemeral_endpoints.features.capacity.prices import PROVISIONED, SERVERLESS, VOLUME, Price, Unit, amount_of
+from ephemeral_endpoints.features.capacity.prices import (
+    PROVISIONED,
+    SERVERLESS,
+    VOLUME,
+    Price,
+    Unit,
+    amount_of,
+    unit_of,
+)
 
 SERVICE: Final = "AmazonSageMaker"
 
@@ -104,11 +112,11 @@ def prices_of(offers: Iterable[Offer], date: str) -> dict[str, Price]:
         for usd, unit in _dimensions(terms):
             source = f"Price List: SKU {product['sku']}"
             usage = str(product["attributes"].get("usagetype", ""))
-            if (item := _item(product["attributes"], usage)) and unit in _UNITS:
-                price = Price(usd, _UNITS[unit], date, source)
+            if (item := _item(product["attributes"], usage)) and _UNITS.get(unit) is unit_of(item):
+                price = Price(usd, unit_of(item), date, source)
                 found[item] = max(found.get(item, price), price, key=lambda each: each.usd)
             for pattern, item in _BY_MEMORY.items():
-                if size := pattern.search(usage):
+                if (size := pattern.search(usage)) and unit not in _UNITS:
                     by_memory.setdefault(item, []).append(Price(usd / int(size[1]), Unit.GB_SECOND, date, source))
     linear = {item: each[0] for item, each in by_memory.items() if len({price.usd for price in each}) == 1}
     return dict(sorted({**found, **linear}.items()))

@@ -39,7 +39,22 @@ LAMBDA_REQUEST: Final = "Lambda request"
 LAMBDA_SECOND: Final = "Lambda compute"
 """An invocation of a function on x86, and what it computes, by its memory."""
 
-OF_OTHER_SERVICES: Final = frozenset({API_REQUEST, LAMBDA_REQUEST, LAMBDA_SECOND})
+ALARM: Final = "alarm"
+"""An alarm on one metric whose periods are a minute or longer."""
+
+LOGS_INGESTED: Final = "logs ingested"
+LOGS_STORED: Final = "logs stored"
+"""What is written to log groups of the class Standard, before it is compressed, and what they keep, compressed."""
+
+IMAGES: Final = "images"
+"""What a private repository of ECR keeps."""
+
+MODEL_DATA: Final = "model data"
+"""What a bucket keeps in S3 Standard, at the price of the first 50 TB."""
+
+OF_OTHER_SERVICES: Final = frozenset(
+    {API_REQUEST, LAMBDA_REQUEST, LAMBDA_SECOND, ALARM, LOGS_INGESTED, LOGS_STORED, IMAGES, MODEL_DATA}
+)
 """What the price list of SageMaker does not have."""
 
 
@@ -51,16 +66,23 @@ class Unit(StrEnum):
 
     HOUR = "hour"
     GB_SECOND = "GB-second"
+    GB = "GB"
     GB_MONTH = "GB-month"
+    ALARM_MONTH = "alarm-month"
     REQUEST = "request"
 
     @property
     def per_hour(self) -> Decimal:
-        """How many of it are an hour of one instance or GB. Raises KeyError for what does not count time."""
+        """How many of it are an hour of one instance or GB. Raises KeyError for what capacity is not priced in."""
         return {Unit.HOUR: Decimal(1), Unit.GB_SECOND: Decimal(3600), Unit.GB_MONTH: 1 / MONTH_HOURS}[self]
 
 
-_UNITS_OF_TIME: Final = frozenset(map(str, Unit)) - {Unit.REQUEST}
+_UNITS: Final = {SERVERLESS: Unit.GB_SECOND, PROVISIONED: Unit.GB_SECOND, VOLUME: Unit.GB_MONTH}
+
+
+def unit_of(item: str) -> Unit:
+    """What the price of an item of SageMaker is for: instances are priced by the hour."""
+    return _UNITS.get(item, Unit.HOUR)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,11 +141,14 @@ def of_class(endpoint_class: EphemeralEndpointClass) -> Prices:
 
 
 def of_list(listed: ListedPrices) -> Prices:
-    """The prices that a status has of the Price List; what is no price is left out, and not known."""
+    """The prices that a status has of the Price List; what is no price is left out, and not known.
+
+    So is one in another unit than its item's: it would count for a wrong amount.
+    """
     return {
-        item: Price(usd, Unit(each.unit), listed.published_on, each.source)
+        item: Price(usd, unit, listed.published_on, each.source)
         for item, each in listed.items.items()
-        if each.unit in _UNITS_OF_TIME and (usd := amount_of(each.usd))
+        if each.unit == (unit := unit_of(item)) and (usd := amount_of(each.usd))
     }
 
 

@@ -7,6 +7,9 @@ from typing import Final
 from ephemeral_endpoints.api.v1alpha1.endpoint import EphemeralEndpoint
 from ephemeral_endpoints.api.v1alpha1.lifecycle import TtlFrom
 
+LONGEST_LIFE: Final = timedelta(days=365)
+"""The longest ``maxTtl`` of a class, which counts from the creation of an object."""
+
 USE_TOLERANCE: Final = timedelta(hours=1)
 """So much later than the status tells an object may have been used: use costs at most a write of it in that time."""
 
@@ -47,9 +50,11 @@ def first_end(ttl_from: TtlFrom, ttl: timedelta, created_at: datetime, activity:
         return created_at + ttl
     if activity.since is None:
         return None
-    since = max(created_at, activity.since)
+    # Whatever a status tells: no class lets an object live longer, and times at the end of the calendar take no sums.
+    latest = created_at + LONGEST_LIFE
+    since = min(max(created_at, activity.since), latest)
     if ttl_from is TtlFrom.LAST_REVISION or activity.used_at is None:
         return since + ttl
     step = ttl / USE_STEPS
-    end = max(since, activity.used_at + USE_TOLERANCE) + ttl
+    end = max(since, min(activity.used_at, latest) + USE_TOLERANCE) + ttl
     return created_at - (created_at - end) // step * step

@@ -40,7 +40,9 @@ class Activities:
     def last_use(self, endpoint: EphemeralEndpoint, *, started_at: datetime) -> datetime | None:
         """When an object was last used, or may have been before this process ``started_at``; None if it never was."""
         told_at = endpoint.status.last_used_at
-        before = min(told_at + USE_TOLERANCE, max(told_at, started_at)) if told_at else None
+        before = told_at
+        if told_at and told_at < started_at:
+            before = min(told_at + USE_TOLERANCE, started_at)
         known = (before, self._used.get(endpoint.metadata.uid))
         return max((each for each in known if each), default=None)
 

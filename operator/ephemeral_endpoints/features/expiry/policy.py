@@ -24,6 +24,7 @@ from ephemeral_endpoints.api.v1alpha1.endpoint import EphemeralEndpoint
 from ephemeral_endpoints.api.v1alpha1.endpoint_class import EphemeralEndpointClass
 from ephemeral_endpoints.api.v1alpha1.lifecycle import DeletionPolicy, ExpiryAction
 from ephemeral_endpoints.engine.tags import moment_of, timestamp
+from ephemeral_endpoints.features.expiry.activity import LONGEST_LIFE
 
 BY_HAND: Final = frozenset({"", MANAGER, "kubectl"})
 
@@ -76,8 +77,8 @@ _MOMENT: Final = re.compile(r"[0-9]{4}(-[0-9]{2}){2}T[0-9]{2}(:[0-9]{2}){2}([.][
 NEVER: Final = datetime(9999, 1, 1, tzinfo=UTC)
 """The end of the endpoint of a stage: a time, since whatever reads the tags in AWS compares times."""
 
-LONGEST_EXTENSION: Final = timedelta(days=365)
-"""The longest ``maxTtl`` of a class: more can be asked for by mistake only."""
+LONGEST_EXTENSION: Final = LONGEST_LIFE
+"""More can be asked for by mistake only."""
 
 _MAX_TTL_APPLIES: Final = "is longer than the class allows: the class's maxTtl applies"
 _TTL_ENDS_LATER: Final = f"spec.lifecycle.ttl {_MAX_TTL_APPLIES}"

@@ -3,12 +3,14 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from ephemeral_endpoints.aws.account import Account
 from ephemeral_endpoints.aws.calls import Calls
 from ephemeral_endpoints.aws.component import if_there, items, tag_map
 from ephemeral_endpoints.iam.statement import actions
+
+if TYPE_CHECKING:
+    from types_boto3_sagemaker import SageMakerClient
 
 ACTIONS: Final = actions(
     "sagemaker", "DeleteModelPackageGroup", "ListModelPackageGroups", "ListModelPackages", "ListTags"
@@ -26,9 +28,8 @@ class Group:
     created_at: datetime
 
 
-async def empty_groups(account: Account, calls: Calls) -> tuple[Group, ...]:
+async def empty_groups(client: "SageMakerClient", calls: Calls) -> tuple[Group, ...]:
     """The groups without a version. Raises an ``AwsError``."""
-    client = account.clients.sagemaker
     # Groups first: one that gets its first version between the two lists has it then.
     groups = await items(calls, client.list_model_package_groups, "ModelPackageGroupSummaryList", MaxResults=_PAGE)
     versions = await items(
@@ -42,11 +43,11 @@ async def empty_groups(account: Account, calls: Calls) -> tuple[Group, ...]:
     )
 
 
-async def tags_of(account: Account, calls: Calls, arn: str) -> Mapping[str, str]:
+async def tags_of(client: "SageMakerClient", calls: Calls, arn: str) -> Mapping[str, str]:
     """The tags of a group or a pipeline. Raises an ``AwsError``."""
-    return tag_map(await items(calls, account.clients.sagemaker.list_tags, "Tags", ResourceArn=arn))
+    return tag_map(await items(calls, client.list_tags, "Tags", ResourceArn=arn))
 
 
-async def delete_group(account: Account, calls: Calls, name: str) -> None:
+async def delete_group(client: "SageMakerClient", calls: Calls, name: str) -> None:
     """Delete a group; one that is gone is no error. Raises an ``AwsError``: AlreadyExists if it has a version."""
-    await if_there(calls(account.clients.sagemaker.delete_model_package_group, ModelPackageGroupName=name))
+    await if_there(calls(client.delete_model_package_group, ModelPackageGroupName=name))

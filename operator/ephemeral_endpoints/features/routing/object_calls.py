@@ -55,4 +55,6 @@ class ObjectCalls:
     def of(self, endpoint: EphemeralEndpoint) -> Calls:
         """When the object was called, as far as this process knows, or its status tells."""
         last_use = self._activities.last_use(endpoint, started_at=self._started_at)
-        return Calls(last_use, self._activities.woken_at(endpoint), is_certain=self._is_certain())
+        return Calls(
+            last_use and min(last_use, self._now()), self._activities.woken_at(endpoint), is_certain=self._is_certain()
+        )

@@ -2,9 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
 
 from ephemeral_endpoints.engine.names import content_digest
+from ephemeral_endpoints.engine.resources import ResourceKind
 from ephemeral_endpoints.engine.tags import Tags
+
+PIPELINE: Final = ResourceKind("Pipeline", None)
+"""A pipeline of SageMaker, which trainings make and no plan does."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,11 +3,13 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 from functools import cache, partial
 from typing import Any
 
 import boto3
 import pytest
+import requests
 from botocore.config import Config
 from tests.aws.cloud import Cloud, with_spec
 from tests.fixtures.aws import CLUSTER, QUICK
@@ -119,6 +121,9 @@ class Reaper:
     class_name: str = CLASS
     key: str = KEY
     report: dict[str, Any] = field(default_factory=dict)
+    off: timedelta = timedelta()
+    """By how much the clock of the function is ahead of AWS's."""
+
     before: Callable[[str, Any], None] = lambda *_: None
     """What happens before each call, by its operation and request: in the thread that makes it."""
 
@@ -181,7 +186,12 @@ class Reaper:
         return other
 
     def _reap(self, environment: dict[str, str], before: Callable[[str, Any], None]) -> None:
-        handler.reap(environment, kinds.Aws(partial(self._client, before), sleep=lambda _: None), lambda: 300_000)
+        aws = kinds.Aws(partial(self._client, before), self._clock, sleep=lambda _: None)
+        handler.reap(environment, aws, lambda: 300_000)
+
+    def _clock(self) -> float:
+        date = requests.get(f"{self.aws.endpoint}/_sagemaker/settings", timeout=30).headers["Date"]
+        return (parsedate_to_datetime(date) + self.off).timestamp()
 
     def _client(self, before: Callable[[str, Any], None], service: str) -> Any:  # noqa: ANN401 - any service's
         make: Any = _session(self.key).client

@@ -199,6 +199,24 @@ async def test_a_function_whose_clock_is_off_is_refused_and_deletes_nothing(
     assert (reaper.report["complete"], contents(preview.aws.client)) == (False, before)
 
 
+@pytest.mark.parametrize("hours", [-1, 1])
+async def test_a_date_of_aws_that_the_clock_of_the_function_does_not_tell_deletes_nothing(
+    preview: Preview, reaper: Reaper, hours: int
+) -> None:
+    await preview.make(await preview.prepare(ALARM))
+    before = contents(preview.aws.client)
+    reaper.off = timedelta(hours=hours)
+    with pytest.raises(ValueError, match="this function's clock differs: nothing is deleted"):
+        await asyncio.to_thread(reaper.run)
+    assert (reaper.report["complete"], [*reaper.report["failures"]], contents(preview.aws.client)) == (
+        False,
+        ["run"],
+        before,
+    )
+    reaper.off = timedelta(minutes=4)
+    assert (await asyncio.to_thread(reaper.run))["deleted"]
+
+
 async def test_the_api_of_an_object_that_has_the_name_of_its_class_stays_with_the_object(
     preview: Preview, reaper: Reaper
 ) -> None:

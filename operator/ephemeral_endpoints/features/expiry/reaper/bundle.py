@@ -30,7 +30,7 @@ _MODULES: Final = (
     "engine.tags",
     "engine.holders",
     "engine.shares",
-    *(f"{_REAPER}.{name}" for name in ("kinds", "policy", "index", "report", "run", "handler")),
+    *(f"{_REAPER}.{name}" for name in ("kinds", "policy", "index", "report", "deletion", "run", "handler")),
 )
 _WIDTH: Final = 120
 _OPENING: Final = frozenset("([{")

@@ -1,6 +1,7 @@
 """The entry of the Lambda function: reads its rules from the environment, makes a run and reports it."""
 
 import os
+import time
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from functools import partial
@@ -9,10 +10,11 @@ from typing import Any, Final
 import boto3
 from botocore.config import Config
 
+from ephemeral_endpoints.features.expiry.reaper.deletion import THREADS
 from ephemeral_endpoints.features.expiry.reaper.kinds import Aws
 from ephemeral_endpoints.features.expiry.reaper.policy import Rules
 from ephemeral_endpoints.features.expiry.reaper.report import NAMESPACE_OF_METRICS, Report
-from ephemeral_endpoints.features.expiry.reaper.run import THREADS, Run
+from ephemeral_endpoints.features.expiry.reaper.run import Run
 
 CONFIG: Final = Config(
     connect_timeout=5,
@@ -27,7 +29,8 @@ SPARE_SECONDS: Final = 60
 def handle(_: object, context: Any) -> dict[str, Any]:
     """Make one run. Raises what kept it from reading everything: Lambda counts that as an error."""
     make: Callable[..., Any] = boto3.client
-    return reap(os.environ, Aws(partial(make, config=CONFIG)), context.get_remaining_time_in_millis)
+    aws = Aws(partial(make, config=CONFIG), time.time)  # noqa: TID251 - the clock is injected here
+    return reap(os.environ, aws, context.get_remaining_time_in_millis)
 
 
 def reap(environment: Mapping[str, str], aws: Aws, remaining_millis: Any) -> dict[str, Any]:

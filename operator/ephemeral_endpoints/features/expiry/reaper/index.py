@@ -11,20 +11,24 @@ from typing import Any, Final
 from ephemeral_endpoints.features.expiry.reaper.kinds import Aws, items
 
 _SERVICE: Final = "resourcegroupstaggingapi"
+_TOLERANCE_SECONDS: Final = 300
+"""As much as AWS takes between the time of a signature and its own
+(https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-troubleshooting.html)."""
+
 VALUES_AT_ONCE: Final = 20
 """The most values that one filter takes
 (https://docs.aws.amazon.com/resourcegroupstagging/latest/APIReference/API_TagFilter.html)."""
 
 
 def values(aws: Aws, key: str) -> tuple[list[str], datetime]:
-    """All values of a tag in the account and region, and AWS's time."""
+    """All values of a tag in the account and region, and AWS's time. Raises ValueError if it is not this machine's."""
     found: list[str] = []
     date: datetime | None = None
     for page in aws.client(_SERVICE).get_paginator("get_tag_values").paginate(Key=key):
         date = date or parsedate_to_datetime(page["ResponseMetadata"]["HTTPHeaders"]["date"])
         found += page["TagValues"]
-    if date is None or date.tzinfo is None:
-        raise ValueError("AWS did not say what time it is")
+    if date is None or abs(date.timestamp() - aws.clock()) > _TOLERANCE_SECONDS:
+        raise ValueError(f"AWS says that it is {date}, and this function's clock differs: nothing is deleted")
     return found, date
 
 

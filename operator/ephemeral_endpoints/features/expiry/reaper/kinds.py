@@ -43,9 +43,15 @@ _SECONDS_APART: Final = 0.1
 
 
 class Aws:
-    """The services, for several threads. ``make`` returns the client of one; each is made when it is needed first."""
+    """The services, for several threads. ``make`` returns the client of one; each is made when it is needed first.
 
-    def __init__(self, make: Callable[[str], Any], sleep: Callable[[float], None] = time.sleep) -> None:
+    ``clock`` tells the time of this machine, in seconds since 1970.
+    """
+
+    def __init__(
+        self, make: Callable[[str], Any], clock: Callable[[], float], sleep: Callable[[float], None] = time.sleep
+    ) -> None:
+        self.clock = clock
         self._make = make
         self._sleep = sleep
         self._lock = Lock()
