@@ -20,7 +20,7 @@ from ephemeral_endpoints.engine.clocks import Clocks
 from ephemeral_endpoints.features.capacity.budget_step import look_regularly
 from ephemeral_endpoints.features.expiry.jumps import notice_jumps
 from ephemeral_endpoints.features.routing.probe import Probe
-from ephemeral_endpoints.features.serving.event_messages import Changed
+from ephemeral_endpoints.features.serving.event_messages import Changed, Kind
 from ephemeral_endpoints.kube.cache import ObjectKey, endpoint_key
 from ephemeral_endpoints.kube.client import KubeClient
 from ephemeral_endpoints.kube.resync import Resync
@@ -90,9 +90,7 @@ class Operator:
         self.resync = Resync(kube, self.store, settings.namespaces, self._trigger)
         self._cloud = Cloud(base, sessions, check=check, on_change=self._resources_changed)
         self.accounts = self._cloud.accounts
-        self._services = services = Services(
-            base, self.accounts, self.resync, check=check, on_pipeline=self.pipeline_changed
-        )
+        self._services = services = Services(base, self.accounts, self.resync, check=check, on_progress=self.progressed)
         self.calls, self.reviews = services.calls, services.reviews
         self._steps = Endpoints(base, services, probe)
         self.budgets = self._steps.budgets
@@ -170,9 +168,11 @@ class Operator:
         if not BY_NAME[key.kind].is_namespaced or self._settings.shard.takes(key.namespace):
             self._queue.enqueue(key, trigger)
 
-    def pipeline_changed(self, changed: Changed) -> None:
-        """Look at the executions of a pipeline afresh, for the objects that follow one, or at one's steps only."""
-        if changed.execution:
+    def progressed(self, changed: Changed) -> None:
+        """Look at a build that has ended, at a pipeline's executions, or at the steps of one, for who follows it."""
+        if changed.kind is Kind.BUILD:
+            self._steps.builds.announce_end(changed.name)
+        elif changed.execution:
             self._steps.trainings.step_begun(changed.execution)
         else:
             self._steps.trainings.changed(changed.name)

@@ -191,10 +191,10 @@ async def test_an_event_has_an_execution_looked_at_however_seldom_that_is_otherw
     assert "no step has started" in await lab.trained(key, "TrainingRunning")
     arn = run["PipelineExecutionArn"]
     name = arn.split("/")[1]
-    lab.env.operator.pipeline_changed(Changed(Kind.PIPELINE, name, execution=arn))
+    lab.env.operator.progressed(Changed(Kind.PIPELINE, name, execution=arn))
     await lab.env.until(lambda: "Train Succeeded" in lab.env.condition(key, "Trained").get("message", ""), "the steps")
     assert "Register Succeeded" in await lab.trained(key, "TrainingRunning"), "nobody asked whether it is over"
-    lab.env.operator.pipeline_changed(Changed(Kind.PIPELINE, name))
+    lab.env.operator.progressed(Changed(Kind.PIPELINE, name))
     await lab.env.ready(key)
 
 
