@@ -90,7 +90,7 @@ class Operator:
         self.resync = Resync(kube, self.store, settings.namespaces, self._trigger)
         self._cloud = Cloud(base, sessions, check=check, on_change=self._resources_changed)
         self.accounts = self._cloud.accounts
-        self._services = services = Services(base, self.accounts, self.resync, check=check, on_progress=self.progressed)
+        self.services = services = Services(base, self.accounts, self.resync, check=check, on_progress=self.progressed)
         self.calls, self.reviews = services.calls, services.reviews
         self._steps = Endpoints(base, services, probe)
         self.budgets = self._steps.budgets
@@ -131,7 +131,7 @@ class Operator:
             for task in regular:
                 task.cancel()
             results = await asyncio.gather(*regular, return_exceptions=True)
-            await self._services.events.stop()
+            await self.services.events.stop()
             await draining
             await self._cloud.close()
         for result in results:
@@ -143,7 +143,7 @@ class Operator:
         await self._queue.stop(GRACE_SECONDS)
         await self._steps.stop()
         await self.reviews.stop()
-        await self._services.notifier.stop()
+        await self.services.notifier.stop()
 
     def is_ready(self) -> bool:
         """Whether the watch is up."""
@@ -177,10 +177,6 @@ class Operator:
         else:
             self._steps.trainings.changed(changed.name)
 
-    def package_changed(self, class_name: str, group: str) -> None:
-        """Read what is served of a group of model packages afresh, for the objects of a class."""
-        self._services.package_changed(class_name, group)
-
     def _trigger(self, trigger: Trigger) -> None:
         for key in keys(trigger, self.store):
             self.enqueue(key, type(trigger).__name__)
@@ -199,13 +195,13 @@ class Operator:
 
     async def _reconcile_class(self, key: ObjectKey) -> float | None:
         classes = self.store.classes()
-        self._services.events.follow(classes)
+        self.services.events.follow(classes)
         self.accounts.keep_only(frozenset(map(Access.of, classes)))
         self.reviews.connections.keep_only(classes)
         return await self._classes.reconcile(key)
 
     def _regular(self) -> list[Coroutine[Any, Any, None]]:
-        settings, accounts, services = self._settings, self.accounts, self._services
+        settings, accounts, services = self._settings, self.accounts, self.services
         return [
             poll(accounts, settings.poll_seconds, self._clock, is_notified=services.events.is_heard),
             services.configmaps.run(),
