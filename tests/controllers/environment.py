@@ -342,10 +342,10 @@ class Environment:
         async def answer() -> bool:
             return check()
 
-        def told() -> str:
+        def missing() -> str:
             return what if isinstance(what, str) else what()
 
-        await eventually(answer, lambda: f"{told()}: {[each.get('status') for each in self.api.kept.values()]}")
+        await eventually(answer, lambda: f"{missing()}: {[each.get('status') for each in self.api.kept.values()]}")
 
 
 def is_of_object(url: URL) -> bool:
