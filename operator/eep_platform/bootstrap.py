@@ -25,7 +25,7 @@ from ephemeral_endpoints.api.schema.admission import guards
 from ephemeral_endpoints.api.schema.crds import crds
 from ephemeral_endpoints.api.v1alpha1.authentication import AuthType
 from ephemeral_endpoints.deploy import trust
-from ephemeral_endpoints.deploy.event_queue import PATTERN, queue_policy
+from ephemeral_endpoints.deploy.event_queue import PATTERN, builds_pattern, queue_policy
 from ephemeral_endpoints.deploy.policies import Principal, merged, with_defaults
 from ephemeral_endpoints.deploy.policies import of as policies_of
 from ephemeral_endpoints.iam.statement import filled
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 EXAMPLE_REPOSITORY = "models/wine"
 DEFAULT_CLASS = "default"
 EVENT_QUEUE = "eep-events"
+BUILD_RULE = "eep-builds"
 BUILD_PROJECT = "ephemeral-endpoints"
 DATA_BUCKET = "ephemeral-endpoints-data"
 ARTIFACTS_BUCKET = "ephemeral-endpoints-artifacts"
@@ -206,13 +207,15 @@ def _build_project(codebuild: "CodeBuildClient", role: str) -> None:
 
 
 def event_queue(sqs: "SQSClient", events: "EventBridgeClient") -> None:
-    """Create a queue for SageMaker's endpoint events that accepts nothing else."""
+    """Create a queue for the events of SageMaker and of builds that accepts nothing else."""
     url = sqs.create_queue(QueueName=EVENT_QUEUE)["QueueUrl"]
     queue = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
-    rule = events.put_rule(Name=EVENT_QUEUE, EventPattern=json.dumps(PATTERN))["RuleArn"]
-    policy = queue_policy(queue, rule)
+    patterns = {EVENT_QUEUE: PATTERN, BUILD_RULE: builds_pattern(BUILD_PROJECT)}
+    rules = [events.put_rule(Name=name, EventPattern=json.dumps(each))["RuleArn"] for name, each in patterns.items()]
+    policy = queue_policy(queue, *rules)
     sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": json.dumps(policy)})
-    events.put_targets(Rule=EVENT_QUEUE, Targets=[{"Id": EVENT_QUEUE, "Arn": queue}])
+    for name in patterns:
+        events.put_targets(Rule=name, Targets=[{"Id": EVENT_QUEUE, "Arn": queue}])
 
 
 def _role(iam: "IAMClient", principal: Principal, values: Mapping[str, str]) -> str:

@@ -231,9 +231,30 @@ resource "aws_cloudwatch_event_target" "events" {
   arn  = aws_sqs_queue.events.arn
 }
 
+resource "aws_cloudwatch_event_rule" "builds" {
+  name        = "${local.project}-builds"
+  description = "Notifies the operator of ended builds"
+  event_pattern = jsonencode({
+    source        = ["aws.codebuild"]
+    "detail-type" = ["CodeBuild Build State Change"]
+    detail = {
+      "project-name" = [
+        for prefix in distinct([local.project, "ephemeral-endpoints-${var.cluster_id}"]) : { prefix = prefix }
+      ]
+      "build-status" = [{ "anything-but" = "IN_PROGRESS" }]
+    }
+  })
+  tags = var.tags
+}
+
+resource "aws_cloudwatch_event_target" "builds" {
+  rule = aws_cloudwatch_event_rule.builds.name
+  arn  = aws_sqs_queue.events.arn
+}
+
 data "aws_iam_policy_document" "events" {
   statement {
-    sid       = "OnlyTheRule"
+    sid       = "OnlyTheRules"
     actions   = ["sqs:SendMessage"]
     resources = [aws_sqs_queue.events.arn]
 
@@ -245,7 +266,7 @@ data "aws_iam_policy_document" "events" {
     condition {
       test     = "ArnEquals"
       variable = "aws:SourceArn"
-      values   = [aws_cloudwatch_event_rule.events.arn]
+      values   = [aws_cloudwatch_event_rule.events.arn, aws_cloudwatch_event_rule.builds.arn]
     }
   }
 }

@@ -70,6 +70,7 @@ Answer = tuple[int, dict[str, str], bytes]
 Handle = Callable[[dict[str, Any]], Answer]
 Kill = Callable[[Iterable[Any]], None]
 Shape = Callable[[dict[str, Any]], dict[str, Any]]
+Find = Callable[[str, dict[str, str]], dict[str, Any] | None]
 Execute = Callable[..., Awaitable[Answer]]
 Put = Callable[[str, dict[str, Any]], Answer]
 Configure = Callable[[str, str, bytes], Awaitable[Answer | None]]
@@ -115,7 +116,7 @@ def showing_exclusions(shape: Shape) -> Shape:
     return shown
 
 
-def taking_off_tags(delete: Handle, find: Callable[[str, dict[str, str]], dict[str, Any] | None]) -> Handle:
+def taking_off_tags(delete: Handle, find: Find) -> Handle:
     """Delete an image by tag only if it has no other tag."""
 
     def handle(data: dict[str, Any]) -> Answer:
@@ -132,6 +133,23 @@ def taking_off_tags(delete: Handle, find: Callable[[str, dict[str, str]], dict[s
             answer = json.loads(body)
             body = json.dumps({**answer, "imageIds": [*taken, *answer["imageIds"]]}).encode()
         return status, headers, body
+
+    return handle
+
+
+def listing_tags(list_images: Handle, find: Find) -> Handle:
+    """List an image once by each of its tags, and by its digest alone if it has none (any more)."""
+
+    def handle(data: dict[str, Any]) -> Answer:
+        status, headers, body = list_images(data)
+        if status != HTTPStatus.OK:
+            return status, headers, body
+        ids: list[dict[str, str]] = []
+        for digest in (each["imageDigest"] for each in json.loads(body)["imageIds"]):
+            image = find(data["repositoryName"], {"imageDigest": digest}) or {}
+            tagged = [{"imageDigest": digest, "imageTag": tag} for tag in image.get("imageTags", [])]
+            ids += tagged or [{"imageDigest": digest}]
+        return status, headers, json.dumps({"imageIds": ids}).encode()
 
     return handle
 
@@ -272,6 +290,7 @@ if __name__ == "__main__":
         ecr._batch_delete_image,  # noqa: SLF001 - likewise
         ecr._find_image,  # noqa: SLF001 - likewise
     )
+    ecr._list_images = listing_tags(ecr._list_images, ecr._find_image)  # noqa: SLF001 - likewise
     ecr._get_download_url_for_layer = downloading_here(  # noqa: SLF001 - likewise
         ecr._get_download_url_for_layer,  # noqa: SLF001 - likewise
         os.environ["GATEWAY_PORT"],

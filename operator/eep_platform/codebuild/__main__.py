@@ -11,7 +11,7 @@ from eep_platform.paths import cache_dir
 def main(arguments: Sequence[str] | None = None) -> None:
     """Serve on 127.0.0.1 until a signal ends the program."""
     parser = program.command_line(
-        "eep_platform.codebuild", __doc__, needs="ECR, CloudWatch Logs, Secrets Manager and SSM"
+        "eep_platform.codebuild", __doc__, needs="ECR, CloudWatch Logs, EventBridge, Secrets Manager and SSM"
     )
     parser.add_argument("--registry", required=True, help="host:port of the image registry that stands in for ECR's")
     options = parser.parse_args(arguments)

@@ -1,8 +1,10 @@
 """The service as an aiohttp application: the API and the control API on one port."""
 
+import asyncio
 import shutil
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from aiohttp import web
@@ -20,7 +22,9 @@ from eep_platform.emulation.app import errors_answered
 from eep_platform.emulation.aws import Aws
 from eep_platform.emulation.clock import Clock, utc_now
 from eep_platform.emulation.control import Control
+from eep_platform.emulation.events import deliver_events
 from eep_platform.emulation.jsonapi import JsonApi, JsonApis
+from eep_platform.emulation.outbox import Outbox
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,20 +44,26 @@ def application(config: ServiceConfig, account: Account, *, clock: Clock = utc_n
     store = BuildStore(account)
     toolchain = Toolchain(config.state / "bin", config.registry, config.cache)
     root = config.state / "builds"
-    runner = Runner(aws, BuildEnvironment(config.aws_endpoint, toolchain), root, settings, clock)
+    events = Outbox("events", partial(deliver_events, aws))
+    runner = Runner(aws, BuildEnvironment(config.aws_endpoint, toolchain), root, settings, events, clock)
     builds = BuildOperations(store, runner, settings, clock)
 
     async def end_all() -> None:
         await runner.stop_all()
         builds.forget_tokens()
         store.clear()
+        # What is told late would be told of builds that the next account has never had.
+        await events.discard()
 
     async def running(_: web.Application) -> AsyncIterator[None]:
         shutil.rmtree(root, ignore_errors=True)
         root.mkdir(mode=0o700, parents=True)
         toolchain.install()
+        delivery = asyncio.create_task(events.run(lambda: settings.now.side_channel_seconds))
         yield
         await runner.stop_all()
+        delivery.cancel()
+        await asyncio.gather(delivery, return_exceptions=True)
         aws.close()
 
     api = JsonApi("codebuild", ProjectOperations(store, settings, clock), builds, error_of=invalid_input)

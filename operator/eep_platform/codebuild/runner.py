@@ -6,15 +6,18 @@ import shutil
 from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from eep_platform.codebuild.builds import NO_REASON, Build, BuildStatus, PhaseContext, PhaseType
 from eep_platform.codebuild.environment import BuildEnvironment
+from eep_platform.codebuild.events import state_change
 from eep_platform.codebuild.logs import BuildLog
 from eep_platform.codebuild.phases import BuildExecution, Failure
 from eep_platform.codebuild.queueing import Slots
 from eep_platform.codebuild.settings import BuildSettings
 from eep_platform.emulation.aws import Aws
 from eep_platform.emulation.clock import Clock
+from eep_platform.emulation.outbox import Outbox
 
 _TIMED_OUT = PhaseContext("BUILD_TIMED_OUT", "Build has timed out. ")
 _FAULT = PhaseContext("INTERNAL_ERROR", "The build environment could not be provisioned")
@@ -22,12 +25,19 @@ _log = logging.getLogger(__name__)
 
 
 class Runner:
-    """The running and waiting builds, each in its own folder below `root`."""
+    """The running and waiting builds, each in its own folder below `root`. `events` gets what happens to them."""
 
-    def __init__(
-        self, aws: Aws, environment: BuildEnvironment, root: Path, settings: BuildSettings, clock: Clock
+    def __init__(  # noqa: PLR0913, PLR0917 (everything that builds need)
+        self,
+        aws: Aws,
+        environment: BuildEnvironment,
+        root: Path,
+        settings: BuildSettings,
+        events: Outbox[dict[str, Any]],
+        clock: Clock,
     ) -> None:
         self._aws = aws
+        self._events = events
         self._environment = environment
         self._root = root
         self._settings = settings
@@ -39,6 +49,7 @@ class Runner:
 
     def begin(self, build: Build) -> None:
         """Run a QUEUED build when a slot is free."""
+        self._announce(build)
         task = asyncio.create_task(self._carry_out(build), name=build.id)
         self._tasks[build.id] = task
         task.add_done_callback(lambda _: self._forget(build.id))
@@ -94,7 +105,7 @@ class Runner:
         # A log that cannot be delivered must not keep the build from ending.
         await asyncio.gather(delivery, return_exceptions=True)
         self._succeed(build)
-        build.complete(self._clock())
+        self._complete(build)
 
     async def _outcome(self, build: Build, execution: BuildExecution) -> tuple[BuildStatus, PhaseContext]:
         """Do the work of a build; returns the status and context of the phase in which that ended."""
@@ -154,4 +165,11 @@ class Runner:
 
     def _end(self, build: Build, status: BuildStatus, context: PhaseContext = NO_REASON) -> None:
         build.end_phase(status, self._clock(), context)
+        self._complete(build)
+
+    def _complete(self, build: Build) -> None:
         build.complete(self._clock())
+        self._announce(build)
+
+    def _announce(self, build: Build) -> None:
+        self._events.put(state_change(build, self._clock()))

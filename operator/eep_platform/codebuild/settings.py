@@ -21,6 +21,8 @@ class Settings(FrozenModel):
     """How long processes have to end after SIGTERM before SIGKILL."""
     log_interval_seconds: PositiveFloat = 0.5
     """The interval between deliveries of a running build's output."""
+    side_channel_seconds: PositiveFloat = 1.0
+    """The interval between deliveries of events."""
     page_size: PositiveInt = 100
 
 

@@ -20,6 +20,7 @@ from eep_platform.emulation.account import Account
 from eep_platform.emulation.app import errors_answered
 from eep_platform.emulation.aws import Aws
 from eep_platform.emulation.clock import Clock, utc_now
+from eep_platform.emulation.events import deliver_events
 from eep_platform.emulation.jsonapi import JsonApi, JsonApis
 from eep_platform.emulation.logs import deliver_lines
 from eep_platform.emulation.outbox import Outbox
@@ -29,7 +30,6 @@ from eep_platform.sagemaker.captures import deliver_captures
 from eep_platform.sagemaker.configs import ConfigOperations
 from eep_platform.sagemaker.control import PREFIX, HostingControl
 from eep_platform.sagemaker.endpoint_operations import EndpointOperations
-from eep_platform.sagemaker.events import deliver_events
 from eep_platform.sagemaker.hosting import Hosting
 from eep_platform.sagemaker.invoke import MOST_BODY_BYTES, Invoker
 from eep_platform.sagemaker.jobs.control import interrupt

@@ -10,14 +10,10 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from botocore.exceptions import ClientError
-
-from eep_platform.emulation.aws import Aws
 from eep_platform.sagemaker.endpoints import Endpoint, Variant
 
 SOURCE = "aws.sagemaker"
 DETAIL_TYPE = "SageMaker Endpoint State Change"
-_MOST_ENTRIES = 10
 
 
 def state_change(endpoint: Endpoint, tags: Mapping[str, str]) -> dict[str, Any]:
@@ -54,16 +50,6 @@ def job_state_change(detail_type: str, described: Mapping[str, Any], tags: Mappi
         "Resources": [arn],
         "Time": described["LastModifiedTime"],
     }
-
-
-async def deliver_events(aws: Aws, entries: list[dict[str, Any]]) -> None:
-    """Send entries to the default bus, in order; raises botocore's errors, and `ClientError` for rejected entries."""
-    for start in range(0, len(entries), _MOST_ENTRIES):
-        answer = await aws.call("events", "put_events", Entries=entries[start : start + _MOST_ENTRIES])
-        for result in answer["Entries"]:
-            if "ErrorCode" in result:
-                code, message = result["ErrorCode"], result.get("ErrorMessage", "")
-                raise ClientError({"Error": {"Code": code, "Message": message}}, "PutEvents")
 
 
 def _variant(variant: Variant) -> dict[str, Any]:

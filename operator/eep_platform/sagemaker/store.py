@@ -81,6 +81,13 @@ class Collection(Generic[Value]):
             raise self._missing(name)
         return record
 
+    def exactly(self, name: str) -> Record[Value]:
+        """The resource whose name is written like that; raises as `get` does."""
+        record = self.get(name)
+        if record.name != name:
+            raise self._missing(name)
+        return record
+
     def named(self, name_or_arn: str) -> Record[Value]:
         """The resource of a name or an ARN; raises as `get` does, also for an ARN of another account or region."""
         if not name_or_arn.startswith("arn:"):

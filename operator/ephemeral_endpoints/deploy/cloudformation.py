@@ -75,6 +75,9 @@ _BUILD_IMAGE: Final = "aws/codebuild/standard:7.0"
 _BUILDSPEC: Final = "{version: 0.2, phases: {build: {commands: [exit 1]}}}"
 """A placeholder: the operator passes another one with every build."""
 
+_PROJECTS: Final = "ephemeral-endpoints-${ClusterId}-"
+"""What the names of the projects of all classes begin with."""
+
 CLASS_NAME: Final = "[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
 """What CloudFormation accepts as the name of a class."""
 
@@ -164,7 +167,7 @@ def class_stack() -> str:
         "Resources": {
             **{_ROLES[each]: _role(substituted(trust.of_service(each))) for each in trust.SERVICES},
             **_policies((*_of(*trust.SERVICES), *named(_OPERATOR_CLASS))),
-            **_project("ephemeral-endpoints-${ClusterId}-${ClassName}"),
+            **_project(f"{_PROJECTS}${{ClassName}}"),
         },
         "Outputs": _outputs(),
     }
@@ -341,11 +344,19 @@ def _queue() -> dict[str, Any]:
                 "Targets": [{"Id": "queue", "Arn": arn_of("EventQueue")}],
             },
         },
+        "BuildRule": {
+            "Type": "AWS::Events::Rule",
+            "Properties": {
+                "Description": "Reports ended builds to the operator",
+                "EventPattern": events.builds_pattern(Function("Sub", _PROJECTS)),
+                "Targets": [{"Id": "queue", "Arn": arn_of("EventQueue")}],
+            },
+        },
         "EventQueuePolicy": {
             "Type": "AWS::SQS::QueuePolicy",
             "Properties": {
                 "Queues": [ref("EventQueue")],
-                "PolicyDocument": events.queue_policy(arn_of("EventQueue"), arn_of("EventRule")),
+                "PolicyDocument": events.queue_policy(arn_of("EventQueue"), arn_of("EventRule"), arn_of("BuildRule")),
             },
         },
     }

@@ -65,8 +65,8 @@ class Endpoints:
         self._base = base
         self._services = services
         store, clock, now = base.store, base.clock, base.now
-        self._builds = Builds(self._build_queue_deps())
-        self._images = ImagesStep(self._builds, base.enqueue_by("RepositoryNeeded"), clock)
+        self.builds = Builds(self._build_queue_deps())
+        self._images = ImagesStep(self.builds, base.enqueue_by("RepositoryNeeded"), clock)
         self.trainings = TrainingStep(
             self._images,
             services.configmaps,
@@ -87,7 +87,7 @@ class Endpoints:
         self._recovery = EndpointRecovery(self._costs.describe, now)
         self._convergence = self._converging()
         self._collector = ImageCollector(
-            self._images, self._builds, store, clock, sees_all_namespaces=not base.settings.namespaces
+            self._images, self.builds, store, clock, sees_all_namespaces=not base.settings.namespaces
         )
         listeners = (BaseListener(base.trigger), services.reviews.publisher, services.notifier)
         self._reporter = Reporter(base.kube, store, base.clocks.likely, listeners)
@@ -114,7 +114,7 @@ class Endpoints:
         """End what works beside reconciliations."""
         await self._checks.stop()
         await self._comparisons.stop()
-        await self._builds.stop()
+        await self.builds.stop()
 
     def _active(self) -> Active:
         base, services, clock = self._base, self._services, self._base.clock
@@ -137,7 +137,7 @@ class Endpoints:
             recovery=self._recovery,
             follow_ups=self._follow_ups(),
             costs=self._costs,
-            builds=self._builds,
+            builds=self.builds,
             collector=self._collector,
             reporter=self._reporter,
             store=base.store,
@@ -222,6 +222,7 @@ class Endpoints:
             wanting=partial(requesters, base.store, settings.shard),
             enqueue=base.enqueue_by("BuildChanged"),
             ended=self._build_ended,
+            is_heard=self._services.events.is_heard,
             now=base.now,
             clock=base.clock,
             poll_seconds=settings.poll_seconds,

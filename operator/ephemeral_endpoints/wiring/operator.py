@@ -20,7 +20,7 @@ from ephemeral_endpoints.engine.clocks import Clocks
 from ephemeral_endpoints.features.capacity.budget_step import look_regularly
 from ephemeral_endpoints.features.expiry.jumps import notice_jumps
 from ephemeral_endpoints.features.routing.probe import Probe
-from ephemeral_endpoints.features.serving.event_messages import Changed
+from ephemeral_endpoints.features.serving.event_messages import Changed, Kind
 from ephemeral_endpoints.kube.cache import ObjectKey, endpoint_key
 from ephemeral_endpoints.kube.client import KubeClient
 from ephemeral_endpoints.kube.resync import Resync
@@ -90,9 +90,7 @@ class Operator:
         self.resync = Resync(kube, self.store, settings.namespaces, self._trigger)
         self._cloud = Cloud(base, sessions, check=check, on_change=self._resources_changed)
         self.accounts = self._cloud.accounts
-        self._services = services = Services(
-            base, self.accounts, self.resync, check=check, on_pipeline=self.pipeline_changed
-        )
+        self.services = services = Services(base, self.accounts, self.resync, check=check, on_progress=self.progressed)
         self.calls, self.reviews = services.calls, services.reviews
         self._steps = Endpoints(base, services, probe)
         self.budgets = self._steps.budgets
@@ -133,7 +131,7 @@ class Operator:
             for task in regular:
                 task.cancel()
             results = await asyncio.gather(*regular, return_exceptions=True)
-            await self._services.events.stop()
+            await self.services.events.stop()
             await draining
             await self._cloud.close()
         for result in results:
@@ -145,7 +143,7 @@ class Operator:
         await self._queue.stop(GRACE_SECONDS)
         await self._steps.stop()
         await self.reviews.stop()
-        await self._services.notifier.stop()
+        await self.services.notifier.stop()
 
     def is_ready(self) -> bool:
         """Whether the watch is up."""
@@ -170,16 +168,14 @@ class Operator:
         if not BY_NAME[key.kind].is_namespaced or self._settings.shard.takes(key.namespace):
             self._queue.enqueue(key, trigger)
 
-    def pipeline_changed(self, changed: Changed) -> None:
-        """Look at the executions of a pipeline afresh, for the objects that follow one, or at one's steps only."""
-        if changed.execution:
+    def progressed(self, changed: Changed) -> None:
+        """Look at a build that has ended, at a pipeline's executions, or at the steps of one, for who follows it."""
+        if changed.kind is Kind.BUILD:
+            self._steps.builds.announce_end(changed.name)
+        elif changed.execution:
             self._steps.trainings.step_begun(changed.execution)
         else:
             self._steps.trainings.changed(changed.name)
-
-    def package_changed(self, class_name: str, group: str) -> None:
-        """Read what is served of a group of model packages afresh, for the objects of a class."""
-        self._services.package_changed(class_name, group)
 
     def _trigger(self, trigger: Trigger) -> None:
         for key in keys(trigger, self.store):
@@ -199,13 +195,13 @@ class Operator:
 
     async def _reconcile_class(self, key: ObjectKey) -> float | None:
         classes = self.store.classes()
-        self._services.events.follow(classes)
+        self.services.events.follow(classes)
         self.accounts.keep_only(frozenset(map(Access.of, classes)))
         self.reviews.connections.keep_only(classes)
         return await self._classes.reconcile(key)
 
     def _regular(self) -> list[Coroutine[Any, Any, None]]:
-        settings, accounts, services = self._settings, self.accounts, self._services
+        settings, accounts, services = self._settings, self.accounts, self.services
         return [
             poll(accounts, settings.poll_seconds, self._clock, is_notified=services.events.is_heard),
             services.configmaps.run(),

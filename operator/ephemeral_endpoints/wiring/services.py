@@ -28,7 +28,8 @@ from ephemeral_endpoints.wiring.base import Base
 class Services:
     """One of each in an operator.
 
-    ``check`` is called before each request that could change something; ``on_pipeline`` gets what happens to pipelines.
+    ``check`` is called before each request that could change something; ``on_progress`` gets what happens to pipelines
+    and builds.
     """
 
     def __init__(
@@ -38,7 +39,7 @@ class Services:
         resync: Resync,
         *,
         check: Callable[[], None],
-        on_pipeline: Callable[[Changed], None],
+        on_progress: Callable[[Changed], None],
     ) -> None:
         self._base = base
         settings, clock = base.settings, base.clock
@@ -63,7 +64,7 @@ class Services:
             clock=clock,
             on_change=lambda name: base.trigger(EventQueueChanged(name)),
             on_notice=self.calls.noticed,
-            on_pipeline=on_pipeline,
+            on_progress=on_progress,
             on_package=self.package_changed,
             shard=settings.shard,
         )

@@ -32,7 +32,7 @@ async def test_whatever_call_fails_the_latest_approved_version_is_served(
         await env.until(lambda: env.is_up_to_date(key), "ready")
         trouble.begin(SERVED)
         second = wines.register("Approved")
-        env.operator.package_changed("default", GROUP)
+        env.operator.services.package_changed("default", GROUP)
         await env.until(lambda: env.api.kept[key]["status"]["package"]["arn"] == second, "the second one")
         await trouble.all_hit()
         await env.until(

@@ -47,7 +47,7 @@ class Wines:
     def set(self, arn: str, approval: Any) -> None:  # noqa: ANN401 - one of few words
         """What a person does; the operator is told by an event."""
         self.client.update_model_package(ModelPackageArn=arn, ModelApprovalStatus=approval)
-        self.env.operator.package_changed("default", GROUP)
+        self.env.operator.services.package_changed("default", GROUP)
 
     def make(self, name: str = "pr", **package: Any) -> ObjectKey:  # noqa: ANN401 - members of a package
         self.env.api.put(
@@ -139,7 +139,7 @@ async def test_an_object_that_names_a_group_follows_the_latest_version_that_is_a
     wines.set(first, "Approved")
     await wines.serves(key, first)
     second = wines.register("Approved")
-    env.operator.package_changed("default", GROUP)
+    env.operator.services.package_changed("default", GROUP)
     await wines.serves(key, second)
     wines.set(second, "Rejected")
     await wines.serves(key, first)
@@ -208,7 +208,7 @@ async def test_what_serves_stays_when_its_package_is_deleted(env: Environment, w
     fresh_aws.control.reset_meter()
     wines.client.delete_model_package(ModelPackageName=arn)
     wines.client.delete_model_package_group(ModelPackageGroupName=GROUP)
-    env.operator.package_changed("default", GROUP)
+    env.operator.services.package_changed("default", GROUP)
     await env.reason(key, "PackageNotFound", saying="the registry has no model package wine")
     assert effects(fresh_aws) == []
     assert len(wines.models()) == 1
@@ -222,7 +222,7 @@ async def test_a_registry_that_cannot_be_read_keeps_nothing_from_serving(
     await wines.serves(key, arn)
     fresh_aws.control.reset_meter()
     fresh_aws.control.add_faults(Fault(service="sagemaker", operation="ListModelPackages", error=DENIED))
-    env.operator.package_changed("default", GROUP)
+    env.operator.services.package_changed("default", GROUP)
     await env.reason(key, "AccessDenied", saying="ListModelPackages: not you")
     assert effects(fresh_aws) == []
     fresh_aws.control.clear_faults()

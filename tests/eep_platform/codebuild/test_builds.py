@@ -1,12 +1,18 @@
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
 from tests.eep_platform.codebuild.conftest import CodeBuild, Source, context, eventually, phases, spec
 
+from ephemeral_endpoints.deploy.event_queue import builds_pattern
+from ephemeral_endpoints.features.serving.event_messages import Changed, Kind, changed_in
+
 MISSING = "0" * 40
+Rules = Callable[[Mapping[str, Any]], Callable[[int], list[str]]]
+"""Make a rule of a pattern, and what returns the bodies of the messages that it has caused, once they are so many."""
 
 
 def test_a_build_without_source_runs_its_commands_in_one_environment(codebuild: CodeBuild) -> None:
@@ -238,6 +244,60 @@ def test_a_build_that_is_stopped_leaves_nothing(codebuild: CodeBuild) -> None:
     assert not Path(folder).parent.exists()
     again = codebuild.client.stop_build(id=build_id)["build"]
     assert again["endTime"] == stopped["endTime"]
+
+
+@pytest.fixture
+def told(codebuild: CodeBuild) -> Iterator[Rules]:
+    sqs, events = codebuild.aws.client("sqs"), codebuild.aws.client("events")
+    made: list[tuple[str, str]] = []
+
+    def rule(pattern: Mapping[str, Any]) -> Callable[[int], list[str]]:
+        name = f"{codebuild.project}-{len(made)}"
+        url = sqs.create_queue(QueueName=name)["QueueUrl"]
+        queue = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+        events.put_rule(Name=name, EventPattern=json.dumps(pattern))
+        events.put_targets(Rule=name, Targets=[{"Id": "queue", "Arn": queue}])
+        made.append((name, url))
+        bodies: list[str] = []
+
+        def receive(count: int) -> list[str]:
+            def more() -> bool:
+                found = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10, WaitTimeSeconds=1).get("Messages", ())
+                bodies.extend(each["Body"] for each in found)
+                return len(bodies) >= count
+
+            eventually(more, f"{count} messages")
+            return bodies
+
+        return receive
+
+    yield rule
+    for name, url in made:
+        events.remove_targets(Rule=name, Ids=["queue"])
+        events.delete_rule(Name=name)
+        sqs.delete_queue(QueueUrl=url)
+
+
+def test_rules_are_told_of_the_beginning_and_of_the_end_of_a_build(codebuild: CodeBuild, told: Rules) -> None:
+    codebuild.settings(concurrency=0, side_channel_seconds=0.05)
+    of_all = told({"source": ["aws.codebuild"], "detail": {"project-name": [codebuild.project]}})
+    of_ends, of_others = told(builds_pattern(codebuild.project[:-1])), told(builds_pattern(f"{codebuild.project}-"))
+    stopped = codebuild.start(spec(build=["true"]))
+    codebuild.client.stop_build(id=stopped)
+    codebuild.settings(concurrency=2)
+    failed = codebuild.run(spec(build=["exit 3"]), environmentVariablesOverride=[{"name": "A", "value": "1"}])
+    ended = of_ends(2)
+    assert [changed_in(each) for each in ended] == [Changed(Kind.BUILD, each) for each in (stopped, failed["id"])]
+    details = [json.loads(each)["detail"] for each in of_all(4)]
+    statuses = ["IN_PROGRESS", "STOPPED", "IN_PROGRESS", "FAILED"]
+    assert [each["build-status"] for each in details] == statuses
+    last = json.loads(ended[1])
+    assert last["resources"] == [failed["arn"]] == [last["detail"]["build-id"]]
+    assert last["detail"]["current-phase"] == "COMPLETED"
+    information = last["detail"]["additional-information"]
+    assert information["environment"]["environment-variables"] == [{"name": "A", "value": "1", "type": "PLAINTEXT"}]
+    assert {each["phase-type"]: each.get("phase-status") for each in information["phases"]} == phases(failed)
+    assert of_others(0) == [], "those of another project"
 
 
 def test_a_command_of_an_image_that_is_built_ends_with_the_build(

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ephemeral_endpoints.features.serving.event_messages import (
+    BUILD_CHANGED,
     EXECUTION_CHANGED,
     LONGEST_BODY,
     STEP_CHANGED,
@@ -45,6 +46,17 @@ PACKAGE: dict[str, Any] = {
     "detail-type": "SageMaker Model Package State Change",
     "detail": {"ModelPackageGroupName": "wine", "ModelPackageVersion": 7, "ModelApprovalStatus": "Approved"},
 }
+BUILD_ID: Final = "previews:8745a7a9-c340-456a-9166-edf953571b00"
+BUILD: dict[str, Any] = {
+    "source": "aws.codebuild",
+    "detail-type": BUILD_CHANGED,
+    "detail": {
+        "build-status": "SUCCEEDED",
+        "project-name": "previews",
+        "build-id": f"arn:aws:codebuild:eu-central-1:123456789012:build/{BUILD_ID}",
+        "additional-information": {"environment": {"environment-variables": [{"name": "A", "value": "secret"}]}},
+    },
+}
 ENDPOINTS = [
     Case("as SageMaker sends it", {}),
     Case("a status that nobody knows", {"detail": {**EVENT["detail"], "EndpointStatus": "DANCING"}}),
@@ -55,6 +67,9 @@ OTHERS = [
     Case("by anyone: EventBridge keeps aws.* for AWS", {"source": "acme.sagemaker"}),
     Case("another kind, with another detail", {"detail-type": "SageMaker Image State Change", "detail": {}}),
     Case("a package by anyone", {**PACKAGE, "source": "acme.sagemaker"}),
+    Case("a build by anyone", {**BUILD, "source": "acme.codebuild"}),
+    Case("a phase of a build", {**BUILD, "detail-type": "CodeBuild Build Phase Change"}),
+    Case("an endpoint of another service", {"source": "aws.codebuild"}),
     Case("an unversioned package, of no group", {**PACKAGE, "detail": {"ModelPackageName": "wine"}}),
 ]
 MALFORMED = [
@@ -70,6 +85,11 @@ MALFORMED = [
     Case("a source that is a number", {"source": 1}),
     Case("a group that is a number", {**PACKAGE, "detail": {"ModelPackageGroupName": 7}}),
     Case("a group with a name longer than any", {**PACKAGE, "detail": {"ModelPackageGroupName": "x" * 64}}),
+    Case("a build without a status", {**BUILD, "detail": {"build-id": "arn"}}),
+    Case("a build that is a number", {**BUILD, "detail": {"build-id": 7, "build-status": "FAILED"}}),
+    Case(
+        "a build with an ARN longer than any", {**BUILD, "detail": {"build-id": "x" * 2049, "build-status": "FAILED"}}
+    ),
     Case("too long", {"padding": "x" * LONGEST_BODY}),
 ]
 NO_OBJECTS = [
@@ -117,6 +137,18 @@ def test_an_execution_is_looked_at_when_it_ends_and_its_steps_when_a_job_begins(
 ) -> None:
     arns = {"pipelineArn": PIPELINE, "pipelineExecutionArn": EXECUTION}
     assert changed_in(Case("a pipeline", {"detail-type": kind, "detail": arns | detail}).body) == found
+
+
+@pytest.mark.parametrize(
+    ("status", "found"),
+    [
+        *((each, Changed(Kind.BUILD, BUILD_ID)) for each in ("SUCCEEDED", "FAILED", "STOPPED", "TIMED_OUT", "FAULT")),
+        ("DANCING", Changed(Kind.BUILD, BUILD_ID)),
+        ("IN_PROGRESS", None),
+    ],
+)
+def test_a_build_is_looked_at_when_it_has_ended(status: str, found: Changed | None) -> None:
+    assert changed_in(Case("", {**BUILD, "detail": {**BUILD["detail"], "build-status": status}}).body) == found
 
 
 @pytest.mark.parametrize("case", OTHERS, ids=str)

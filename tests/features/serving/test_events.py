@@ -26,7 +26,7 @@ from ephemeral_endpoints.engine.resources import Phase
 from ephemeral_endpoints.engine.sharding import WHOLE, Shard
 from ephemeral_endpoints.features.registry import components
 from ephemeral_endpoints.features.serving import events
-from ephemeral_endpoints.features.serving.event_messages import Changed
+from ephemeral_endpoints.features.serving.event_messages import BUILD_CHANGED, Changed, Kind
 from ephemeral_endpoints.features.serving.events import EndpointEvents, EventQueue
 from ephemeral_endpoints.features.serving.notices import Notice
 from ephemeral_endpoints.features.serving.reasons import EventsUnavailable
@@ -64,14 +64,14 @@ class Listener:
             clock=time.monotonic,
             on_change=self.enqueued.append,
         )
-        self.pipelines: list[Changed] = []
+        self.progress: list[Changed] = []
         self.events = EndpointEvents(
             self.accounts,
             seconds=0,
             clock=time.monotonic,
             on_change=self.changed.append,
             on_notice=lambda name, notice: self.notices.append((name, notice)),
-            on_pipeline=self.pipelines.append,
+            on_progress=self.progress.append,
             on_package=lambda name, group: self.packages.append((name, group)),
             sleep=self.sleep,
         )
@@ -182,6 +182,19 @@ async def test_a_change_of_a_package_is_handed_on_to_the_classes_of_its_queue_an
     assert not [name for _, name, _ in listener.reported if name.startswith("List")], "nothing is listed for it"
 
 
+async def test_the_end_of_a_build_is_handed_on_and_causes_no_list(listener: Listener) -> None:
+    await listener.prepare()
+    await listener.listen()
+    listener.reported.clear()
+    build, arn = "previews:8745a7a9", "arn:aws:codebuild:us-east-1:000000000000:build/previews:8745a7a9"
+    for status in ("IN_PROGRESS", "FAILED"):
+        detail = {"build-id": arn, "build-status": status}
+        listener.send([json.dumps({"source": "aws.codebuild", "detail-type": BUILD_CHANGED, "detail": detail})])
+    await listener.eventually("all is deleted", lambda: listener.left() == 0)
+    assert listener.progress == [Changed(Kind.BUILD, build)]
+    assert not [name for _, name, _ in listener.reported if name.startswith("List")], "nothing is listed for it"
+
+
 async def test_an_event_of_sagemaker_enqueues_the_owner_by_one_list_and_no_poll(
     listener: Listener, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -254,7 +267,7 @@ async def test_many_events_cause_at_most_one_list_in_a_period(listener: Listener
         clock=lambda: 5.0,
         on_change=listener.changed.append,
         on_notice=lambda *_: None,
-        on_pipeline=listener.pipelines.append,
+        on_progress=listener.progress.append,
         on_package=lambda *_: None,
         sleep=listener.sleep,
     )
@@ -311,7 +324,7 @@ async def test_a_missing_queue_is_reported_and_read_once_it_exists(listener: Lis
     events_error = listener.events.events_error(class_named("default"))
     assert events_error is not None
     assert isinstance(events_error, EventsUnavailable)
-    assert "cannot read the SQS queue eep-events and polls the endpoints instead: GetQueueUrl" in str(events_error)
+    assert "cannot read the SQS queue eep-events and polls instead: GetQueueUrl" in str(events_error)
     assert listener.slept[:4] == [1, 2, 4, 8]
     assert listener.changed == ["default"]
     assert not listener.events.is_heard(account)

@@ -10,6 +10,7 @@ from ephemeral_endpoints.engine.conditions import ConditionStatus
 from ephemeral_endpoints.engine.errors import QuotaExceeded, Transient
 from ephemeral_endpoints.engine.reasons import Reason
 from ephemeral_endpoints.features.training import reasons
+from ephemeral_endpoints.features.training.job_log import JobLog
 from ephemeral_endpoints.features.training.outcome import Package, Progress, Run, Step, cause_of, number_at
 from ephemeral_endpoints.features.training.stage import model_registered, trained
 
@@ -83,7 +84,7 @@ CASES: list[tuple[Progress, Reason, str]] = [
         "step Train failed: exit code: 1",
     ),
     (
-        run("Failed", failed("Train", "exit code: 1", job_arn=JOB), lines=("one", "two")),
+        run("Failed", failed("Train", "exit code: 1", job_arn=JOB), log=JobLog(("one", "two"))),
         reasons.JOB_FAILED,
         "last lines of the log: one | two",
     ),
@@ -98,7 +99,7 @@ CASES: list[tuple[Progress, Reason, str]] = [
         "Access Denied",
     ),
     (
-        run("Failed", failed("Train", "AlgorithmError: Access denied to S3", job_arn=JOB), lines=("mine",)),
+        run("Failed", failed("Train", "AlgorithmError: Access denied to S3", job_arn=JOB), log=JobLog(("mine",))),
         reasons.JOB_FAILED,
         "Access denied",
     ),
@@ -116,6 +117,11 @@ CASES: list[tuple[Progress, Reason, str]] = [
         run("Failed", failed("Train", "CapacityError: Unable to provision requested ML compute capacity", job_arn=JOB)),
         reasons.JOB_FAILED,
         "CapacityError",
+    ),
+    (
+        run("Failed", failed("Train", "exit code: 1", job_arn=JOB), log=JobLog(error=Transient("no answer"))),
+        reasons.JOB_FAILED,
+        "step Train failed: exit code: 1; the operator could not read the log of the job: no answer",
     ),
     (run("Failed"), reasons.PIPELINE_FAILED, "SageMaker gives no reason"),
     (

@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -15,9 +15,10 @@ from tests.features.training.examples import METRIC, POLICY, TRAINING, spec_of, 
 from tests.fixtures.platform import Aws
 
 from eep_platform.aws import ministack
-from eep_platform.aws.faults import Fault
+from eep_platform.aws.faults import Fault, FaultError
+from ephemeral_endpoints.engine.backoff import LONGEST_SECONDS
 from ephemeral_endpoints.features.serving.event_messages import Changed, Kind
-from ephemeral_endpoints.features.training import step
+from ephemeral_endpoints.features.training import job_log, step
 from ephemeral_endpoints.features.training.pipelines import JOB_LOGS
 from ephemeral_endpoints.kube.cache import ObjectKey, class_key, endpoint_key
 from ephemeral_endpoints.kube.configmaps import ConfigMaps
@@ -107,15 +108,22 @@ class Lab:
     def leave(self, metadata: Mapping[str, Any]) -> None:
         """What the container of a job would leave in S3."""
         if job := metadata.get("ProcessingJob"):
-            told = self.sagemaker.describe_processing_job(ProcessingJobName=job["Arn"].rpartition("/")[2])
-            outputs = told["ProcessingOutputConfig"]["Outputs"]
+            outputs = self.processing_job(job["Arn"])["ProcessingOutputConfig"]["Outputs"]
             urls = [f"{each['S3Output']['S3Uri'].rstrip('/')}/rows.csv" for each in outputs]
         else:
-            name = metadata["TrainingJob"]["Arn"].rpartition("/")[2]
+            arn = metadata["TrainingJob"]["Arn"]
+            jobs = self.sagemaker.list_training_jobs()["TrainingJobSummaries"]
+            [name] = [each["TrainingJobName"] for each in jobs if each["TrainingJobArn"] == arn]
             told = self.sagemaker.describe_training_job(TrainingJobName=name)
             urls = [f"{told['OutputDataConfig']['S3OutputPath'].rstrip('/')}/{name}/output/model.tar.gz"]
         for url in urls:
             self.put(url, b"1,2,3")
+
+    def processing_job(self, arn: str) -> Any:  # noqa: ANN401 - an answer
+        """The job of an ARN, which has its name in lower case."""
+        jobs = self.sagemaker.list_processing_jobs()["ProcessingJobSummaries"]
+        [name] = [each["ProcessingJobName"] for each in jobs if each["ProcessingJobArn"] == arn]
+        return self.sagemaker.describe_processing_job(ProcessingJobName=name)
 
     def put(self, url: str, content: bytes) -> None:
         place = urlsplit(url)
@@ -129,15 +137,16 @@ class Lab:
         events = [{"timestamp": int(time.time() * 1000), "message": each} for each in lines]
         logs.put_log_events(logGroupName=group, logStreamName=stream, logEvents=events)
 
-    async def finish(self, accuracy: object, number: int = 1) -> dict[str, Any]:
-        """Let the evaluation find this, in place of a container."""
+    async def finish(self, accuracy: object, number: int = 1, *, faults: Sequence[Fault] = ()) -> dict[str, Any]:
+        """Let the evaluation find this, in place of a container; from then on there are faults."""
         run = await self.evaluating(number)
-        job = self.steps(run)["Evaluate"]["Metadata"]["ProcessingJob"]["Arn"].rpartition("/")[2]
-        outputs = self.sagemaker.describe_processing_job(ProcessingJobName=job)["ProcessingOutputConfig"]["Outputs"]
+        job = self.processing_job(self.steps(run)["Evaluate"]["Metadata"]["ProcessingJob"]["Arn"])
+        outputs = job["ProcessingOutputConfig"]["Outputs"]
         content: Any = accuracy
         for name in reversed(METRIC.split(".")):
             content = {name: content}
         self.put(f"{outputs[0]['S3Output']['S3Uri'].rstrip('/')}/evaluation.json", json.dumps(content).encode())
+        self.aws.control.add_faults(*faults)
         self.aws.control.patch_sagemaker_settings({"held_jobs": []})
         return run
 
@@ -191,10 +200,10 @@ async def test_an_event_has_an_execution_looked_at_however_seldom_that_is_otherw
     assert "no step has started" in await lab.trained(key, "TrainingRunning")
     arn = run["PipelineExecutionArn"]
     name = arn.split("/")[1]
-    lab.env.operator.pipeline_changed(Changed(Kind.PIPELINE, name, execution=arn))
+    lab.env.operator.progressed(Changed(Kind.PIPELINE, name, execution=arn))
     await lab.env.until(lambda: "Train Succeeded" in lab.env.condition(key, "Trained").get("message", ""), "the steps")
     assert "Register Succeeded" in await lab.trained(key, "TrainingRunning"), "nobody asked whether it is over"
-    lab.env.operator.pipeline_changed(Changed(Kind.PIPELINE, name))
+    lab.env.operator.progressed(Changed(Kind.PIPELINE, name))
     await lab.env.ready(key)
 
 
@@ -435,11 +444,41 @@ async def test_the_log_of_a_job_that_failed_is_read_until_it_has_arrived(lab: La
     assert "step Preprocess failed: ClientError" in message
     [run] = lab.runs()
     arn = lab.steps(run)["Preprocess"]["Metadata"]["ProcessingJob"]["Arn"]
-    job = lab.sagemaker.describe_processing_job(ProcessingJobName=arn.rpartition("/")[2])["ProcessingJobName"]
+    job = lab.processing_job(arn)["ProcessingJobName"]
     assert not arn.endswith(job), "ARNs have names in lower case"
     lab.log(f"{job}/algo-1-1", "Traceback (most recent call last):", "ZeroDivisionError: division by zero")
-    lab.env.clock.advance(step.LINES_SECONDS[0])
+    lab.env.clock.advance(job_log.PAUSES[0])
     await lab.env.refresh(key)
     assert lab.env.condition(key, "Trained")["message"] == (
         f"{message}; last lines of the log: Traceback (most recent call last): | ZeroDivisionError: division by zero"
     )
+
+
+DENIED = FaultError(code="AccessDeniedException", message="not authorized to perform it", status=400)
+
+
+async def test_the_failure_of_a_job_whose_log_may_not_be_read_stays_the_reason(lab: Lab) -> None:
+    lab.aws.control.patch_sagemaker_settings({"held_jobs": [], "containers": "on"})
+    lab.aws.control.add_faults(Fault(service="logs", operation="DescribeLogStreams", error=DENIED))
+    key = lab.make()
+    message = await lab.trained(key, "JobFailed")
+    assert "step Preprocess failed: ClientError" in message
+    assert "the operator could not read the log of the job: DescribeLogStreams: not authorized to perform it" in message
+    assert "a platform engineer must grant the access; the operator tries again within 5 minutes" in message
+    lab.aws.control.clear_faults()
+    [run] = lab.runs()
+    job = lab.processing_job(lab.steps(run)["Preprocess"]["Metadata"]["ProcessingJob"]["Arn"])["ProcessingJobName"]
+    lab.log(f"{job}/algo-1-1", "ZeroDivisionError: division by zero")
+    lab.env.clock.advance(LONGEST_SECONDS)
+    await lab.env.refresh(key)
+    healed = lab.env.condition(key, "Trained")
+    assert healed["reason"] == "JobFailed"
+    assert healed["message"].endswith("; last lines of the log: ZeroDivisionError: division by zero")
+    assert "could not read" not in healed["message"]
+
+
+async def test_figures_that_may_not_be_found_leave_the_gate_the_reason(lab: Lab) -> None:
+    key = lab.make()
+    await lab.finish(0.61, faults=[Fault(service="sagemaker", operation="ListProcessingJobs", error=DENIED)])
+    message = await lab.trained(key, "GateFailed")
+    assert f"{METRIC} is an unknown value, but at least 0.8 is required" in message

@@ -49,8 +49,11 @@ class Jobs:
         self._described = described
 
     def get(self, name: str) -> JobRecord:
-        """The job of this name; raises the service's error if there is none."""
-        return self.collection.get(name)
+        """The job of this name; raises the service's error if there is none.
+
+        AWS does not say whether it takes a name in another case, such as that of an ARN: nobody may rely on it.
+        """
+        return self.collection.exactly(name)
 
     def add(self, name: str, request: Mapping[str, Any]) -> JobRecord:
         """Store a new job."""

@@ -114,13 +114,14 @@ class AlarmPolicy(ApiModel):
 
 
 class EventSource(ApiModel):
-    """The queue that receives the events of endpoints."""
+    """The queue that receives the events of endpoints, trainings, packages and builds."""
 
     queue_name: QueueName
     """Name of a standard SQS queue in the class's region and the account of its roles, used by the operator only. An
     EventBridge rule must send it the events with source aws.sagemaker and detail type SageMaker Endpoint State Change,
-    for training SageMaker Model Building Pipeline Execution Status Change and the like of its steps, and for the
-    approvals of spec.packages SageMaker Model Package State Change.
+    for training SageMaker Model Building Pipeline Execution Status Change and the like of its steps, for the approvals
+    of spec.packages SageMaker Model Package State Change, and for spec.builds.codeBuild those of its project with
+    source aws.codebuild and detail type CodeBuild Build State Change. What no rule sends is polled.
     The operator polls the queue with long polling, which makes 3 calls a minute per queue; its role needs
     sqs:GetQueueUrl, sqs:ReceiveMessage and sqs:DeleteMessage on it."""
 

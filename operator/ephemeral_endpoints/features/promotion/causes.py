@@ -76,7 +76,7 @@ def gone(version: Version) -> Cause:
     return Cause(
         APPROVED_VERSION_GONE,
         f"the annotation {APPROVED_VERSION_ANNOTATION} names {version}, which does not exist or does not exist any "
-        "more: approve a version that exists",
+        "more: approve a version that exists (`eep stage approve`)",
     )
 
 

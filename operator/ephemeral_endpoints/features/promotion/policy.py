@@ -94,6 +94,10 @@ class Offer:
         """Whether the registry is known to say that of a version."""
         return self.registry is not None and version is not None and self.registry.get(version) is approval
 
+    def is_usable(self, version: Version) -> bool:
+        """Whether the registry is not known to reject or to lack a version."""
+        return not self.says(version, Approval.REJECTED) and not self.lacks(version)
+
     def lacks(self, version: Version) -> bool:
         """Whether the registry is known not to have a version."""
         return self.registry is not None and version not in self.registry
@@ -169,11 +173,11 @@ class Situation:
         return self.intended
 
     def before(self, version: Version | None) -> Version | None:
-        """The version that served before another one, and is not rejected."""
+        """The version that served before another one, and that the registry neither rejects nor lacks."""
         served = self.served
         until = len(served) - served[::-1].index(version) - 1 if version in served else len(served)
-        usable = (each for each in reversed(served[:until]) if each != version)
-        return next((each for each in usable if not self.offer.says(each, Approval.REJECTED)), None)
+        others = (each for each in reversed(served[:until]) if each != version)
+        return next((each for each in others if self.offer.is_usable(each)), None)
 
 
 class Step(Enum):
@@ -261,11 +265,13 @@ def _admit(given: Situation, request: Request, now: datetime) -> Action | Cause:
 
 def _why_no_rollback(given: Situation, version: Version | None) -> str | None:
     if version is None:
-        return "no version served here before that is not rejected"
+        return "no version served here before that exists still and is not rejected"
     if version not in given.served:
         return f"{version} never served here: create a ModelPromotion of kind Promotion"
     if given.offer.says(version, Approval.REJECTED):
         return f"{version} is rejected in the registry: approve it there first"
+    if given.offer.lacks(version):
+        return f"{version} does not exist any more: name another version that served here"
     was_running = given.last is not None and given.last.outcome is Outcome.SUPERSEDED
     if version == given.intended and given.running is None and not was_running:
         return f"{version} serves already"
@@ -403,7 +409,8 @@ def _troubles(given: Situation) -> Iterator[Cause | None]:
         yield causes.ended_badly(last.version, last.message, is_rollback=last.kind is PromotionKind.ROLLBACK)
     if given.pinned_to:
         yield causes.pinned(given.pinned_to, last.message if last else "")
-    if offer.by_hand and offer.lacks(offer.by_hand):
+    # What was promoted already stays approved for ever, and may be deleted.
+    if offer.by_hand and offer.lacks(offer.by_hand) and offer.by_hand.is_newer_than(intended):
         yield causes.gone(offer.by_hand)
 
 

@@ -10,6 +10,9 @@ from ephemeral_endpoints.api.v1alpha1.packages import Approval
 from ephemeral_endpoints.features.promotion.policy import Offer, Promotion, Situation
 from ephemeral_endpoints.features.promotion.versions import Version
 
+_DIGITS = 9
+"""No version has more, and Python refuses to read numbers of thousands."""
+
 Registry = Mapping[Version, Approval]
 
 
@@ -17,7 +20,8 @@ def approved_by_hand(stage: ModelStage) -> Version | None:
     """The version that a person has approved on the stage; a text that names none counts for nothing."""
     text = stage.metadata.annotations.get(APPROVED_VERSION_ANNOTATION, "")
     group, _, number = text.rpartition("/")
-    return Version(group, int(number)) if group and number.isascii() and number.isdecimal() else None
+    is_number = number.isascii() and number.isdecimal() and len(number) <= _DIGITS
+    return Version(group, int(number)) if group and is_number else None
 
 
 def offer_of_group(stage: ModelStage, registry: Registry | None) -> Offer:

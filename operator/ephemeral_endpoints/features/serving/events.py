@@ -1,7 +1,7 @@
-"""Triggers: SageMaker's events, which EventBridge puts into an SQS queue, say when endpoints and pipelines are listed.
+"""Triggers: events, which EventBridge puts into an SQS queue, say when endpoints, pipelines and builds are looked at.
 
-Forwarders put their notices into the same queue, which are handed on as they come. So are changes of model packages:
-what they concern is read again.
+Forwarders put their notices into the same queue, which are handed on as they come. So are ends of builds and changes
+of model packages: what they concern is read again.
 
 An event is never believed: it causes a list, and the list says what is true. Duplicates, disorder and forgeries
 therefore cost at most a list, of which there is one for all events that have come in. Without any event the polls of
@@ -89,8 +89,8 @@ class EndpointEvents:
 
     Events cause at most one list in ``seconds`` per queue. ``on_change`` is called with the name of each class whose
     queue's error appeared, changed or was resolved; ``on_notice`` with each notice, once for each class of the queue,
-    and ``on_package`` likewise with the group of each model package that has changed; ``on_pipeline`` with each
-    pipeline of which an execution has changed.
+    and ``on_package`` likewise with the group of each model package that has changed; ``on_progress`` with each
+    pipeline of which an execution has changed, and with each build that has ended.
     """
 
     def __init__(  # noqa: PLR0913 - the way into AWS, a callback, and times
@@ -101,7 +101,7 @@ class EndpointEvents:
         clock: Callable[[], float],
         on_change: Callable[[str], None],
         on_notice: OnNotice,
-        on_pipeline: Callable[[Changed], None],
+        on_progress: Callable[[Changed], None],
         on_package: Callable[[str, str], None],
         shard: Shard = WHOLE,
         sleep: Sleep = asyncio.sleep,
@@ -112,7 +112,7 @@ class EndpointEvents:
         self._clock = clock
         self._on_change = on_change
         self._on_notice = on_notice
-        self._on_pipeline = on_pipeline
+        self._on_progress = on_progress
         self._on_package = on_package
         self._sleep = sleep
         self._queues: dict[str, EventQueue] = {}
@@ -141,7 +141,7 @@ class EndpointEvents:
                 self._clock,
                 self._changed,
                 self._noticed,
-                self._on_pipeline,
+                self._on_progress,
                 self._package_changed,
                 self._sleep,
             )
@@ -207,7 +207,7 @@ class Listener:
     clock: Callable[[], float]
     on_change: Callable[[EventQueue], None]
     on_notice: Callable[[EventQueue, Notice], None]
-    on_pipeline: Callable[[Changed], None]
+    on_progress: Callable[[Changed], None]
     on_package: Callable[[EventQueue, str], None]
     sleep: Sleep
     events_error: EventsUnavailable | None = None
@@ -274,11 +274,11 @@ class Listener:
             self._hear_of(more, cluster_id, heard)
         if heard.malformed:
             logger.warning(
-                "dropped messages that are neither events of SageMaker nor notices",
+                "dropped messages that are neither events of AWS nor notices",
                 extra={"count": len(heard.malformed), "error": heard.malformed[0]},
             )
         for each in heard.pipelines:
-            self.on_pipeline(each)
+            self.on_progress(each)
         if heard.endpoints:
             try:
                 await self._refresh(account)
@@ -296,7 +296,7 @@ class Listener:
         await self._delete(account, messages)
 
     def _hear_of(self, messages: list[Any], cluster_id: str, heard: _Heard) -> None:
-        """Hand on the notices and the changes of packages, which wait for no list, and add the rest to ``heard``."""
+        """Hand on what waits for no list: notices, ends of builds, changes of packages. Add the rest to ``heard``."""
         for message in messages:
             if notice := notice_in(message["Body"]):
                 self.on_notice(self.queue, notice)
@@ -309,6 +309,9 @@ class Listener:
             if changed and changed.kind is Kind.PACKAGE_GROUP:
                 self.has_heard_registry = True
                 self.on_package(self.queue, changed.name)
+                continue
+            if changed and changed.kind is Kind.BUILD:
+                self.on_progress(changed)
                 continue
             heard.events += 1
             if changed and owner_of(cluster_id, changed.name):
@@ -372,7 +375,7 @@ class Listener:
             return
         if error:
             logger.warning(
-                "the operator cannot read the queue of events; it polls the endpoints",
+                "the operator cannot read the queue of events; it polls",
                 extra={"queue": self.queue.name, "error": str(error)},
             )
         elif self.events_error:

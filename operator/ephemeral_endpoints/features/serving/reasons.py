@@ -102,4 +102,4 @@ class EventsUnavailable(ReconcileError):
     @classmethod
     def of(cls, queue: str, error: ReconcileError) -> Self:
         """The error that comes of another one when the queue is read."""
-        return cls(f"the operator cannot read the SQS queue {queue} and polls the endpoints instead: {error.described}")
+        return cls(f"the operator cannot read the SQS queue {queue} and polls instead: {error.described}")

@@ -21,6 +21,7 @@ ACTIONS: Final = frozenset(
             "ListPipelineExecutions",
             "ListPipelineVersions",
             "ListPipelines",
+            "ListProcessingJobs",
             "ListTags",
             "StartPipelineExecution",
             "StopPipelineExecution",

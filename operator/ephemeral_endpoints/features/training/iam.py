@@ -85,6 +85,12 @@ TRAINING: Final = (
         "Where the figures are of a model that a pipeline does not register.",
     ),
     Statement(
+        "ListJobs",
+        ("sagemaker:ListProcessingJobs",),
+        ("*",),
+        "The name of that job, of which its ARN may have another case. The action supports no resource types.",
+    ),
+    Statement(
         "ReadJobLogs",
         ("logs:DescribeLogStreams", "logs:GetLogEvents"),
         _JOB_LOGS,

@@ -4,7 +4,7 @@ import json
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import takewhile
 from typing import Any, Final
 
@@ -16,6 +16,7 @@ from ephemeral_endpoints.engine.reasons import Reason
 from ephemeral_endpoints.features.monitoring.policy import JobStreams
 from ephemeral_endpoints.features.training import reasons
 from ephemeral_endpoints.features.training.definition import GATE
+from ephemeral_endpoints.features.training.job_log import JobLog
 
 EXECUTING: Final = "Executing"
 STOPPING: Final = "Stopping"
@@ -98,8 +99,8 @@ class Package:
 class Progress:
     """What is known of a training: the present execution and its results.
 
-    ``metric`` and ``bound`` are those of the gate, ``value`` what the metric was, None where it is not known. ``lines``
-    are the last of the log of a job that failed. ``error`` keeps the operator from going on.
+    ``metric`` and ``bound`` are those of the gate, ``value`` what the metric was, None where it is not known. ``log``
+    is that of a job that failed. ``error`` keeps the operator from going on.
     """
 
     metric: str
@@ -107,7 +108,7 @@ class Progress:
     run: Run | None = None
     steps: tuple[Step, ...] = ()
     value: float | None = None
-    lines: tuple[str, ...] = ()
+    log: JobLog = field(default_factory=JobLog)
     package: Package | None = None
     is_waiting: bool = False
     error: ReconcileError | None = None
@@ -182,8 +183,10 @@ def _failure(progress: Progress, run: Run) -> Cause:
     failed = failed_job(progress.steps) or next((each for each in progress.steps if each.status == FAILED), None)
     text = (failed.failure if failed else "") or run.failure or "SageMaker gives no reason"
     where = f"step {failed.name} failed" if failed else "the pipeline failed"
-    message = quoting(f"{where}: {text}", progress.lines)
-    return Cause(_reason(failed, text, progress.lines), message, _AWAITED)
+    log = progress.log
+    unread = f"; the operator could not read the log of the job: {log.error.described}" if log.error else ""
+    message = quoting(f"{where}: {text}{unread}", log.lines)
+    return Cause(_reason(failed, text, log.lines), message, _AWAITED)
 
 
 def _reason(failed: Step | None, text: str, lines: Sequence[str]) -> Reason:

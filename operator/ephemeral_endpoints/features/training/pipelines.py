@@ -157,14 +157,25 @@ class Pipelines:
 
     async def evaluation(self, account: Account, calls: Calls, steps: tuple[Step, ...]) -> str | None:
         """The S3 URL of the figures of a model that was not registered; None where no step of ours made any."""
-        job = next((each.job_arn for each in steps if each.name == EVALUATE and each.job_arn), None)
-        if job is None:
-            return None
-        name = job.rpartition("/")[2]
-        answer = await if_there(calls(account.clients.sagemaker.describe_processing_job, ProcessingJobName=name))
+        step = next((each for each in steps if each.name == EVALUATE and each.job_arn), None)
+        answer = await self._processing_job(account, calls, step) if step else None
         outputs: Any = answer.get("ProcessingOutputConfig", {}).get("Outputs", []) if answer else []
         folder = next((each["S3Output"]["S3Uri"] for each in outputs if each["OutputName"] == EVALUATION), None)
         return f"{folder.rstrip('/')}/evaluation.json" if folder else None
+
+    async def _processing_job(self, account: Account, calls: Calls, step: Step) -> Mapping[str, Any] | None:
+        """The job of a step; None if there is none any more.
+
+        The name in its ARN is in lower case, and AWS does not say whether its calls take that for the job's name.
+        """
+        client, job = account.clients.sagemaker, step.streams
+        answer = await if_there(calls(client.describe_processing_job, ProcessingJobName=job.job))
+        if answer is not None:
+            return answer
+        # The prefix has the name of the step as it is written.
+        jobs = await items(calls, client.list_processing_jobs, "ProcessingJobSummaries", NameContains=job.prefix)
+        name = next((each["ProcessingJobName"] for each in jobs if each["ProcessingJobArn"] == step.job_arn), None)
+        return await if_there(calls(client.describe_processing_job, ProcessingJobName=name)) if name else None
 
     async def read(self, account: Account, calls: Calls, url: str) -> bytes | None:
         """The beginning of an object in S3; None if there is none."""

@@ -23,6 +23,7 @@ from ephemeral_endpoints.features.subject import Subject
 from ephemeral_endpoints.features.training import outcome
 from ephemeral_endpoints.features.training.custom import parsed
 from ephemeral_endpoints.features.training.desired import desired, own_definition, pipeline_name
+from ephemeral_endpoints.features.training.job_log import JobLog
 from ephemeral_endpoints.features.training.outcome import Package, Progress, Run
 from ephemeral_endpoints.features.training.pipelines import Pipelines
 from ephemeral_endpoints.features.training.policy import refusal
@@ -35,10 +36,6 @@ from ephemeral_endpoints.kube.errors import KubernetesError
 POLL_SECONDS: Final = (2.0, 30.0)
 NOTIFIED_SECONDS: Final = 60.0
 """How often a pipeline is looked at of which events are heard, in case that one is lost."""
-
-LINES_SECONDS: Final = (2.0, 30.0)
-LINES_READS: Final = 5
-"""How often the log of a job that failed is read until there is any: it arrives later than the failure."""
 
 _REFERRER: Final = "training"
 _TRAINING: Final = "training"
@@ -62,10 +59,6 @@ class TrainingMemory:
     has_begun_step: bool = False
     """Whether a step has begun since: then its execution goes on, and only its steps are looked at."""
 
-    lines_due: float | None = None
-    lines_reads: int = 0
-    """When to read the log of a job that failed again, and how often that was done."""
-
     refused: tuple[TrainingSpec, DefinitionInvalid] | None = None
     """What SageMaker has refused, and why: the same is not asked for again."""
 
@@ -80,7 +73,6 @@ class TrainingMemory:
         """Start over: something else is trained from now on, for this commit."""
         self.started_for = revision
         self.looks, self.looked_at, self.is_settled, self.has_begun_step = 0, 0.0, False, False
-        self.lines_due = None
         self.progress = None
 
 
@@ -216,8 +208,9 @@ class TrainingStep(Step[TrainingMemory]):
         """See ``Step``."""
         memory, now = self.memory(reconciliation.uid), self._clock()
         training = reconciliation.subject.endpoint.spec.model.training
-        lines_wait = None if memory.lines_due is None else max(0.0, memory.lines_due - now)
-        waits = [wait for wait in (memory.retries.due(now), lines_wait) if wait is not None]
+        log_due_at = memory.progress.log.due_at if memory.progress else None
+        log_wait = None if log_due_at is None else max(0.0, log_due_at - now)
+        waits = [wait for wait in (memory.retries.due(now), log_wait) if wait is not None]
         if training and training.pipeline and not self._configmaps.is_watched:
             waits.append(UNWATCHED_SECONDS)
         if memory.spec and not (memory.is_settled or memory.refused or memory.retries.failures):
@@ -315,7 +308,7 @@ class TrainingStep(Step[TrainingMemory]):
         """Start what is not running, look at what is, and fetch its results once it has ended."""
         memory, now = self.memory(reconciliation.uid), self._clock()
         if memory.is_settled:
-            await self._read_lines(reconciliation)
+            await self._read_log(reconciliation)
             return
         if memory.looked_at and now < self._next_look(reconciliation, memory):
             await self._follow_steps(reconciliation, spec)
@@ -382,25 +375,26 @@ class TrainingStep(Step[TrainingMemory]):
             progress = replace(progress, package=package, value=value)
         elif run.status == outcome.FAILED:
             if outcome.failed_job(steps):
-                memory.lines_due, memory.lines_reads = self._clock(), 0
+                progress = replace(progress, log=JobLog(due_at=self._clock()))
             elif outcome.was_refused(steps):
-                url = await self._pipelines.evaluation(account, calls, steps)
-                progress = replace(progress, value=await self._value(reconciliation, progress.metric, url))
+                progress = replace(progress, value=await self._refused_value(reconciliation, progress.metric, steps))
         memory.progress, memory.is_settled = progress, run.status not in outcome.RUNNING
-        await self._read_lines(reconciliation)
+        await self._read_log(reconciliation)
 
-    async def _read_lines(self, reconciliation: Reconciliation) -> None:
-        """Have the last lines of the job that failed, if it is time to read them."""
+    async def _read_log(self, reconciliation: Reconciliation) -> None:
+        """Have the last lines of the job that failed, if it is time to read them; the failure counts without them."""
         memory, account, calls = self.memory(reconciliation.uid), reconciliation.account, reconciliation.calls
-        failed = outcome.failed_job(memory.progress.steps) if memory.progress else None
-        if memory.progress is None or memory.lines_due is None or self._clock() < memory.lines_due:
+        progress = memory.progress
+        failed = outcome.failed_job(progress.steps) if progress else None
+        if progress is None or failed is None or not progress.log.is_due(self._clock()):
             return
-        lines = await self._pipelines.last_lines(account, calls, failed) if failed else ()
-        memory.progress, memory.lines_reads = replace(memory.progress, lines=lines), memory.lines_reads + 1
-        first, longest = LINES_SECONDS
-        is_done = bool(lines) or failed is None or memory.lines_reads >= LINES_READS
-        pause = poll_delay(memory.lines_reads, first=first, longest=longest)
-        memory.lines_due = None if is_done else self._clock() + pause
+        try:
+            log = progress.log.read(await self._pipelines.last_lines(account, calls, failed), self._clock())
+        except Unauthenticated:
+            raise
+        except ReconcileError as error:
+            log = progress.log.unreadable(error, self._clock())
+        memory.progress = replace(progress, log=log)
 
     async def _restore(self, reconciliation: Reconciliation, spec: TrainingSpec) -> bool:
         """Take a result from the status, if SageMaker still has that very package; returns whether it was there."""
@@ -421,6 +415,16 @@ class TrainingStep(Step[TrainingMemory]):
         found = await self._pipelines.package(reconciliation.account, reconciliation.calls, arn)
         is_it = found and found.data_url and (found.group, found.image) == (spec.group, spec.image)
         return found if is_it else None
+
+    async def _refused_value(
+        self, reconciliation: Reconciliation, metric: str, steps: tuple[outcome.Step, ...]
+    ) -> float | None:
+        """The metric of a model that was not registered; not known if it may not be found, as in ``_value``."""
+        try:
+            url = await self._pipelines.evaluation(reconciliation.account, reconciliation.calls, steps)
+        except (Denied, Invalid):
+            return None
+        return await self._value(reconciliation, metric, url)
 
     async def _value(self, reconciliation: Reconciliation, metric: str, url: str | None) -> float | None:
         """The metric in the figures at a URL; not known if they may not be read, as the model is judged without."""

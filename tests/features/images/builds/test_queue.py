@@ -13,6 +13,7 @@ from tests.engine.objects import make_class
 
 from ephemeral_endpoints.api.v1alpha1.endpoint_class import EphemeralEndpointClass
 from ephemeral_endpoints.aws.account import Account
+from ephemeral_endpoints.aws.freshness import NOTIFIED_POLLS
 from ephemeral_endpoints.engine.errors import Denied, ReconcileError, Transient
 from ephemeral_endpoints.features.images.builds.policy import (
     ATTEMPTS,
@@ -25,7 +26,7 @@ from ephemeral_endpoints.features.images.builds.policy import (
     Step,
     Tenant,
 )
-from ephemeral_endpoints.features.images.builds.queue import BuildQueueDeps
+from ephemeral_endpoints.features.images.builds.queue import BuildQueue, BuildQueueDeps
 from ephemeral_endpoints.features.images.builds.queues import Builds
 from ephemeral_endpoints.features.images.reasons import ImageProblem
 from ephemeral_endpoints.features.images.references import ImageState
@@ -60,20 +61,24 @@ class Environment:
     refusal: ReconcileError | None = None
     deaf: ReconcileError | None = None
     time: datetime = START
+    poll_seconds: float = 0.001
     sees_all_namespaces: bool = True
+    is_heard: bool = True
 
     def queues(self) -> Builds:
-        return Builds(
-            BuildQueueDeps(
-                builder=lambda _, __: self,
-                wanting=lambda _: self.wanting,
-                enqueue=self.enqueued.append,
-                ended=self._note_end,
-                now=lambda: self.time,
-                clock=self._clock,
-                poll_seconds=0.001,
-                sees_all_namespaces=self.sees_all_namespaces,
-            )
+        return Builds(self.deps())
+
+    def deps(self) -> BuildQueueDeps:
+        return BuildQueueDeps(
+            builder=lambda _, __: self,
+            wanting=lambda _: self.wanting,
+            enqueue=self.enqueued.append,
+            ended=self._note_end,
+            is_heard=lambda _: self.is_heard,
+            now=lambda: self.time,
+            clock=self._clock,
+            poll_seconds=self.poll_seconds,
+            sees_all_namespaces=self.sees_all_namespaces,
         )
 
     def _clock(self) -> float:
@@ -368,3 +373,74 @@ async def test_beside_another_operator_only_what_was_wanted_here_is_stopped(env:
     await until(lambda: env.stopped, "stopped")
     assert set(env.stopped) == {target("1").image}
     await queues.stop()
+
+
+async def test_an_event_has_a_build_looked_at_that_no_poll_would_see_yet(env: Environment) -> None:
+    env.poll_seconds = 3600.0
+    queues = env.queues()
+    queues.request(PR, CLASS, ACCOUNT, request("1"))
+    await until(lambda: env.begun, "begun")
+    env.goes_on(target("1"), Result.SUCCEEDED)
+    for build_id in ("previews:of-another-operator", *env.builds):
+        queues.announce_end(build_id)
+    await until(lambda: queues.making(PR, CLASS, ACCOUNT, target("1")) is None, "made")
+    await queues.stop()
+
+
+async def test_events_are_relied_on_until_a_build_ends_without_one(env: Environment) -> None:
+    queue = BuildQueue(env.deps(), set(), CLASS, ACCOUNT, env)
+    queue.request(PR, request("1"))
+    await until(lambda: env.begun, "begun")
+    queue.announced.add("an earlier build")
+    env.goes_on(target("1"), Result.SUCCEEDED)
+    await until(lambda: env.ended, "its end polled")
+    assert not queue.announced
+    queue.announce_end(env.ended[0].id)
+    assert queue.announced, "it was only late"
+    await queue.stop()
+
+
+RUNNING = Build("running", target("1").image, Result.RUNNING, Step.BUILDING, START)
+FAILED = Build("failed", target("2").image, Result.FAULT, Step.WAITING, START, START)
+
+
+@dataclass(frozen=True)
+class Wait:
+    reason: str
+    polls: int = 1
+    announced: frozenset[str] = frozenset({"an earlier build"})
+    builds: tuple[Build, ...] = (RUNNING,)
+    wanted: str = "1"
+    is_heard: bool = True
+
+    def __str__(self) -> str:
+        return self.reason
+
+
+@pytest.mark.parametrize(
+    "wait",
+    [
+        Wait("events come", polls=NOTIFIED_POLLS),
+        Wait("no event has come yet: there may be no rule", announced=frozenset()),
+        Wait("the queue of events cannot be read", is_heard=False),
+        Wait("it is said to have ended, and CodeBuild does not know yet", announced=frozenset({RUNNING.id})),
+        Wait("it is to be stopped, which is repeated until it has", wanted=""),
+        Wait("no event says when to try again", builds=(RUNNING, FAILED), wanted="12"),
+        Wait("nobody wants what is not tried again", builds=(RUNNING, FAILED), polls=NOTIFIED_POLLS),
+    ],
+    ids=str,
+)
+async def test_builds_are_polled_less_where_events_tell_of_them(env: Environment, wait: Wait) -> None:
+    env.is_heard = wait.is_heard
+    queue = BuildQueue(env.deps(), set(), CLASS, ACCOUNT, env, announced=set(wait.announced))
+    queue.builds = {build.id: build for build in wait.builds}
+    queue.requests = {endpoint_key("nlp", digit): request(digit) for digit in wait.wanted}
+    assert queue.pause() == pytest.approx(env.poll_seconds * wait.polls)
+
+
+async def test_a_build_that_could_not_be_started_is_tried_again_without_waiting_for_events(env: Environment) -> None:
+    queue = BuildQueue(env.deps(), set(), CLASS, ACCOUNT, env, announced={"earlier"})
+    queue.builds = {RUNNING.id: RUNNING}
+    queue.requests = {PR: request("1")}
+    queue.retries.note("another image", Transient("away", operation="StartBuild"), 0.0)
+    assert queue.pause() == pytest.approx(env.poll_seconds)

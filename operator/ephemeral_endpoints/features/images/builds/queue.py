@@ -13,6 +13,7 @@ from typing import Final, Protocol
 
 from ephemeral_endpoints.api.v1alpha1.endpoint_class import EphemeralEndpointClass
 from ephemeral_endpoints.aws.account import Account
+from ephemeral_endpoints.aws.freshness import NOTIFIED_POLLS
 from ephemeral_endpoints.engine.errors import ReconcileError
 from ephemeral_endpoints.engine.redaction import redacted
 from ephemeral_endpoints.engine.retries import Retries
@@ -65,14 +66,15 @@ class BuildQueueDeps:
     """The dependencies of the queues.
 
     ``builder`` gives a class's builder, ``wanting`` the active objects of a class that may want an image to be made.
-    ``enqueue`` has an object reconciled, ``ended`` is called for every build that ends. ``now`` is the time of day
-    in UTC, ``clock`` monotonic seconds.
+    ``enqueue`` has an object reconciled, ``ended`` is called for every build that ends. ``is_heard`` says whether
+    events of an account can be expected. ``now`` is the time of day in UTC, ``clock`` monotonic seconds.
     """
 
     builder: Callable[[EphemeralEndpointClass, Account], Builder]
     wanting: Callable[[str], Collection[ObjectKey]]
     enqueue: Callable[[ObjectKey], None]
     ended: Callable[[EphemeralEndpointClass, Build], None]
+    is_heard: Callable[[Account], bool]
     now: Callable[[], datetime]
     clock: Callable[[], float]
     poll_seconds: float
@@ -89,6 +91,7 @@ class BuildQueue:
     """The objects that have declared which image they want, if any."""
 
     endpoint_class: EphemeralEndpointClass
+    account: Account
     builder: Builder
     requests: dict[ObjectKey, BuildRequest] = field(default_factory=dict)
     terminating: dict[ObjectKey, str] = field(default_factory=dict)
@@ -107,6 +110,9 @@ class BuildQueue:
     """
 
     forgotten: set[str] = field(default_factory=set)
+    announced: set[str] = field(default_factory=set)
+    """Builds of which events have said that they have ended; none while it is not known whether such events come."""
+
     waiting: tuple[str, ...] = ()
     is_listed: bool = False
     _listing: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -155,6 +161,13 @@ class BuildQueue:
         self.retries.clear(image)
         self._begin_work()
 
+    def announce_end(self, build_id: str) -> None:
+        """See ``Builds.announce_end``."""
+        if build := self.builds.get(build_id):
+            self.announced.add(build_id)
+            if build.is_running:
+                self._begin_work()
+
     async def pushed(self, image: str) -> frozenset[str]:
         """See ``Builds.pushed``."""
         await self._list()
@@ -179,12 +192,32 @@ class BuildQueue:
             self._news.clear()
             await self._round()
             with suppress(TimeoutError):
-                pause = look_pause(self.builds.values(), self.deps.now(), shortest=self.deps.poll_seconds)
-                await asyncio.wait_for(self._news.wait(), pause)
+                await asyncio.wait_for(self._news.wait(), self.pause())
+
+    def pause(self) -> float:
+        """Seconds until the builder is polled, if nothing is requested and no event comes before."""
+        pause = look_pause(self.builds.values(), self.deps.now(), shortest=self.deps.poll_seconds)
+        return pause * NOTIFIED_POLLS if self._is_notified() else pause
+
+    def _is_notified(self) -> bool:
+        """Whether events can be expected of all that there is to wait for: of builds that run for somebody."""
+        running = [build for build in self.builds.values() if build.is_running]
+        return (
+            bool(self.announced)
+            and self.deps.is_heard(self.account)
+            and self.announced.isdisjoint(build.id for build in running)
+            and self._wanted().issuperset(build.image for build in running)
+            and not self.retries.failures
+            and not self._has_more_to_do()
+        )
 
     def _has_work(self) -> bool:
         if not self.is_listed or self.terminating or any(build.is_running for build in self.builds.values()):
             return True
+        return self._has_more_to_do()
+
+    def _has_more_to_do(self) -> bool:
+        """Whether a build is to be started or retried, or its log is to be read."""
         histories = [self._history(image) for image in self._wanted()]
         return any(
             not builds or is_to_be_retried(builds, self.deps.now()) or self._has_unread_log(builds)
@@ -251,6 +284,9 @@ class BuildQueue:
                 self._ended(build)
 
     def _ended(self, build: Build) -> None:
+        if build.id not in self.announced:
+            # Its event comes late, or none comes because no rule of EventBridge knows the project (any more).
+            self.announced.clear()
         self.deps.ended(self.endpoint_class, build)
         extra = {"image": build.image, "build": build.id, "seconds": build.seconds}
         logger.info("a build has ended: %s", build.result, extra=extra)

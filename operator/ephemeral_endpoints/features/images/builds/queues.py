@@ -68,6 +68,11 @@ class Builds:
         if queue := self._queues.get(endpoint_class.metadata.uid):
             queue.again(image)
 
+    def announce_end(self, build_id: str) -> None:
+        """An event says that this build has ended; whoever needs it looks now."""
+        for queue in self._queues.values():
+            queue.announce_end(build_id)
+
     async def stop(self) -> None:
         """End all queues; their builds continue."""
         for queue in self._queues.values():
@@ -76,7 +81,7 @@ class Builds:
     def _queue(self, endpoint_class: EphemeralEndpointClass, account: Account) -> BuildQueue:
         builder = self._deps.builder(endpoint_class, account)
         queue = self._queues.setdefault(
-            endpoint_class.metadata.uid, BuildQueue(self._deps, self._declared, endpoint_class, builder)
+            endpoint_class.metadata.uid, BuildQueue(self._deps, self._declared, endpoint_class, account, builder)
         )
-        queue.endpoint_class, queue.builder = endpoint_class, builder
+        queue.endpoint_class, queue.account, queue.builder = endpoint_class, account, builder
         return queue
