@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from tests.fixtures.operator import WATCHFUL, Bench
+from tests.fixtures.operator import DEFAULT_SETTINGS, Bench, OperatorProcess
 from tests.fixtures.passing import of_each
 from tests.fixtures.waiting import eventually
 
@@ -130,15 +130,22 @@ HANDS_ON_SCALING: list[tuple[Callable[[Tamperer], None], str]] = [
 ]
 
 
-@pytest.mark.settings(WATCHFUL)
+@pytest.fixture
+def watchful(bench: Bench, operator_process: OperatorProcess) -> Bench:
+    """An operator that takes a snapshot of AWS every second."""
+    operator_process.run({**DEFAULT_SETTINGS, "EEP_SNAPSHOT_SECONDS": "1"})
+    return bench
+
+
 @pytest.mark.parametrize(
     ("instances", "hands"),
     [({"type": "ml.m5.large"}, TAMPERING), ({"type": "ml.m5.large"}, HANDS_ON_SERVING), (SCALED, HANDS_ON_SCALING)],
     ids=["what is around it", "what serves", "what scales"],
 )
 def test_every_change_by_hand_is_repaired_and_reported(
-    bench: Bench, instances: dict[str, Any], hands: list[tuple[Callable[[Tamperer], None], str]]
+    watchful: Bench, instances: dict[str, Any], hands: list[tuple[Callable[[Tamperer], None], str]]
 ) -> None:
+    bench = watchful
     obj = bench.apply("pr", bench.spec(serving={"instances": instances}))
     url = bench.wait_ready("pr")["status"]["url"]
     before = state(bench)
