@@ -111,11 +111,12 @@ def kubernetes(kubeconfig: Path, roles: Roles, *, region: str, git_url: str) -> 
     with client_of(kubeconfig) as api:
         _guard_commands(api)
         definitions = client.ApiextensionsV1Api(api)
-        for crd in crds():
-            name = crd["metadata"]["name"]
+        applied = {crd["metadata"]["name"]: crd for crd in crds()}
+        for name, crd in applied.items():
             definitions.patch_custom_resource_definition(
                 name, crd, field_manager=_FIELD_MANAGER, force=True, _content_type=_APPLY
             )
+        for name in applied:
             established = partial(_is_established, definitions, name)
             wait_until(established, seconds=_ESTABLISHED_SECONDS, what=f"CRD {name}")
         client.CustomObjectsApi(api).patch_cluster_custom_object(

@@ -4,7 +4,7 @@ import base64
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any, Final
 
 import boto3
@@ -14,7 +14,7 @@ from kubernetes.client.exceptions import ApiException
 
 from eep_platform.aws import services
 from eep_platform.aws.client import ControlClient
-from eep_platform.aws.contents import LASTING, Contents, contents
+from eep_platform.aws.contents import LASTING, Contents, contents, holds
 from eep_platform.bootstrap import EXAMPLE_REPOSITORY
 from eep_platform.controlplane.access import client_of
 from eep_platform.errors import PlatformError
@@ -144,12 +144,13 @@ class Workbench:
         """The same without what outlives objects, such as the repositories of classes."""
         return {kind: names for kind, names in self.contents().items() if kind not in LASTING}
 
+    def holds(self, expected: Contents) -> bool:
+        """Whether that is all that is ``left``; far quicker than a whole list if it is not."""
+        return holds(self.aws, expected)
+
     def aws(self, service: str) -> Any:  # noqa: ANN401 - one type per service name
-        """The client of a service of the embedded AWS, which is created once."""
-        if service not in self._clients:
-            make: Callable[..., Any] = self.session.client
-            self._clients[service] = make(service, endpoint_url=self.platform.aws_endpoint)
-        return self._clients[service]
+        """The client of a service of the embedded AWS, which is created once in a process."""
+        return _client(self.platform.aws_endpoint, service)
 
     @cached_property
     def control(self) -> ControlClient:
@@ -172,12 +173,15 @@ class Workbench:
         return client.CoreV1Api(self._api)
 
     @cached_property
-    def _clients(self) -> dict[str, Any]:
-        return {}
-
-    @cached_property
     def _api(self) -> client.ApiClient:
         return client_of(self.platform.kubeconfig)
+
+
+@cache
+def _client(endpoint: str, service: str) -> Any:  # noqa: ANN401 - one type per service name
+    # Of a session of its own: threads may make clients of different services, but not of one session.
+    make: Callable[..., Any] = services.session().client
+    return make(service, endpoint_url=endpoint)
 
 
 def _conditions(obj: Object | None) -> str:

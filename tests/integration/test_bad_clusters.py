@@ -104,6 +104,7 @@ def test_an_object_that_another_client_keeps_writing_to_is_created_once_and_repo
     assert any("the URL leads to this revision" in (event.message or "") for event in bench.events(obj))
 
 
+@pytest.mark.settings(None)
 @pytest.mark.parametrize("seconds", [-FOUR_MINUTES, FOUR_MINUTES])
 def test_an_operator_whose_clock_is_off_makes_changes_and_deletes_all_the_same(
     bench: Bench, operator_process: OperatorProcess, seconds: int

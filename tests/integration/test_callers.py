@@ -246,6 +246,7 @@ def test_what_the_class_does_not_allow_takes_the_token_and_says_who_must_act(ben
     assert "ask the platform team to set spec.routing.auth.jwt of the class" in json.dumps(condition(obj, "Stalled"))
 
 
+@pytest.mark.settings(None)
 def test_checks_load_and_comparisons_reach_urls_that_the_gateway_guards(
     bench: Bench, operator_process: OperatorProcess, class_name: str, tmp_path: Path
 ) -> None:

@@ -62,6 +62,7 @@ def checked(bench: Bench, revision: str) -> Any:  # noqa: ANN401 - a member of a
     return bench.wait("pr", is_checked, what=f"checked at {revision}")["status"]["checks"]
 
 
+@pytest.mark.settings(None)
 def test_load_comes_from_a_job_and_is_compared_with_the_previous_revision_and_shown_by_variant(
     reviewed: Bench, github: GitHubClient
 ) -> None:

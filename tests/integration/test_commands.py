@@ -40,6 +40,7 @@ def slack() -> Iterator[tuple[str, list[str]]]:
     server.server_close()
 
 
+@pytest.mark.settings(None)
 def test_a_comment_deletes_a_preview_at_once_and_slack_is_told(
     bench: Bench, operator_process: OperatorProcess, github: GitHubClient, slack: tuple[str, list[str]]
 ) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from kubernetes import client
-from tests.fixtures.operator import DEFAULT_SETTINGS, Bench, OperatorProcess
+from tests.fixtures.operator import WATCHFUL, Bench, OperatorProcess
 from tests.fixtures.waiting import eventually
 from tests.integration.test_lifecycle import created_at, expiring_in
 from tests.integration.test_sweep import MERGE_PATCH, OWN_THINGS, SWEEPING, metric, swept, tear_off, wait_contents
@@ -40,10 +40,11 @@ def function_tags(bench: Bench) -> dict[str, str]:
     return dict(lambda_.list_tags(Resource=function["FunctionArn"])["Tags"])
 
 
+@pytest.mark.settings(WATCHFUL)
 def test_a_suspended_object_is_left_as_it_is_until_it_is_resumed_and_can_be_deleted(
     bench: Bench, operator_process: OperatorProcess
 ) -> None:
-    url = operator_process.run({**DEFAULT_SETTINGS, "EEP_SNAPSHOT_SECONDS": "1"})
+    url = operator_process.resume()
     bench.apply("pr", bench.spec())
     ready = bench.wait_ready("pr")
     bench.apply("pr", bench.spec(suspend=True))
@@ -85,10 +86,8 @@ def test_a_fresh_look_that_is_asked_for_repairs_at_once_and_forgets_failures(ben
     eventually(lambda: alarms(bench) == before, "repaired")
 
 
-def test_an_abandoned_object_goes_and_the_sweep_takes_what_it_left(
-    bench: Bench, operator_process: OperatorProcess
-) -> None:
-    operator_process.run(SWEEPING)
+@pytest.mark.settings(SWEEPING)
+def test_an_abandoned_object_goes_and_the_sweep_takes_what_it_left(bench: Bench) -> None:
     made = bench.apply("pr", bench.spec())
     bench.wait_ready("pr")
     bench.control.add_faults(Fault(service="lambda", operation="DeleteFunction", error=DENIED))
@@ -132,11 +131,9 @@ def refusal_for_a_writer(bench: Bench, name: str) -> str:
     return answers[-1]
 
 
-def test_many_abandoned_objects_stop_nobodys_sweep_and_only_who_has_the_right_abandons(
-    bench: Bench, operator_process: OperatorProcess
-) -> None:
+@pytest.mark.settings(SWEEPING)
+def test_many_abandoned_objects_stop_nobodys_sweep_and_only_who_has_the_right_abandons(bench: Bench) -> None:
     """An attack on the sweep: so many objects are released at once that it takes that for a mistake and stops."""
-    operator_process.run(SWEEPING)
     elsewhere = f"{bench.namespace}-other"
     bench.core.create_namespace(client.V1Namespace(metadata=client.V1ObjectMeta(name=elsewhere)))
     other = replace(bench, namespace=elsewhere)

@@ -2,8 +2,9 @@
 
 import json
 
+import pytest
 import requests
-from tests.fixtures.operator import Bench, OperatorProcess
+from tests.fixtures.operator import Bench
 from tests.fixtures.waiting import eventually
 from tests.integration.test_serving import ask
 from tests.integration.test_sweep import SWEEPING, wait_contents
@@ -38,10 +39,8 @@ def test_votes_on_what_the_model_answered_are_counted_and_listed_and_go_with_the
     assert "FeedbackTable" not in bench.contents()
 
 
-def test_a_table_that_is_to_stay_outlives_its_object_alone_and_is_the_next_ones(
-    bench: Bench, operator_process: OperatorProcess
-) -> None:
-    operator_process.run(SWEEPING)
+@pytest.mark.settings(SWEEPING)
+def test_a_table_that_is_to_stay_outlives_its_object_alone_and_is_the_next_ones(bench: Bench) -> None:
     bench.make_class("keeping", lifecycle={"allowRetainFeedback": True})
     spec = bench.spec(className="keeping", feedback={"deletionPolicy": "Retain"})
     bench.apply("voted", spec)

@@ -37,6 +37,7 @@ def said(bench: Bench, type_: str, reason: str) -> Mapping[str, Any]:
     return shown()
 
 
+@pytest.mark.settings(None)
 def test_a_class_says_whether_its_forge_can_be_used_and_waits_for_none(
     reviewed: Bench, operator_process: OperatorProcess, github: GitHubClient
 ) -> None:

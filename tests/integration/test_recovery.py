@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any
 
 import pytest
-from tests.fixtures.operator import DEFAULT_SETTINGS, Bench, OperatorProcess
+from tests.fixtures.operator import WATCHFUL, Bench
 from tests.fixtures.waiting import eventually
 
 from eep_platform.workbench import Object, condition
@@ -123,10 +123,8 @@ def endpoints(bench: Bench) -> list[str]:
     return bench.left().get("Endpoint", [])
 
 
-def test_a_user_who_reverts_the_operator_is_reported_and_not_overridden_every_second(
-    bench: Bench, operator_process: OperatorProcess
-) -> None:
-    operator_process.run({**DEFAULT_SETTINGS, "EEP_SNAPSHOT_SECONDS": "1"})
+@pytest.mark.settings(WATCHFUL)
+def test_a_user_who_reverts_the_operator_is_reported_and_not_overridden_every_second(bench: Bench) -> None:
     obj = bench.apply("pr", bench.spec())
     bench.wait_ready("pr")
     alarm = bench.left()["Alarm"][0]

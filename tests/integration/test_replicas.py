@@ -4,18 +4,22 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Final
+from uuid import uuid4
 
 import psutil
 import pytest
 import requests
 from kubernetes import client
-from tests.fixtures.operator import DEFAULT_SETTINGS, NEEDED_CREATIONS, NEEDED_SHARED, Bench, OperatorProcess
+from tests.fixtures.operator import DEFAULT_SETTINGS, NEEDED_CREATIONS, NEEDED_SHARED, Bench
 from tests.fixtures.waiting import TIMEOUT_SECONDS, eventually
 
 from eep_platform import operator
 from eep_platform.aws.client import ControlClient
 from eep_platform.aws.faults import Fault
+from eep_platform.controlplane.access import client_of
+from eep_platform.platform import Platform
 from eep_platform.processes import ManagedProcess, find, free_port, spawn, stop
+from eep_platform.workbench import is_ready
 from ephemeral_endpoints.kube.lease import Timing
 
 NAMES: Final = ("replica-a", "replica-b")
@@ -28,6 +32,10 @@ CREATIONS: Final = {
     for operation, count in (NEEDED_CREATIONS | NEEDED_SHARED).items()
     if operation.startswith("Create")
 }
+HELD: Final = Fault(service="sagemaker", operation="CreateModel", held=True)
+
+pytestmark = pytest.mark.settings(None)
+"""The session's operator, which would act as well, is away meanwhile."""
 
 
 @dataclass(frozen=True)
@@ -35,19 +43,19 @@ class Replica:
     """One of the operator's processes, with a meter of its own between it and AWS."""
 
     name: str
-    bench: Bench
+    platform: Platform
     meter: ControlClient
     settings: Mapping[str, str]
 
     def start(self) -> str:
-        return operator.start(self.bench.platform, self.settings, name=self.name)
+        return operator.start(self.platform, self.settings, name=self.name)
 
     def end(self) -> None:
-        operator.end(self.bench.platform, name=self.name)
+        operator.end(self.platform, name=self.name)
 
     @property
     def process(self) -> ManagedProcess:
-        process = find(self.name, self.bench.platform.state)
+        process = find(self.name, self.platform.state)
         assert process is not None
         return process
 
@@ -61,16 +69,21 @@ class Replica:
         """Number, operation and resource; not the status, which may still come."""
         return [(each.number, each.operation, each.resource) for each in self.meter.log()]
 
+    def operations(self) -> set[str]:
+        return {operation for _, operation, _ in self.calls()}
+
     def wait_called(self, operation: str) -> None:
-        eventually(lambda: any(called == operation for _, called, _ in self.calls()), f"{operation} by {self.name}")
+        eventually(lambda: operation in self.operations(), f"{operation} by {self.name}")
 
 
-@pytest.fixture
-def replicas(bench: Bench, operator_process: OperatorProcess) -> Iterator[tuple[Replica, Replica]]:
-    """The leader, and who stands by. The session's operator, which would act as well, is away meanwhile."""
-    operator_process.stop()
-    bench.control.reset_meter()
-    state, upstream = bench.platform.state, bench.platform.aws_endpoint
+@pytest.fixture(scope="module")
+def competing(platform: Platform) -> Iterator[list[Replica]]:
+    """Two replicas that do not run yet, with their meters, and a namespace for their Lease."""
+    state, upstream = platform.state, platform.aws_endpoint
+    namespace = f"replicas-{uuid4().hex[:8]}"
+    client.CoreV1Api(client_of(platform.kubeconfig)).create_namespace(
+        client.V1Namespace(metadata=client.V1ObjectMeta(name=namespace))
+    )
     made: list[Replica] = []
     try:
         for name in NAMES:
@@ -83,23 +96,33 @@ def replicas(bench: Bench, operator_process: OperatorProcess) -> Iterator[tuple[
                 **DEFAULT_SETTINGS,
                 "AWS_ENDPOINT_URL": meter.endpoint,
                 "EEP_LEADER_ELECTION": "on",
-                "EEP_OWN_NAMESPACE": bench.namespace,
+                "EEP_OWN_NAMESPACE": namespace,
             }
-            made.append(Replica(name, bench, meter, settings))
+            made.append(Replica(name, platform, meter, settings))
         for each in made:
             eventually(partial(_answers, each.meter.endpoint), "the meter")
-        for each in made:
-            each.start()
-        eventually(lambda: any(each.leads() for each in made), "a leader")
-        made.sort(key=lambda each: not each.leads())
-        yield made[0], made[1]
+        yield made
     finally:
         for each in made:
-            if process := find(each.name, state):
-                psutil.Process(process.pid).resume()
             each.end()
             if meter_process := find(f"{each.name}-meter", state):
                 stop(meter_process)
+
+
+@pytest.fixture
+def replicas(bench: Bench, competing: list[Replica]) -> Iterator[tuple[Replica, Replica]]:
+    """The leader, and who stands by: the one that the test before has ended is started again."""
+    for each in competing:
+        each.start()
+    eventually(lambda: any(each.leads() for each in competing), "a leader")
+    for each in competing:
+        each.meter.reset_meter()
+    bench.control.reset_meter()
+    leader, standby = sorted(competing, key=lambda each: not each.leads())
+    yield leader, standby
+    for each in competing:
+        if process := find(each.name, each.platform.state):
+            psutil.Process(process.pid).resume()
 
 
 def _answers(url: str) -> bool:
@@ -109,11 +132,37 @@ def _answers(url: str) -> bool:
         return False
 
 
-def holder(bench: Bench) -> str | None:
+def holder(bench: Bench, replica: Replica) -> str | None:
     """Who holds the Lease; nobody, or whoever it is by now, if it was given back."""
-    [lease] = client.CoordinationV1Api(bench.core.api_client).list_namespaced_lease(bench.namespace).items
+    namespace = replica.settings["EEP_OWN_NAMESPACE"]
+    [lease] = client.CoordinationV1Api(bench.core.api_client).list_namespaced_lease(namespace).items
     assert lease.spec is not None
     return lease.spec.holder_identity
+
+
+def caller(replicas: tuple[Replica, Replica], operation: str) -> tuple[Replica, Replica]:
+    """Wait until one of them has called an operation; returns it, and the other one.
+
+    Where a machine is too busy for its renewals, it is not who led at the beginning.
+    """
+    found = eventually(lambda: [each for each in replicas if operation in each.operations()], operation)
+    [leader] = found
+    [standby] = [each for each in replicas if each is not leader]
+    return leader, standby
+
+
+def wait_ready(bench: Bench, acting: Replica) -> None:
+    """Wait until the object is ready by this replica, which is started again, as by Kubernetes, if it lost the Lease.
+
+    That is right of it where the machine is too busy for its renewals, and there is no other one.
+    """
+    bench.wait("pr", lambda obj: bool(acting.start()) and is_ready(obj), what="ready")
+
+
+def delete(bench: Bench, acting: Replica) -> None:
+    """Delete the object, likewise."""
+    bench.delete("pr")
+    eventually(lambda: bool(acting.start()) and bench.get("pr") is None, "the object gone")
 
 
 def created(bench: Bench) -> dict[str, int]:
@@ -141,34 +190,33 @@ def test_one_of_two_acts_and_the_other_one_takes_over_when_it_is_ended(
     assert standby.calls() == []
     assert not standby.leads()
 
-    held_by = holder(bench)
+    held_by = holder(bench, leader)
     leader.end()
-    assert holder(bench) != held_by, "it has given the Lease back: nobody waits for the end of it"
+    assert holder(bench, leader) != held_by, "it has given the Lease back: nobody waits for the end of it"
     eventually(standby.leads, "the other one as leader")
     before = leader.calls()
-    bench.delete("pr")
-    bench.wait_gone("pr")
+    delete(bench, standby)
     assert leader.calls() == before
-    assert "DeleteEndpoint" in {operation for _, operation, _ in standby.calls()}
+    assert "DeleteEndpoint" in standby.operations()
 
 
 def test_a_leader_that_is_ended_in_a_call_finishes_it_and_gives_the_lease_back(
     bench: Bench, replicas: tuple[Replica, Replica]
 ) -> None:
-    leader, standby = replicas
-    leader.meter.add_faults(Fault(service="sagemaker", operation="CreateModel", held=True))
+    for each in replicas:
+        each.meter.add_faults(HELD)
     bench.apply("pr", bench.spec())
-    leader.wait_called("CreateModel")
-    process, held_by = psutil.Process(leader.process.pid), holder(bench)
+    leader, standby = caller(replicas, "CreateModel")
+    standby.meter.clear_faults()
+    process, held_by = psutil.Process(leader.process.pid), holder(bench, leader)
     leader.send(signal.SIGTERM)
     leader.meter.clear_faults()
     assert process.wait(TIMEOUT_SECONDS) == 0
-    assert holder(bench) != held_by, "nobody waits for the end of the Lease"
-    bench.wait_ready("pr")
+    assert holder(bench, leader) != held_by, "nobody waits for the end of the Lease"
+    wait_ready(bench, standby)
     assert {call.status for call in leader.meter.log() if call.operation == "CreateModel"} == {200}
     assert created(bench) == CREATIONS, twins(leader, standby)
-    bench.delete("pr")
-    bench.wait_gone("pr")
+    delete(bench, standby)
 
 
 def test_a_crash_is_taken_over_from_in_time() -> None:
@@ -178,30 +226,32 @@ def test_a_crash_is_taken_over_from_in_time() -> None:
 
 
 def test_the_other_one_finishes_what_a_killed_leader_began(bench: Bench, replicas: tuple[Replica, Replica]) -> None:
-    leader, standby = replicas
     bench.control.patch_sagemaker_settings({"behaviour": {"create_seconds": 2.0}})
     bench.apply("pr", bench.spec())
-    leader.wait_called("CreateEndpoint")
+    leader, standby = caller(replicas, "CreateEndpoint")
     leader.send(signal.SIGKILL)
-    bench.wait_ready("pr")
+    wait_ready(bench, standby)
     assert standby.calls()
     assert created(bench) == CREATIONS, twins(leader, standby)
+    delete(bench, standby)
 
 
 def test_a_leader_that_was_stopped_for_long_ends_without_another_call_when_it_goes_on(
     bench: Bench, replicas: tuple[Replica, Replica]
 ) -> None:
-    leader, standby = replicas
     # One call is under way when it stops, and nothing else: its answer waits for the leader, and tempts it to go on.
     # A request that is caught half sent would be finished when it goes on, which no check can prevent.
-    leader.meter.add_faults(Fault(service="sagemaker", operation="CreateModel", held=True))
+    for each in replicas:
+        each.meter.add_faults(HELD)
     bench.apply("pr", bench.spec())
-    for operation in ("CreateModel", "CreateRoute", "PutMetricAlarm", "PutRetentionPolicy"):
+    leader, standby = caller(replicas, "CreateModel")
+    standby.meter.clear_faults()
+    for operation in ("CreateRoute", "PutMetricAlarm", "PutRetentionPolicy"):
         leader.wait_called(operation)
     bench.wait_condition("pr", "RouteReady", reason="Routed")
     leader.send(signal.SIGSTOP)
     leader.meter.clear_faults()
-    bench.wait_ready("pr")
+    wait_ready(bench, standby)
     assert standby.leads()
     process = psutil.Process(leader.process.pid)
     before, version = leader.calls(), _version(bench)
@@ -211,8 +261,7 @@ def test_a_leader_that_was_stopped_for_long_ends_without_another_call_when_it_go
     assert leader.calls() == before, "not even a read"
     assert _version(bench) == version, "nor a write to Kubernetes"
     assert created(bench) == CREATIONS, twins(leader, standby)
-    bench.delete("pr")
-    bench.wait_gone("pr")
+    delete(bench, standby)
 
 
 def _version(bench: Bench) -> str:

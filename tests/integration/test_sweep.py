@@ -5,22 +5,25 @@ from typing import Any
 
 import pytest
 from kubernetes.client.exceptions import ApiException
-from tests.fixtures.operator import DEFAULT_SETTINGS, NEEDED_CREATIONS, Bench, OperatorProcess, metrics
+from tests.fixtures.operator import NEEDED_CREATIONS, WATCHFUL, Bench, OperatorProcess, metrics
 from tests.fixtures.waiting import eventually
 
 from eep_platform import operator
 from eep_platform.aws.contents import Contents
 from eep_platform.aws.faults import Fault, FaultError
+from eep_platform.errors import PlatformError
 from eep_platform.workbench import is_ready
 from ephemeral_endpoints.api import GROUP, VERSION
 from ephemeral_endpoints.api.kinds import ENDPOINT, ENDPOINT_CLASS
 from ephemeral_endpoints.engine.names import ENDPOINT_LOG_PREFIX, owner_hash
 
-SWEEPING = {**DEFAULT_SETTINGS, "EEP_SNAPSHOT_SECONDS": "1", "EEP_SWEEP_MIN_AGE_SECONDS": "1"}
+SWEEPING = {**WATCHFUL, "EEP_SWEEP_MIN_AGE_SECONDS": "1"}
 OWN_THINGS = sum(count for operation, count in NEEDED_CREATIONS.items() if operation != "PutRetentionPolicy")
 """What one object has in AWS, beside the API that it shares."""
 MERGE_PATCH = "application/merge-patch+json"
 WITHOUT_FINALIZERS = {"metadata": {"finalizers": None}}
+
+pytestmark = pytest.mark.settings(SWEEPING)
 
 
 def tear_off(bench: Bench, name: str) -> None:
@@ -56,16 +59,10 @@ def swept(bench: Bench) -> list[dict[str, Any]]:
 def wait_contents(bench: Bench, expected: Contents) -> None:
     """Wait until AWS holds just that, and lines that came late have not brought back a log group for good."""
     bench.control.flush_sagemaker()
-    found: list[Contents] = []
-
-    def is_so() -> bool:
-        found[:] = [bench.left()]
-        return found == [expected]
-
     try:
-        eventually(is_so, "a swept account")
-    finally:
-        assert found == [expected]
+        eventually(lambda: bench.holds(expected), "a swept account")
+    except PlatformError:
+        assert bench.left() == expected
 
 
 def lost(bench: Bench, before: Contents) -> Contents:
@@ -150,10 +147,7 @@ def test_too_many_orphans_and_a_dry_run_are_reported_and_kept_while_active_objec
     assert answer.ok, answer.text
 
 
-def test_what_an_interrupted_deletion_left_is_swept_by_the_running_operator(
-    bench: Bench, operator_process: OperatorProcess
-) -> None:
-    operator_process.run(SWEEPING)
+def test_what_an_interrupted_deletion_left_is_swept_by_the_running_operator(bench: Bench) -> None:
     bench.apply("dead", bench.spec())
     bench.wait_ready("dead")
     denied = FaultError(code="AccessDeniedException", message="not now")
@@ -168,7 +162,6 @@ def test_what_an_interrupted_deletion_left_is_swept_by_the_running_operator(
 def test_an_object_that_is_torn_off_while_a_new_operator_begins_to_watch_is_not_kept_up(
     bench: Bench, operator_process: OperatorProcess
 ) -> None:
-    operator_process.run(SWEEPING)
     bench.apply("torn", bench.spec(serving={"instances": {"type": "ml.m5.large"}}))
     bench.apply("stays", bench.spec())
     bench.wait_ready("torn")

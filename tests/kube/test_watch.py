@@ -86,6 +86,8 @@ def running(watched: Watched) -> Iterator[Watched]:
         begun.set_result((asyncio.get_running_loop(), stop))
         await watched.watch.run([watched.cluster.namespace], stop=stop)
 
+    # The collection at the end has to look at what is made from here on, and not at all that the suite has loaded.
+    gc.freeze()
     # In a loop of its own: the test blocks now and then, and the watch must go on.
     with ThreadPoolExecutor(1) as thread:
         task = thread.submit(asyncio.run, run())

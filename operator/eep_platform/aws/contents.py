@@ -4,7 +4,7 @@ It is independent of the operator's code, so that it can prove that the operator
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -42,58 +42,79 @@ def contents(aws: Callable[[str], Any]) -> Contents:
 
 def by_kind(aws: Callable[[str], Any]) -> Contents:
     """The same with the kinds that have none."""
+    return {kind: names for some in _few_at_a_time(aws) for kind, names in some.items()}
+
+
+def holds(aws: Callable[[str], Any], expected: Contents) -> bool:
+    """Whether `contents`, without what outlives objects, is this. It looks no further than the first that is not."""
+    return all(
+        sorted(names) == expected.get(kind, [])
+        for some in _few_at_a_time(aws)
+        for kind, names in some.items()
+        if kind not in LASTING
+    )
+
+
+def _few_at_a_time(aws: Callable[[str], Any]) -> Iterator[Contents]:
+    """All kinds, listed as they are asked for; what goes last with an object comes first."""
     sagemaker = aws("sagemaker")
     groups = aws("logs").get_paginator("describe_log_groups")
-    alarms = aws("cloudwatch").get_paginator("describe_alarms")
-    repositories = aws("ecr").get_paginator("describe_repositories")
-    return {
-        "Endpoint": [
-            each["EndpointName"]
-            for page in sagemaker.get_paginator("list_endpoints").paginate()
-            for each in page["Endpoints"]
-        ],
-        "EndpointConfig": [
-            each["EndpointConfigName"]
-            for page in sagemaker.get_paginator("list_endpoint_configs").paginate()
-            for each in page["EndpointConfigs"]
-        ],
-        "Model": [
-            each["ModelName"] for page in sagemaker.get_paginator("list_models").paginate() for each in page["Models"]
-        ],
-        **_of_trainings(sagemaker),
+    yield {
         "LogGroup": [
             each["logGroupName"]
             for page in groups.paginate()
             for each in page["logGroups"]
             if not each["logGroupName"].startswith(_OF_PROJECTS)
-        ],
-        "Alarm": [each["AlarmName"] for page in alarms.paginate() for each in page["MetricAlarms"]],
+        ]
+    }
+    yield {
+        "Endpoint": [each["EndpointName"] for page in _pages(sagemaker, "list_endpoints") for each in page["Endpoints"]]
+    }
+    yield {
+        "EndpointConfig": [
+            each["EndpointConfigName"]
+            for page in _pages(sagemaker, "list_endpoint_configs")
+            for each in page["EndpointConfigs"]
+        ]
+    }
+    yield {"Model": [each["ModelName"] for page in _pages(sagemaker, "list_models") for each in page["Models"]]}
+    yield _of_apis(aws("apigatewayv2"))
+    yield _of_lambda(aws("lambda"))
+    alarms = aws("cloudwatch").get_paginator("describe_alarms")
+    yield {"Alarm": [each["AlarmName"] for page in alarms.paginate() for each in page["MetricAlarms"]]}
+    yield _of_trainings(sagemaker)
+    repositories = aws("ecr").get_paginator("describe_repositories")
+    yield {
         "Repository": [
             each["repositoryName"]
             for page in repositories.paginate()
             for each in page["repositories"]
             if _OURS.match(each["repositoryName"])
-        ],
+        ]
+    }
+    yield {
         "FeedbackTable": [
             name for page in aws("dynamodb").get_paginator("list_tables").paginate() for name in page["TableNames"]
-        ],
+        ]
+    }
+    yield {
         "EventRule": [
             each["Name"]
             for page in aws("events").get_paginator("list_rules").paginate()
             for each in page["Rules"]
             if "ScheduleExpression" in each
-        ],
-        "DeliveryStream": aws("firehose").list_delivery_streams(Limit=10_000)["DeliveryStreamNames"],
+        ]
+    }
+    yield {"DeliveryStream": aws("firehose").list_delivery_streams(Limit=10_000)["DeliveryStreamNames"]}
+    yield {
         "Parameter": [
             each["Name"]
             for page in aws("ssm").get_paginator("describe_parameters").paginate()
             for each in page["Parameters"]
-        ],
-        **_of_scaling(aws("application-autoscaling")),
-        **_at_work(sagemaker, aws("codebuild")),
-        **_of_lambda(aws("lambda")),
-        **_of_apis(aws("apigatewayv2")),
+        ]
     }
+    yield _of_scaling(aws("application-autoscaling"))
+    yield _at_work(sagemaker, aws("codebuild"))
 
 
 def _of_scaling(client: "ApplicationAutoScalingClient") -> Contents:

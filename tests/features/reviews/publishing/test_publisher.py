@@ -27,7 +27,7 @@ from ephemeral_endpoints.features.reviews.forge import (
 )
 from ephemeral_endpoints.features.reviews.publishing.desired import publication
 from ephemeral_endpoints.features.reviews.publishing.digest import Digest
-from ephemeral_endpoints.features.reviews.publishing.publisher import ALL_AGAIN_SECONDS
+from ephemeral_endpoints.features.reviews.publishing.publisher import ALL_AGAIN_SECONDS, END_SECONDS
 from ephemeral_endpoints.features.subject import Subject
 from ephemeral_endpoints.kube.cache import ObjectKey, endpoint_key
 
@@ -162,6 +162,23 @@ async def test_published_says_what_was_done(scene: Scene) -> None:
     seen = scene.service.seen(REPOSITORY, 42)
     assert (review.revision, review.deployment_id) == (FIRST, seen.deployments[0]["id"])
     assert (review.comment_id, review.comment_revision) == (seen.comments[0]["id"], FIRST)
+
+
+@pytest.mark.parametrize(
+    ("source", "namespace", "is_shown"),
+    [
+        pytest.param({}, "nlp", True, id="its pull request learns of it before it is forgotten"),
+        pytest.param({}, "other", False, id="the namespace may not speak for the repository"),
+        pytest.param({"repository": "evil/wine"}, "nlp", False, id="nor it for another one"),
+        pytest.param({"revision": FIRST[:10]}, "nlp", False, id="no whole commit"),
+    ],
+)
+async def test_only_an_end_that_may_be_shown_keeps_an_object_waiting(
+    scene: Scene, source: dict[str, Any], namespace: str, *, is_shown: bool
+) -> None:
+    key = scene.add(status=serving(), namespace=namespace, **source)
+    wait = scene.publisher.show_end(key, scene.endpoint(key))
+    assert wait == (END_SECONDS if is_shown else None)
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from ephemeral_endpoints.features.reviews.publishing.delivery import Memory, pub
 from ephemeral_endpoints.features.reviews.publishing.desired import speak_together
 from ephemeral_endpoints.features.reviews.publishing.lane import Lane
 from ephemeral_endpoints.features.reviews.publishing.leftovers import Search
-from ephemeral_endpoints.features.reviews.publishing.works import Ending, Living, Sources
+from ephemeral_endpoints.features.reviews.publishing.works import Ending, Living, Sources, refused
 from ephemeral_endpoints.features.subject import Subject
 from ephemeral_endpoints.kube.cache import ObjectKey, Store
 
@@ -101,7 +101,7 @@ class Publisher:
         """
         subject, uid, now = self._with_class(endpoint), endpoint.metadata.uid, self._clock()
         lane = self._lane(subject) if subject and endpoint.spec.source.pull_request is not None else None
-        if subject is None or lane is None:
+        if subject is None or lane is None or refused(subject):
             return None
         memory = self.memory(endpoint)
         if uid not in self._ending_until:

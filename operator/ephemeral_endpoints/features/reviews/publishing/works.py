@@ -108,7 +108,7 @@ class Living:
         if subject is None or policy is None:
             return Done(was_asked=False)
         memory = sources.memory_of(subject.endpoint)
-        if problem := _refused(subject):
+        if problem := refused(subject):
             return self._say(subject, memory, problem, Done(was_asked=False))
         together = await sources.speakers(forge, subject)
         wanted = publication(subject, policy, together, sources.failures, sources.now())
@@ -157,7 +157,7 @@ class Ending:
         """See ``Work``."""
         subject, memory, sources = self.subject, self.memory, self.sources
         policy = subject.endpoint_class.spec.reviews
-        if policy is None or _refused(subject):
+        if policy is None or refused(subject):
             return self._over(Done(was_asked=False))
         wanted = self._wanted(policy, await sources.speakers(forge, subject))
         if wanted.status and not await sources.contains(forge, wanted.pull_request, wanted.revision):
@@ -219,10 +219,10 @@ async def _end(forge: PublishingForge, wanted: Publication, memory: Memory) -> N
                 await deliver(forge, parts, memory)
 
 
-def _refused(subject: Subject) -> Cause | None:
+def refused(subject: Subject) -> Cause | None:
     """Why nothing may be published for the object, whatever the forge says."""
     endpoint = subject.endpoint
     namespace, repository = endpoint.metadata.namespace or "", endpoint.spec.source.repository
-    if refused := not_granted(subject.endpoint_class, namespace, repository):
-        return refused
+    if cause := not_granted(subject.endpoint_class, namespace, repository):
+        return cause
     return None if is_publishable(endpoint) else revision_abbreviated(endpoint.revision)
