@@ -165,6 +165,8 @@ class Matrix:
             self._run(lane, name, scenario)
 
     def _run(self, lane: Lane, name: str, scenario: Scenario) -> None:
+        if scenario.tries < _TRIES:
+            lane.end_operator()  # The call may be one that an operator makes once, and this one has made it.
         lifecycle = Lifecycle(lane, name, LIFECYCLES[scenario.phases], self.recording.states, scenario.expires)
         undone = dict(scenario.cases)
         with ConditionRecorder(lane.bench, lane.name) as recorder:
