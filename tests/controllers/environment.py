@@ -338,11 +338,14 @@ class Environment:
             await account.refresh(account.kinds, since=self.clock())
         await self.rest()
 
-    async def until(self, check: Callable[[], bool], what: str) -> None:
+    async def until(self, check: Callable[[], bool], what: str | Callable[[], str]) -> None:
         async def answer() -> bool:
             return check()
 
-        await eventually(answer, lambda: f"{what}: {[each.get('status') for each in self.api.kept.values()]}")
+        def missing() -> str:
+            return what if isinstance(what, str) else what()
+
+        await eventually(answer, lambda: f"{missing()}: {[each.get('status') for each in self.api.kept.values()]}")
 
 
 def is_of_object(url: URL) -> bool:

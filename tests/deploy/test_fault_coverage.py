@@ -6,12 +6,14 @@ from pathlib import Path
 
 from tests.controllers.endpoint.test_feature_faults import CHANGED, DELETED, MADE
 from tests.controllers.endpoint.test_package_faults import SERVED
+from tests.controllers.orphans.test_sweep_faults import SWEPT
+from tests.features.images.test_faults import BEGUN, ENDED, MENDED
 from tests.features.training.test_faults import FIRST, LAST, NEXT
 
 from eep_platform.chaos.points import is_mutating
 from ephemeral_endpoints.deploy.policies import Principal, of
 
-IN_TESTS = (*FIRST, *NEXT, *LAST, *SERVED, *MADE, *CHANGED, *DELETED)
+IN_TESTS = (*FIRST, *NEXT, *LAST, *SERVED, *MADE, *CHANGED, *DELETED, *BEGUN, *MENDED, *ENDED, *SWEPT)
 PAGE = Path(__file__).parents[2] / "docs/reliability.md"
 
 NO_CALL = {
@@ -30,18 +32,6 @@ OTHER_NAMES = {
     "sts:AssumeRole": "there is no connection then: tests/aws/test_accounts.py",
 }
 SOME_WAYS_ONLY = {
-    "codebuild:StartBuild": "a build, refused and without an answer: tests/features/images",
-    "codebuild:StopBuild": "a build, which ends by itself: in no way",
-    "ecr:BatchDeleteImage": "the repository of a class that builds: in no way",
-    "ecr:CreateRepository": "the repository of a class that builds: in no way",
-    "ecr:DeleteRepository": "the repository of a class that builds: in no way",
-    "ecr:PutImageScanningConfiguration": "the repository of a class that builds: in no way",
-    "ecr:PutImageTagMutability": "the repository of a class that builds: in no way",
-    "ecr:PutLifecyclePolicy": "the repository of a class that builds: in no way",
-    "s3:DeleteObject": "an artifact of a swept package, refused: tests/controllers/orphans/test_package_sweep.py",
-    "sagemaker:DeleteModelPackage": "the sweep, refused: tests/controllers/orphans/test_package_sweep.py",
-    "sagemaker:DeleteModelPackageGroup": "the sweep, whose next round repeats it: in no way",
-    "sagemaker:DeletePipeline": "the sweep, refused: tests/controllers/orphans/test_training_leftover_sweep.py",
     "sns:Publish": "notifications: tests/features/notifications/test_delivery.py",
 }
 """What is not made to fail in every way yet, each by its name: make this shorter, and never longer."""

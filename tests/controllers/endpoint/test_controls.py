@@ -260,10 +260,11 @@ async def test_the_finalizer_waits_for_resources_that_only_seemed_to_be_gone(env
     await env.ready(key)
     [account] = env.operator.accounts.connected
     [model] = [each for each in known(env) if each.kind is MODEL]
-    fresh_aws.control.patch_sagemaker_settings({"behaviour": {"delete_seconds": 0.5}})
+    fresh_aws.control.patch_sagemaker_settings({"behaviour": {"delete_seconds": 3600}})
     env.api.remove(key)
     await env.until(lambda: "DeleteEndpoint" in changes(fresh_aws), "the endpoint going")
     account.inventory.remove(model)
+    fresh_aws.control.patch_sagemaker_settings({"behaviour": {"delete_seconds": 0.0}})
     await env.gone(key)
     assert fresh_aws.client("sagemaker").list_models()["Models"] == []
 

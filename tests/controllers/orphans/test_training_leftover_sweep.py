@@ -35,7 +35,6 @@ class Leftovers:
     aws: Aws
 
     def __post_init__(self) -> None:
-        put_image(self.aws)
         change = {"spec": {"packages": {"groups": ["wine"]}, "training": TRAINING}}
         self.uid = str(self.env.api.change(class_key("default"), change)["metadata"]["uid"])
         self.sagemaker = self.aws.client("sagemaker")
@@ -77,6 +76,7 @@ class Leftovers:
 @pytest.fixture
 async def leftovers(env: Environment, fresh_aws: Aws) -> Leftovers:
     fresh_aws.make_role("training", trusted=("sagemaker.amazonaws.com",))
+    put_image(fresh_aws)
     return Leftovers(env, fresh_aws)
 
 
