@@ -64,7 +64,7 @@ down: $(READY) ## Stop the embedded platform
 	$(BIN)/eep local down
 
 .PHONY: test
-test: lint sdk ## Lint, and run all tests, of which some have every AWS call go wrong once
+test: lint sdk ## Lint, and run all tests, of which some have every AWS operation go wrong once
 	$(BIN)/pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 .PHONY: bench

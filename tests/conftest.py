@@ -31,6 +31,8 @@ settings.load_profile("repeatable")
 
 # Whatever engine a machine has would pull base images from the Internet.
 os.environ["EEP_BUILD_ENGINE"] = "engineless"
+# Hundreds of processes are started: without bytecode each of them compiles everything anew, for a second or two.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 pytest_plugins = [
     "tests.fixtures.browser",

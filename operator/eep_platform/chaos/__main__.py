@@ -20,7 +20,7 @@ def main() -> int:
     """Run from the command line; returns 1 if any case went wrong."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--lanes", type=int, default=6, help="number of cases that run in parallel (default 6)")
-    parser.add_argument("--covering", action="store_true", help="one case for each call instead of all of them")
+    parser.add_argument("--covering", action="store_true", help="one case for each operation instead of all of them")
     parser.add_argument("--kind", type=FaultKind, choices=FaultKind, help="only this kind of fault, at every call")
     parser.add_argument("--page", type=Path, help="where to write the page")
     options = parser.parse_args()

@@ -1,7 +1,7 @@
 """All cases: generated from a recording, and run on many lanes in parallel."""
 
 import threading
-from collections import deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -82,10 +82,26 @@ def full(chosen: Iterable[Point], kinds: Collection[FaultKind] = tuple(FaultKind
     return [Case(point, kind) for point in chosen for kind in kinds]
 
 
-def covering(chosen: Sequence[Point]) -> list[Case]:
-    """Every call and every kind of fault at least once: one case for each call, the kinds in turn."""
-    kinds = list(FaultKind)
-    return [Case(point, kinds[number % len(kinds)]) for number, point in enumerate(chosen)]
+def covering(chosen: Iterable[Point]) -> list[Case]:
+    """Every operation and, if there are enough of them, every kind of fault at least once, in few lifecycles.
+
+    An operation is taken in the phase that has the fewest cases yet, if possible as a call that every lifecycle makes.
+    No operator ends in a call that only reads: it shows nothing that a failure of the call or of the next one does not.
+    """
+    kinds = {
+        True: cycle(FaultKind),
+        False: cycle(kind for kind in FaultKind if not kind.ends_operator),
+    }
+    calls: dict[tuple[str, str], list[Point]] = defaultdict(list)
+    for point in chosen:
+        calls[point.service, point.operation].append(point)
+    taken: Counter[Phase] = Counter()
+    found = []
+    for each in sorted(calls.values(), key=lambda each: len({point.phase for point in each})):
+        point = min(each, key=lambda point: (not point.is_certain, taken[point.phase]))
+        taken[point.phase] += 1
+        found.append(Case(point, next(kinds[point.is_mutating])))
+    return found
 
 
 def scenarios(cases: Iterable[Case]) -> list[Scenario]:
@@ -149,6 +165,8 @@ class Matrix:
             self._run(lane, name, scenario)
 
     def _run(self, lane: Lane, name: str, scenario: Scenario) -> None:
+        if scenario.tries < _TRIES:
+            lane.end_operator()  # The call may be one that an operator makes once, and this one has made it.
         lifecycle = Lifecycle(lane, name, LIFECYCLES[scenario.phases], self.recording.states, scenario.expires)
         undone = dict(scenario.cases)
         with ConditionRecorder(lane.bench, lane.name) as recorder:

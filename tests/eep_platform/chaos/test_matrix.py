@@ -1,4 +1,4 @@
-from collections import deque
+from collections import Counter, deque
 
 from eep_platform.chaos.fault_kinds import FaultKind
 from eep_platform.chaos.lifecycle import LIFECYCLES, Phases
@@ -15,10 +15,33 @@ def test_all_cases_are_every_call_with_every_kind_of_fault() -> None:
     assert {case.kind for case in full(POINTS, [FaultKind.ENDED])} == {FaultKind.ENDED}
 
 
-def test_the_covering_part_has_every_call_once_and_every_kind_of_fault() -> None:
-    cases = covering(POINTS)
-    assert [case.point for case in cases] == POINTS
+def point(phase: Phase, operation: str, nth: int = 1) -> Point:
+    return Point(phase, "logs", operation, nth=nth)
+
+
+def test_the_covering_part_has_every_operation_once_and_every_kind_of_fault() -> None:
+    operations = [f"{verb}{number}" for verb in ("Create", "Get") for number in range(len(FaultKind))]
+    cases = covering([point(phase, operation) for phase in Phase for operation in operations])
+    assert sorted(case.point.operation for case in cases) == sorted(operations)
     assert {case.kind for case in cases} == set(FaultKind)
+    assert {case.point.phase for case in cases} == set(Phase)
+
+
+def test_the_covering_part_takes_few_lifecycles() -> None:
+    calls = [point(Phase.CREATE, f"Create{number}") for number in range(4)]
+    everywhere = [point(phase, f"Put{number}") for phase in Phase for number in range(4 * (len(Phase) - 1))]
+    cases = covering([*everywhere, *calls])
+    assert Counter(case.point.phase for case in cases) == dict.fromkeys(Phase, 4)
+
+
+def test_the_covering_part_prefers_calls_that_every_lifecycle_makes() -> None:
+    [case] = covering([point(Phase.DRIFT, "CreateStage", nth=2), point(Phase.CREATE, "CreateStage")])
+    assert case.point.is_certain
+
+
+def test_the_covering_part_ends_no_operator_in_a_call_that_only_reads() -> None:
+    cases = covering([point(Phase.START, f"Get{number}") for number in range(2 * len(FaultKind))])
+    assert not any(case.kind.ends_operator for case in cases)
 
 
 def test_every_case_is_in_exactly_one_scenario_and_in_its_own_phase() -> None:

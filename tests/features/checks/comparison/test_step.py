@@ -158,6 +158,7 @@ async def test_a_new_revision_is_compared_at_once(env: Environment, models: Mode
     key = head(env)
     await compared(env, key, changed=2)
     models.behaviours[HEAD] = answering({"label": "dog"})
+    later(env, PAUSE_SECONDS)
     revise(env, key)
     assert (await compared(env, key, revision=NEXT))["changed"] == 0
     assert env.condition(key, "Compared")["reason"] == "NoDifference"
