@@ -28,8 +28,6 @@ PAGES := $(BIN)/python -m ephemeral_endpoints.deploy.pages docs
 # One small file of the sources of the page that the forwarder sends.
 PAGE := $(BIN)/python -m eep_platform.tools.page
 IAM := $(BIN)/python -m ephemeral_endpoints.deploy.generate examples/aws
-# Images of continuous integration set it: each of hundreds of processes would compile all that it imports, for seconds.
-unexport PYTHONDONTWRITEBYTECODE
 # Passed on to uv when locking, for example UPGRADE=--upgrade or UPGRADE='--upgrade-package kopf'.
 UPGRADE ?=
 # The regions of make prices: REGIONS='us-east-1 eu-central-1'; by default those that the table has.
