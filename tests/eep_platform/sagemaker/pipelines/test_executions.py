@@ -248,7 +248,9 @@ def test_a_step_that_hangs_can_be_stopped(jobs: "Jobs") -> None:
     assert ended(jobs, execution)["PipelineExecutionStatus"] == "Stopped"
     found = steps(jobs, execution)
     assert {name: step["StepStatus"] for name, step in found.items()} == {"Hangs": "Stopped"}
-    job = found["Hangs"]["Metadata"]["ProcessingJob"]["Arn"].rpartition("/")[2]
+    arn = found["Hangs"]["Metadata"]["ProcessingJob"]["Arn"]
+    listed = api(jobs).list_processing_jobs()["ProcessingJobSummaries"]
+    [job] = [each["ProcessingJobName"] for each in listed if each["ProcessingJobArn"] == arn]
     assert jobs.processed(job)["ProcessingJobStatus"] == "Stopped"
     api(jobs).delete_pipeline(PipelineName=pipeline)
 
