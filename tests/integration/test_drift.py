@@ -76,6 +76,8 @@ class Tamperer:
     def delete_integration(self) -> None:
         gateway, api = self.aws("apigatewayv2"), self.api()
         integration = gateway.get_integrations(ApiId=api)["Items"][0]["IntegrationId"]
+        for route in gateway.get_routes(ApiId=api)["Items"]:  # it could not go before them
+            gateway.delete_route(ApiId=api, RouteId=route["RouteId"])
         gateway.delete_integration(ApiId=api, IntegrationId=integration)
 
     def delete_endpoint(self) -> None:
