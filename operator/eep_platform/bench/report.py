@@ -1,6 +1,8 @@
 """The page with the results; pure."""
 
+import re
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from eep_platform.bench import building_page, forwarder_page, pull_requests_page, reaper_page, targets, training_page
@@ -13,6 +15,9 @@ from eep_platform.bench.targets import SNAPSHOT_SECONDS, TARGETS
 _MB: Final = 1024**2
 _GB: Final = 1024**3
 _PERCENT: Final = 100
+_MEASURED_ON: Final = "Measured on"
+_ALONE: Final = ("Builds", "Trainings", "Pull requests", "Forwarder", "Reaper")
+"""The sections that are measured without any number of objects, in their order, which is the end of the page."""
 
 _HEAD: Final = """\
 # Benchmarks
@@ -103,14 +108,35 @@ def render(results: Results, folder: str) -> str:
             _table("objects", sizes, _RESTART),
             _plot(folder, "memory", "Resident memory against the number of objects"),
         ),
-        building_page.render(results.builds) if results.builds else "",
-        training_page.render(results.trainings) if results.trainings else "",
-        pull_requests_page.render(results.reviews) if results.reviews else "",
-        forwarder_page.render(results.forwarder) if results.forwarder else "",
-        reaper_page.render(results.reaped) if results.reaped else "",
-        section("Measured on", _machines(results, sizes)),
+        *(each.text for each in _alone(results)),
+        section(_MEASURED_ON, _machines(results, sizes)),
     ]
     return "\n".join(filter(None, parts))
+
+
+def renew(page: str, results: Results) -> str:
+    """The page with the sections anew that are measured without any number of objects; all others stay."""
+    parts = re.split(r"^(?=## )", page, flags=re.MULTILINE)
+    head, sections = parts[0], {_title(part): part.rstrip("\n") + "\n" for part in parts[1:]}
+    order = [*(title for title in sections if title not in _ALONE), *_ALONE]
+    order.append(order.pop(order.index(_MEASURED_ON)))
+    for each in _alone(results):
+        sections[_title(each.text)] = each.text
+        sections[_MEASURED_ON] = _with_row(sections[_MEASURED_ON], _machine(each.name, each.machine))
+    return "\n".join([head.rstrip("\n") + "\n", *(sections[title] for title in order if title in sections)])
+
+
+def _title(text: str) -> str:
+    return text.partition("\n")[0].removeprefix("## ")
+
+
+def _with_row(table: str, row: Sequence[str]) -> str:
+    """A section with a row of its table in place of the one of that name, or after the last one."""
+    lines, text = table.split("\n"), f"| {' | '.join(row)} |"
+    rows = [number for number, line in enumerate(lines) if line.startswith("| ")]
+    there = [number for number in rows if lines[number].startswith(f"| {row[0]} |")]
+    start, end = (there[0], there[0] + 1) if there else (rows[-1] + 1, rows[-1] + 1)
+    return "\n".join([*lines[:start], text, *lines[end:]])
 
 
 Rows = Sequence[tuple[str, Callable[[Measured], str]]]
@@ -240,21 +266,39 @@ def _plot(folder: str, name: str, text: str) -> str:
     return f"![{text}]({folder}/{name}.svg)"
 
 
+@dataclass(frozen=True, slots=True)
+class _Alone:
+    """A section that is measured without any number of objects, and where it was."""
+
+    name: str
+    text: str
+    machine: Machine
+
+
+def _alone(results: Results) -> list[_Alone]:
+    found = []
+    if builds := results.builds:
+        found.append(_Alone("builds", building_page.render(builds), builds.machine))
+    if trainings := results.trainings:
+        found.append(_Alone("trainings", training_page.render(trainings), trainings.machine))
+    if reviews := results.reviews:
+        found.append(_Alone("pull requests", pull_requests_page.render(reviews), reviews.machine))
+    if forwarder := results.forwarder:
+        found.append(_Alone("forwarder", forwarder_page.render(forwarder), forwarder.machine))
+    if reaped := results.reaped:
+        found.append(_Alone("reaper", reaper_page.render(reaped), reaped.machine))
+    return found
+
+
 def _machines(results: Results, sizes: Sequence[Measured]) -> str:
-    machines = [(amount(each.objects), each.machine) for each in sizes]
-    if results.builds:
-        machines.append(("builds", results.builds.machine))
-    if results.trainings:
-        machines.append(("trainings", results.trainings.machine))
-    if results.reviews:
-        machines.append(("pull requests", results.reviews.machine))
-    if results.forwarder:
-        machines.append(("forwarder", results.forwarder.machine))
-    if results.reaped:
-        machines.append(("reaper", results.reaped.machine))
-    rows = [[what, each.date, f"`{each.commit}`", _hardware(each)] for what, each in machines]
+    rows = [_machine(amount(each.objects), each.machine) for each in sizes]
+    rows += [_machine(each.name, each.machine) for each in _alone(results)]
     versions = ", ".join(f"{name} {version}" for name, version in sizes[-1].machine.versions.items())
     return f"{grid(['objects', 'date', 'commit', 'machine'], rows)}\n\n{versions}."
+
+
+def _machine(what: str, machine: Machine) -> list[str]:
+    return [what, machine.date, f"`{machine.commit}`", _hardware(machine)]
 
 
 def _hardware(machine: Machine) -> str:

@@ -157,13 +157,16 @@ def _kept(state: Path) -> Path:
 
 
 def _publish(results: Results, kept: Path, page: Path, say: Callable[[str], None]) -> None:
-    """Save the results, and write the page if a number of objects was measured."""
+    """Save the results, and write the page, or only their sections of it if no number of objects was measured here."""
     kept.parent.mkdir(parents=True, exist_ok=True)
     kept.write_bytes(ADAPTER.dump_json(results, indent=2))
-    if not results.sizes:
+    if results.sizes:
+        write(page, results)
+    elif page.exists():
+        page.write_text(report.renew(page.read_text(), results))
+    else:
         say(f"wrote {kept}; the page needs at least one measured number of objects")
         return
-    write(page, results)
     say(f"wrote {page}")
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
-from tests.eep_platform.bench.samples import MB, builds, measured
+from tests.eep_platform.bench.samples import MB, builds, forwarder, measured, reaped, reviews, trainings
 
 from eep_platform.bench import plots, report, targets
 from eep_platform.bench.results import ADAPTER, Measured, Memory, Results
@@ -39,6 +39,30 @@ def test_rows_show_the_measurements(row: str, expected: list[str], why: str) -> 
 
 def test_sizes_are_in_order_whatever_order_they_were_measured_in() -> None:
     assert _render(measured(300), measured(1), measured(30)) == _render(measured(1), measured(30), measured(300))
+
+
+ALONE = Results({}, builds(), trainings=trainings(), reviews=reviews(), forwarder=forwarder(), reaped=reaped())
+
+
+def test_a_page_gets_the_sections_that_were_measured_alone_where_they_belong() -> None:
+    before = replace(ALONE, sizes={1: measured(1)}, trainings=None, reaped=None)
+    page = report.renew(report.render(before, "benchmarks"), ALONE)
+    headings = [line for line in page.splitlines() if line.startswith("## ")]
+    assert headings[-6:] == [
+        *("## Builds", "## Trainings", "## Pull requests", "## Forwarder", "## Reaper", "## Measured on")
+    ]
+    assert _row(page, "trainings")[1] == f"`{trainings().machine.commit}`"
+
+
+def test_a_page_that_has_all_sections_keeps_what_was_not_measured_again() -> None:
+    page = report.render(replace(ALONE, sizes={1: measured(1), 300: measured()}), "benchmarks")
+    assert report.renew(page, ALONE) == page
+    assert report.renew(page, Results()) == page
+    commit = reaped().machine.commit
+    later = replace(reaped(), machine=replace(reaped().machine, commit="later"))
+    renewed = report.renew(page, Results(reaped=later))
+    row = next(line for line in page.splitlines() if line.startswith("| reaper |"))
+    assert renewed == page.replace(row, row.replace(commit, "later"))
 
 
 def test_a_missed_target_is_reported() -> None:
