@@ -59,6 +59,12 @@ class ControlClient:
         """End all faults, and return how often each had fired by then; calls that are held go on."""
         return [FiredFault.model_validate(row) for row in self._call("DELETE", "/_meter/faults")]
 
+    def clear_fired_faults(self) -> list[FiredFault]:
+        """End the faults that have fired, of which calls that are held go on; return all as they were."""
+        return [
+            FiredFault.model_validate(row) for row in self._call("DELETE", "/_meter/faults", params={"fired": ["true"]})
+        ]
+
     def hold_to(self, name: str, policies: Sequence[Mapping[str, Any]]) -> None:
         """Restrict an access key, or a role by its ARN, to IAM policy documents; replaces earlier ones.
 

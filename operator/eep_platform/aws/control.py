@@ -33,7 +33,6 @@ def routes(meter: Meter) -> list[web.RouteDef]:
         web.get(f"{PREFIX}/limits/documented", handlers.documented),
         web.put(f"{PREFIX}/limits/documented", handlers.set_documented),
         web.get(f"{PREFIX}/faults", handlers.faults),
-        web.put(f"{PREFIX}/faults", handlers.replace_faults),
         web.post(f"{PREFIX}/faults", handlers.add_faults),
         web.delete(f"{PREFIX}/faults", handlers.clear_faults),
     ]
@@ -90,17 +89,14 @@ class _Handlers:
         self._meter.faults.add(await _parsed(request, _FAULTS))
         return await self.faults(request)
 
-    async def replace_faults(self, request: web.Request) -> web.Response:
-        faults = await _parsed(request, _FAULTS)
-        self._meter.faults.clear()
-        self._meter.faults.add(faults)
-        return await self.faults(request)
+    async def clear_faults(self, request: web.Request) -> web.Response:
+        """Answer the faults as they were: one may fire after whoever clears them has looked last.
 
-    async def clear_faults(self, _: web.Request) -> web.Response:
-        """Answer the faults as they were: one may fire after whoever clears them has looked last."""
-        ended = self._meter.faults.fired()
-        self._meter.faults.clear()
-        return _json(ended)
+        `?fired=true` leaves those that have not fired: no call passes in between, as it could if they were added again.
+        """
+        before = self._meter.faults.fired()
+        self._meter.faults.clear(only_fired=request.query.get("fired") == "true")
+        return _json(before)
 
 
 def _json(models: Sequence[BaseModel]) -> web.Response:

@@ -102,10 +102,12 @@ class Faults:
         rules = self._engine.add_rules([fault.rule() for fault in faults])
         self._faults += zip(faults, rules, strict=True)
 
-    def clear(self) -> None:
-        """End all faults; calls that are held go on."""
+    def clear(self, *, only_fired: bool = False) -> None:
+        """End all faults, or those that have struck; calls that are held go on."""
+        kept = [fault for fault, rule in self._faults if only_fired and not rule.fired_count]
         self._engine.set_rules([])
         self._faults.clear()
+        self.add(kept)
         self._ended.set()
         self._ended = asyncio.Event()
 

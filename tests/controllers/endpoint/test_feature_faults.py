@@ -60,25 +60,19 @@ CHANGE_OF_CLASS: Final = {
 }
 
 
-async def hit(trouble: Trouble) -> None:
-    """Wait until every change has failed, but for an operator that ends: while it is replaced, a call may pass."""
-    if not trouble.kind.ends_operator:
-        await trouble.all_hit()
-
-
 @pytest.mark.chaos
 async def test_whatever_change_fails_all_is_made_and_changed_and_nothing_stays(home: Home, trouble: Trouble) -> None:
     trouble.begin(MADE)
     async with trouble.at_work():
         home.env.api.change(CLASS, {"spec": {"reaper": {"roleArn": ROLE}}})
         key = home.make(serving=INSTANCES)
-        await hit(trouble)
+        await trouble.all_hit()
         await home.env.until(lambda: home.env.is_up_to_date(key), "ready")
     trouble.begin(CHANGED)
     async with trouble.at_work():
         home.env.api.change(CLASS, {"spec": CHANGE_OF_CLASS})
         home.env.api.change(key, {"spec": CHANGE})
-        await hit(trouble)
+        await trouble.all_hit()
         await home.env.until(lambda: home.env.is_up_to_date(key), "ready")
     there = home.there()
     assert (there["ScheduledAction"], there.get("ScalingPolicy")) == (["ml.m5.large_evening"], None)
@@ -87,7 +81,7 @@ async def test_whatever_change_fails_all_is_made_and_changed_and_nothing_stays(h
     async with trouble.at_work():
         home.env.api.remove(key)
         home.env.api.remove(CLASS)
-        await hit(trouble)
+        await trouble.all_hit()
         await home.env.until(lambda: not home.env.api.kept, "object and class gone")
     assert home.there() == {}
     assert trouble.stalled == set()

@@ -1,3 +1,5 @@
+import asyncio
+
 import pytest
 from microburst.core.context import RequestContext
 from pydantic import ValidationError
@@ -70,3 +72,16 @@ def test_a_fault_that_makes_no_sense_is_refused(fault: dict[str, object], reason
 def test_an_error_is_passed_to_the_rules_whole() -> None:
     fault = Fault(service="lambda", error=FaultError(code="ServiceException", message="m", status=500))
     assert fault.rule()["error"] == {"code": "ServiceException", "message": "m", "status": 500}
+
+
+async def test_clearing_what_has_fired_lets_held_calls_go_and_leaves_the_rest_in_force() -> None:
+    faults = Faults()
+    faults.add([Fault(service="logs", held=True, times=1), Fault(service="ecr", reset=True, times=1)])
+    decision = faults.decide(call("logs", "CreateLogGroup"))
+    assert decision
+    held = asyncio.create_task(faults.hold(decision))
+    await asyncio.sleep(0)
+    assert not held.done()
+    faults.clear(only_fired=True)
+    await held
+    assert [(each.fault.service, each.fired) for each in faults.fired()] == [("ecr", 0)]

@@ -225,7 +225,7 @@ def test_the_documented_limits_can_be_put_in_force(fresh_aws: Aws) -> None:
 @pytest.mark.parametrize(
     ("method", "path", "body"),
     [
-        ("PUT", "/_meter/faults", "[{}]"),
+        ("POST", "/_meter/faults", "[{}]"),
         ("POST", "/_meter/faults", "{"),
         ("PUT", "/_meter/limits", '[{"service": "logs"}]'),
         ("GET", "/_meter/calls?outcome=eaten", None),
