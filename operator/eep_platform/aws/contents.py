@@ -58,61 +58,22 @@ def holds(aws: Callable[[str], Any], expected: Contents) -> bool:
 def _few_at_a_time(aws: Callable[[str], Any]) -> Iterator[Contents]:
     """All kinds, listed as they are asked for; what goes last with an object comes first."""
     sagemaker = aws("sagemaker")
-    groups = aws("logs").get_paginator("describe_log_groups")
-    yield {
-        "LogGroup": [
-            each["logGroupName"]
-            for page in groups.paginate()
-            for each in page["logGroups"]
-            if not each["logGroupName"].startswith(_OF_PROJECTS)
-        ]
-    }
-    yield {
-        "Endpoint": [each["EndpointName"] for page in _pages(sagemaker, "list_endpoints") for each in page["Endpoints"]]
-    }
-    yield {
-        "EndpointConfig": [
-            each["EndpointConfigName"]
-            for page in _pages(sagemaker, "list_endpoint_configs")
-            for each in page["EndpointConfigs"]
-        ]
-    }
-    yield {"Model": [each["ModelName"] for page in _pages(sagemaker, "list_models") for each in page["Models"]]}
+    groups = _named(aws("logs"), "describe_log_groups", "logGroups", "logGroupName")
+    yield {"LogGroup": [each for each in groups if not each.startswith(_OF_PROJECTS)]}
+    yield {"Endpoint": _named(sagemaker, "list_endpoints", "Endpoints", "EndpointName")}
+    yield {"EndpointConfig": _named(sagemaker, "list_endpoint_configs", "EndpointConfigs", "EndpointConfigName")}
+    yield {"Model": _named(sagemaker, "list_models", "Models", "ModelName")}
     yield _of_apis(aws("apigatewayv2"))
     yield _of_lambda(aws("lambda"))
-    alarms = aws("cloudwatch").get_paginator("describe_alarms")
-    yield {"Alarm": [each["AlarmName"] for page in alarms.paginate() for each in page["MetricAlarms"]]}
+    yield {"Alarm": _named(aws("cloudwatch"), "describe_alarms", "MetricAlarms", "AlarmName")}
     yield _of_trainings(sagemaker)
-    repositories = aws("ecr").get_paginator("describe_repositories")
-    yield {
-        "Repository": [
-            each["repositoryName"]
-            for page in repositories.paginate()
-            for each in page["repositories"]
-            if _OURS.match(each["repositoryName"])
-        ]
-    }
-    yield {
-        "FeedbackTable": [
-            name for page in aws("dynamodb").get_paginator("list_tables").paginate() for name in page["TableNames"]
-        ]
-    }
-    yield {
-        "EventRule": [
-            each["Name"]
-            for page in aws("events").get_paginator("list_rules").paginate()
-            for each in page["Rules"]
-            if "ScheduleExpression" in each
-        ]
-    }
+    repositories = _named(aws("ecr"), "describe_repositories", "repositories", "repositoryName")
+    yield {"Repository": [each for each in repositories if _OURS.match(each)]}
+    yield {"FeedbackTable": [name for page in _pages(aws("dynamodb"), "list_tables") for name in page["TableNames"]]}
+    rules = (each for page in _pages(aws("events"), "list_rules") for each in page["Rules"])
+    yield {"EventRule": [each["Name"] for each in rules if "ScheduleExpression" in each]}
     yield {"DeliveryStream": aws("firehose").list_delivery_streams(Limit=10_000)["DeliveryStreamNames"]}
-    yield {
-        "Parameter": [
-            each["Name"]
-            for page in aws("ssm").get_paginator("describe_parameters").paginate()
-            for each in page["Parameters"]
-        ]
-    }
+    yield {"Parameter": _named(aws("ssm"), "describe_parameters", "Parameters", "Name")}
     yield _of_scaling(aws("application-autoscaling"))
     yield _at_work(sagemaker, aws("codebuild"))
 
@@ -124,7 +85,7 @@ def _of_scaling(client: "ApplicationAutoScalingClient") -> Contents:
         "ScheduledAction": ("describe_scheduled_actions", "ScheduledActions", "ScheduledActionName"),
     }
     return {
-        kind: [each[name] for page in _pages(client, method, ServiceNamespace="sagemaker") for each in page[members]]
+        kind: _named(client, method, members, name, ServiceNamespace="sagemaker")
         for kind, (method, members, name) in kinds.items()
     }
 
@@ -163,27 +124,26 @@ def _pages(client: Any, method: str, **arguments: str) -> Any:  # noqa: ANN401 -
     return client.get_paginator(method).paginate(**arguments)
 
 
+def _named(client: Any, method: str, members: str, name: str, **arguments: str) -> list[str]:  # noqa: ANN401 - any service's
+    return [each[name] for page in _pages(client, method, **arguments) for each in page[members]]
+
+
 def _of_trainings(client: "SageMakerClient") -> Contents:
     """What trainings leave, which outlives objects: see ``LASTING``."""
-    groups = client.get_paginator("list_model_package_groups").paginate()
-    versions = client.get_paginator("list_model_packages").paginate(ModelPackageType="Versioned")
-    pipelines = client.get_paginator("list_pipelines").paginate()
+    versions = _named(
+        client, "list_model_packages", "ModelPackageSummaryList", "ModelPackageArn", ModelPackageType="Versioned"
+    )
     return {
-        "ModelPackageGroup": [
-            each["ModelPackageGroupName"] for page in groups for each in page["ModelPackageGroupSummaryList"]
-        ],
-        "ModelPackage": [
-            each["ModelPackageArn"].rpartition(":model-package/")[2]
-            for page in versions
-            for each in page["ModelPackageSummaryList"]
-        ],
-        "Pipeline": [each["PipelineName"] for page in pipelines for each in page["PipelineSummaries"]],
+        "ModelPackageGroup": _named(
+            client, "list_model_package_groups", "ModelPackageGroupSummaryList", "ModelPackageGroupName"
+        ),
+        "ModelPackage": [arn.rpartition(":model-package/")[2] for arn in versions],
+        "Pipeline": _named(client, "list_pipelines", "PipelineSummaries", "PipelineName"),
     }
 
 
 def _of_lambda(client: "LambdaClient") -> Contents:
-    pages = client.get_paginator("list_functions").paginate()
-    names = [each["FunctionName"] for page in pages for each in page["Functions"]]
+    names = _named(client, "list_functions", "Functions", "FunctionName")
     limits = client.get_account_settings()["AccountLimit"]
     is_any_reserved = limits["UnreservedConcurrentExecutions"] < limits["ConcurrentExecutions"]
     reserved: list[str] = []

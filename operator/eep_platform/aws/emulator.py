@@ -57,7 +57,10 @@ _MOVED_CLOCK = f"""
 import pathlib, tempfile, time
 
 def _ahead(file=pathlib.Path(tempfile.gettempdir(), {_AHEAD!r}), machine=time.time):
-    return machine() + (float(file.read_text()) if file.exists() else 0.0)
+    try:
+        return machine() + float(file.read_text())
+    except FileNotFoundError:
+        return machine()
 
 time.time = _ahead
 """
@@ -194,6 +197,16 @@ def taking_pace(configure: Configure, pace: Pace) -> Configure:
     return configure_alarms
 
 
+def _keep(seconds: float, file: Path) -> None:
+    """Keep how far a clock is ahead, where a function may read it at any moment; no file means that it is not."""
+    if not seconds:
+        file.unlink(missing_ok=True)
+        return
+    written = file.with_suffix(".new")
+    written.write_text(str(seconds), encoding="utf-8")
+    written.replace(file)
+
+
 def taking_clock(configure: Configure, file: Path) -> Configure:
     """Set by how many seconds the clock of functions is ahead: the body, which is kept in ``file``."""
 
@@ -204,10 +217,7 @@ def taking_clock(configure: Configure, file: Path) -> Configure:
             seconds = float(body)
         except ValueError as error:
             return HTTPStatus.BAD_REQUEST, {}, str(error).encode()
-        # A function may read it at any moment.
-        written = file.with_suffix(".new")
-        written.write_text(str(seconds), encoding="utf-8")
-        written.replace(file)
+        _keep(seconds, file)
         return HTTPStatus.OK, {"Content-Type": "application/json"}, body
 
     return configure_clock
