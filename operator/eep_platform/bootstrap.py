@@ -124,11 +124,30 @@ def kubernetes(kubeconfig: Path, roles: Roles, *, region: str, git_url: str) -> 
             VERSION,
             ENDPOINT_CLASS.plural,
             DEFAULT_CLASS,
-            _default_class(roles, region, git_url),
+            default_class(roles, region=region, git_url=git_url),
             field_manager=_FIELD_MANAGER,
             force=True,
             _content_type=_APPLY,
         )
+
+
+def default_class(roles: Roles, *, region: str, git_url: str) -> dict[str, Any]:
+    """The class that every object has which names none, without reviews; it builds from ``git_url``."""
+    return {
+        "apiVersion": API_VERSION,
+        "kind": ENDPOINT_CLASS.name,
+        "metadata": {"name": DEFAULT_CLASS, "annotations": {DEFAULT_CLASS_ANNOTATION: "true"}},
+        "spec": {
+            "region": region,
+            "executionRoleArn": roles.execution,
+            "forwarderRoleArn": roles.forwarder,
+            "invokeRoleArn": roles.invoke,
+            # The embedded CodeBuild does not run the image.
+            "builds": {"codeBuild": {"project": BUILD_PROJECT}, "gitUrl": git_url, "allowTags": True},
+            "lifecycle": {"allowRetain": True},
+            "routing": {"auth": {"allowed": [each.value for each in AuthType]}},
+        },
+    }
 
 
 def github(service: GitHubClient, kubeconfig: Path) -> None:
@@ -248,21 +267,3 @@ def _is_established(definitions: client.ApiextensionsV1Api, name: str) -> bool:
     status = definitions.read_custom_resource_definition(name).status
     conditions = (status.conditions if status else None) or []
     return any(condition.type == "Established" and condition.status == "True" for condition in conditions)
-
-
-def _default_class(roles: Roles, region: str, git_url: str) -> dict[str, Any]:
-    return {
-        "apiVersion": API_VERSION,
-        "kind": ENDPOINT_CLASS.name,
-        "metadata": {"name": DEFAULT_CLASS, "annotations": {DEFAULT_CLASS_ANNOTATION: "true"}},
-        "spec": {
-            "region": region,
-            "executionRoleArn": roles.execution,
-            "forwarderRoleArn": roles.forwarder,
-            "invokeRoleArn": roles.invoke,
-            # The embedded CodeBuild does not run the image.
-            "builds": {"codeBuild": {"project": BUILD_PROJECT}, "gitUrl": git_url, "allowTags": True},
-            "lifecycle": {"allowRetain": True},
-            "routing": {"auth": {"allowed": [each.value for each in AuthType]}},
-        },
-    }

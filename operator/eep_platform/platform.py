@@ -78,20 +78,27 @@ def up(state: Path, *, provider: str = "auto", report: Report = print) -> Platfo
     Raises:
         PlatformError: a part cannot be started, or the folder has other content.
     """
-    state = state.resolve()
-    with _exclusively(state, report):
-        ports = claim(state)
-        with ThreadPoolExecutor(max_workers=1) as pool:
-            aws = pool.submit(services.start, state, ports)
-            cluster = controlplane.start(state, provider=provider, report=report)
-            aws.result()
-        platform = _platform(state, ports, cluster.kubeconfig)
-        roles = bootstrap.aws(
-            services.session(), platform.aws_endpoint, account=platform.account, region=platform.region
-        )
-        bootstrap.kubernetes(platform.kubeconfig, roles, region=platform.region, git_url=platform.git.url)
+    with _started(state, provider, report) as platform:
+        region, git_url = platform.region, platform.git.url
+        bootstrap.kubernetes(platform.kubeconfig, prepare_aws(platform), region=region, git_url=git_url)
         bootstrap.github(platform.github, platform.kubeconfig)
         return platform
+
+
+def up_bare(state: Path, *, provider: str = "auto", report: Report = print) -> Platform:
+    """Start one as `up` does, and leave out all that an installation brings: kinds, admission policies, a class.
+
+    Raises:
+        PlatformError: a part cannot be started, or the folder has other content.
+    """
+    with _started(state, provider, report) as platform:
+        return platform
+
+
+def prepare_aws(platform: Platform) -> bootstrap.Roles:
+    """Create in AWS what a class names, as `up` does, and return the roles. Idempotent; raises what boto3 raises."""
+    endpoint, account = platform.aws_endpoint, platform.account
+    return bootstrap.aws(services.session(), endpoint, account=account, region=platform.region)
 
 
 def down(state: Path, *, report: Report = print) -> None:
@@ -186,6 +193,18 @@ def _refuse_foreign(state: Path) -> None:
     others = [path for path in state.iterdir() if not path.name.startswith(left_by_a_killed_write)]
     if others and not (state / _FILE).is_file():
         raise PlatformError(f"{state} has files that are not a platform's: choose another folder with --state")
+
+
+@contextmanager
+def _started(state: Path, provider: str, report: Report) -> Iterator[Platform]:
+    state = state.resolve()
+    with _exclusively(state, report):
+        ports = claim(state)
+        with ThreadPoolExecutor(max_workers=1) as pool:
+            aws = pool.submit(services.start, state, ports)
+            cluster = controlplane.start(state, provider=provider, report=report)
+            aws.result()
+        yield _platform(state, ports, cluster.kubeconfig)
 
 
 @contextmanager

@@ -3,8 +3,9 @@ from pathlib import Path
 
 import pytest
 from tests.fixtures.operator import push_echo
-from tests.installation.site import Site, undress
+from tests.installation.site import Site
 
+from eep_platform import bootstrap
 from eep_platform import platform as local_platform
 from eep_platform.kubelet.api import Api
 
@@ -14,14 +15,11 @@ def site(tmp_path_factory: pytest.TempPathFactory, helm: Path) -> Iterator[Site]
     """A platform of this file's own: other operators work on the session's, with kinds that no release owns."""
     state = tmp_path_factory.mktemp("site")
     try:
-        platform = local_platform.up(state)
-        api = Api(platform.kubeconfig)
-        default = api("GET", "/apis/ephemeral-endpoints.io/v1alpha1/ephemeralendpointclasses/default")
-        undress(api)
+        platform = local_platform.up_bare(state)
+        roles = local_platform.prepare_aws(platform)
+        spec = bootstrap.default_class(roles, region=platform.region, git_url=platform.git.url)["spec"]
         home = tmp_path_factory.mktemp("helm")
-        # The Secret of its reviews is where the platform's own operator reads it, in no release's namespace.
-        spec = {name: value for name, value in default["spec"].items() if name != "reviews"}
-        yield Site(platform.kubeconfig, helm, home, api, platform, spec)
+        yield Site(platform.kubeconfig, helm, home, Api(platform.kubeconfig), platform, spec)
     finally:
         local_platform.down(state)
 

@@ -4,13 +4,10 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from http import HTTPStatus
-from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 
 import requests
-from kubernetes.client.exceptions import ApiException
 from tests.fixtures.waiting import eventually
 from tests.installation.releases import RESTRICTED, Cluster, Release
 
@@ -18,11 +15,7 @@ import ephemeral_endpoints
 from eep_platform.controlplane import server
 from eep_platform.errors import PlatformError
 from eep_platform.kubelet import Image, Kubelet, served_logs
-from eep_platform.kubelet.api import Api
 from eep_platform.platform import Platform
-from ephemeral_endpoints.api import GROUP
-from ephemeral_endpoints.api.schema.admission import guards
-from ephemeral_endpoints.api.schema.crds import crds
 
 PORT: Final = 8080
 PACE: Final = 10.0
@@ -96,31 +89,3 @@ def released(site: Site, name: str, **environment: str) -> Iterator[LocalRelease
     ):
         yield LocalRelease(site, name, namespace, kubelet, state)
         site.delete_namespace(namespace)
-
-
-def undress(api: Api) -> None:
-    """Take away what the platform's administrator has applied by hand."""
-    kinds = [each["metadata"]["name"] for each in crds()]
-    definitions = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
-    plurals = {
-        "ValidatingAdmissionPolicy": "validatingadmissionpolicies",
-        "ValidatingAdmissionPolicyBinding": "validatingadmissionpolicybindings",
-        "ClusterRole": "clusterroles",
-    }
-    paths = [
-        *(f"{definitions}/{name}" for name in kinds),
-        *(
-            f"/apis/{each['apiVersion']}/{plurals[each['kind']]}/{each['metadata']['name']}"
-            for each in chain.from_iterable(guards().values())
-        ),
-    ]
-    for path in paths:
-        try:
-            api("DELETE", path)
-        except ApiException as error:
-            if error.status != HTTPStatus.NOT_FOUND:
-                raise
-    eventually(
-        lambda: not any(api.find(f"{definitions}/{name}") for name in kinds),
-        f"no kind of {GROUP}",
-    )

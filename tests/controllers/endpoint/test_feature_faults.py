@@ -60,6 +60,13 @@ CHANGE_OF_CLASS: Final = {
 }
 
 
+def is_changed(home: Home) -> bool:
+    there = home.there()
+    return there.get("ScheduledAction") == ["ml.m5.large_evening"] and there.keys().isdisjoint(
+        {"FunctionConcurrency", "RouteThrottle", "ScalingPolicy"}
+    )
+
+
 @pytest.mark.chaos
 async def test_whatever_change_fails_all_is_made_and_changed_and_nothing_stays(home: Home, trouble: Trouble) -> None:
     trouble.begin(MADE)
@@ -73,10 +80,7 @@ async def test_whatever_change_fails_all_is_made_and_changed_and_nothing_stays(h
         home.env.api.change(CLASS, {"spec": CHANGE_OF_CLASS})
         home.env.api.change(key, {"spec": CHANGE})
         await trouble.all_hit()
-        await home.env.until(lambda: home.env.is_up_to_date(key), "ready")
-    there = home.there()
-    assert (there["ScheduledAction"], there.get("ScalingPolicy")) == (["ml.m5.large_evening"], None)
-    assert there.keys().isdisjoint({"FunctionConcurrency", "RouteThrottle"})
+        await home.env.until(lambda: home.env.is_up_to_date(key) and is_changed(home), lambda: f"{home.there()}")
     trouble.begin(DELETED)
     async with trouble.at_work():
         home.env.api.remove(key)

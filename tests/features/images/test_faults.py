@@ -37,6 +37,12 @@ def shop(env: Environment, fresh_aws: Aws, tmp_path: Path) -> Shop:
     return Shop(env, fresh_aws, GitHost(tmp_path / "git"))
 
 
+def settings(shop: Shop) -> tuple[str, bool]:
+    """Whether tags of the class's repository can be moved, and whether its images are scanned."""
+    [repository] = shop.ecr.describe_repositories()["repositories"]
+    return repository["imageTagMutability"], repository["imageScanningConfiguration"]["scanOnPush"]
+
+
 @pytest.mark.chaos
 async def test_whatever_call_fails_an_image_is_built_once_and_nothing_stays(shop: Shop, trouble: Trouble) -> None:
     trouble.begin(BEGUN)
@@ -53,9 +59,7 @@ async def test_whatever_call_fails_an_image_is_built_once_and_nothing_stays(shop
     async with trouble.at_work():
         await shop.env.snapshot()
         await trouble.all_hit()
-    [repository] = shop.ecr.describe_repositories()["repositories"]
-    assert repository["imageTagMutability"] == "IMMUTABLE_WITH_EXCLUSION"
-    assert repository["imageScanningConfiguration"] == {"scanOnPush": True}
+        await shop.env.until(lambda: settings(shop) == ("IMMUTABLE_WITH_EXCLUSION", True), "the repository mended")
     assert shop.outcomes() == ["IN_PROGRESS"]
     trouble.begin(ENDED)
     async with trouble.at_work():

@@ -66,6 +66,10 @@ def started(lab: Lab) -> list[int]:
     return sorted(Counter(each["PipelineExecutionDisplayName"].rpartition("-")[0] for each in lab.runs()).values())
 
 
+def outcomes(lab: Lab) -> list[str]:
+    return [each["PipelineExecutionStatus"] for each in lab.runs()]
+
+
 @pytest.mark.chaos
 async def test_whatever_call_fails_each_commit_is_trained_once_and_nothing_is_left(lab: Lab, trouble: Trouble) -> None:
     # A metric that may not be read is unknown for good; the model is judged without.
@@ -76,7 +80,7 @@ async def test_whatever_call_fails_each_commit_is_trained_once_and_nothing_is_le
         await lab.finish(0.98)
         await trouble.all_hit()
         await lab.env.until(lambda: lab.env.is_up_to_date(key), "ready")
-        assert lab.training(key).get("metric") == (0.98 if is_read else None)
+        await lab.env.until(lambda: lab.training(key).get("metric") == (0.98 if is_read else None), "its metric")
         assert started(lab) == [1]
     await lab.env.restart()
     lab.hold()
@@ -91,8 +95,8 @@ async def test_whatever_call_fails_each_commit_is_trained_once_and_nothing_is_le
         await lab.finish(0.61, number=3)
         await lab.trained(key, "GateFailed")
         await trouble.all_hit()
-        assert lab.training(key).get("metric") == (0.61 if is_read else None)
-        assert [each["PipelineExecutionStatus"] for each in lab.runs()] == ["Succeeded", "Stopped", "Failed"]
+        await lab.env.until(lambda: lab.training(key).get("metric") == (0.61 if is_read else None), "its metric")
+        await lab.env.until(lambda: outcomes(lab) == ["Succeeded", "Stopped", "Failed"], lambda: f"{outcomes(lab)}")
     lab.hold()
     trouble.begin(LAST)
     async with trouble.at_work():

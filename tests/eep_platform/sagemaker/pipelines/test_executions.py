@@ -249,9 +249,8 @@ def test_a_step_that_hangs_can_be_stopped(jobs: "Jobs") -> None:
     found = steps(jobs, execution)
     assert {name: step["StepStatus"] for name, step in found.items()} == {"Hangs": "Stopped"}
     arn = found["Hangs"]["Metadata"]["ProcessingJob"]["Arn"]
-    listed = api(jobs).list_processing_jobs()["ProcessingJobSummaries"]
-    [job] = [each["ProcessingJobName"] for each in listed if each["ProcessingJobArn"] == arn]
-    assert jobs.processed(job)["ProcessingJobStatus"] == "Stopped"
+    [listed] = api(jobs).list_processing_jobs(NameContains=arn.rpartition("/")[2])["ProcessingJobSummaries"]
+    assert jobs.processed(listed["ProcessingJobName"])["ProcessingJobStatus"] == "Stopped"
     api(jobs).delete_pipeline(PipelineName=pipeline)
 
 
