@@ -82,7 +82,8 @@ class ApiServer:
         number = next(self._numbers)
         metadata = {
             "name": name,
-            "uid": f"uid-{number}",
+            # In their order, which decides between those created in the same second.
+            "uid": f"uid-{number:06}",
             "generation": 1,
             "resourceVersion": str(number),
             "creationTimestamp": timestamp(datetime.now(UTC)),

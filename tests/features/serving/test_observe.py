@@ -26,20 +26,15 @@ async def test_positions_that_move_are_written_when_an_object_is_looked_at_and_n
     keys = [env.make(name) for name in ("a", "b", "c")]
     for key in keys:
         await env.reason(key, "QuotaExceeded", "EndpointReady")
-    last = max(keys, key=lambda key: (env.api.kept[key]["metadata"]["creationTimestamp"], _uid(env, key)))
+    first, _, last = keys
     await env.refresh(last)
     assert "The endpoint is 3rd of 3" in env.condition(last, "EndpointReady")["message"]
-    first = min(keys, key=lambda key: (env.api.kept[key]["metadata"]["creationTimestamp"], _uid(env, key)))
     version = env.api.kept[last]["metadata"]["resourceVersion"]
     env.api.remove(first)
     await env.gone(first)
     assert env.api.kept[last]["metadata"]["resourceVersion"] == version
     await env.refresh(last)
     assert "The endpoint is 2nd of 2" in env.condition(last, "EndpointReady")["message"]
-
-
-def _uid(env: Environment, key: object) -> str:
-    return str(env.api.kept[key]["metadata"]["uid"])  # type: ignore[index]  # a key of the environment's
 
 
 async def test_what_stands_is_priced_by_the_class(env: Environment) -> None:
