@@ -86,6 +86,17 @@ class Firehose:
             buffer = self._buffers.setdefault(stream["name"], Buffer(stream, destination))
             buffer.records += [(self.clock(), data) for _, data in records]
 
+    def before(self, reset: Callable[[], None]) -> Callable[[], None]:
+        """Forget what waits, and let nothing be delivered or asked while ``reset`` forgets all else."""
+
+        def reset_all() -> None:
+            with self._lock:
+                self._buffers.clear()
+                self._since.clear()
+                reset()
+
+        return reset_all
+
     def deliver(self) -> None:
         """Write what has waited for long enough."""
         with self._lock:

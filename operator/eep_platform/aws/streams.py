@@ -10,6 +10,7 @@ from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
 
+from ministack import app
 from ministack.core import iam_evaluator, responses
 from ministack.core.responses import request_scope
 from ministack.services import cloudwatch, cloudwatch_logs, firehose, lambda_svc, s3
@@ -124,6 +125,7 @@ def install() -> None:
     )
     for operation, handle in list(firehose._HANDLERS.items()):  # noqa: SLF001 - likewise
         firehose._HANDLERS[operation] = streams.over(operation, handle)  # noqa: SLF001 - likewise
+    app._reset_all_state = streams.before(app._reset_all_state)  # noqa: SLF001 - likewise
     firehose._deliver_records_to_s3 = streams.take  # noqa: SLF001 - likewise
     firehose._dest_description = showing_extension(firehose._dest_description)  # noqa: SLF001 - likewise
     lambda_svc._emit_lambda_logs = extracting_metrics(lambda_svc._emit_lambda_logs)  # noqa: SLF001 - likewise
