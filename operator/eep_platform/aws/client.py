@@ -13,7 +13,8 @@ from eep_platform.aws.ledger import Call, Outcome
 from eep_platform.aws.limits import Limit
 from eep_platform.errors import PlatformError
 
-_TIMEOUT_SECONDS = 30
+_TIMEOUT_SECONDS = 120
+"""Long: a reset waits until all containers and builds have ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +138,7 @@ class ControlClient:
 
     def reset(self) -> None:
         """Return to the state after the start: an empty account, the machine's time, no counts, limits or policies."""
+        self.clear_faults()  # first: a call that is held goes on, and must not do so in the empty account
         self._call("POST", "/_codebuild/reset")
         self._call("POST", "/_sagemaker/reset")
         self._call("POST", "/_ministack/reset")

@@ -246,7 +246,12 @@ def test_an_http_api_is_reached_by_the_url_that_aws_gives(fresh_aws: Aws) -> Non
     api, functions = fresh_aws.client("apigatewayv2"), fresh_aws.client("lambda")
     bundle = function_bundle()
     function = functions.create_function(
-        FunctionName="f", Runtime="python3.11", Role=ROLE, Handler="index.handler", Code={"ZipFile": bundle}
+        FunctionName="f",
+        Runtime="python3.11",
+        Role=ROLE,
+        Handler="index.handler",
+        Code={"ZipFile": bundle},
+        Timeout=60,
     )
     assert function["CodeSha256"] == base64.b64encode(hashlib.sha256(bundle).digest()).decode()
     made = api.create_api(Name="a", ProtocolType="HTTP", Tags={"k": "v"})
@@ -326,6 +331,17 @@ def test_a_reset_empties_the_account(fresh_aws: Aws) -> None:
     fresh_aws.control.reset()
     assert names(fresh_aws, "/") == []
     assert fresh_aws.client("sagemaker").list_models()["Models"] == []
+
+
+def test_a_call_that_is_held_at_a_reset_leaves_nothing(fresh_aws: Aws) -> None:
+    control = fresh_aws.control
+    control.add_faults(Fault(service="logs", operation="CreateLogGroup", held=True))
+    with ThreadPoolExecutor(1) as pool:
+        held = pool.submit(fresh_aws.client("logs").create_log_group, logGroupName="/held")
+        wait_until(lambda: control.faults()[0].fired, seconds=120, what="the call")
+        control.reset()
+        held.exception()
+    assert names(fresh_aws, "/") == []
 
 
 def test_answers_carry_a_time_that_is_ahead_until_a_reset(fresh_aws: Aws) -> None:
