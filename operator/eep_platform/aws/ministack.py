@@ -22,7 +22,8 @@ REGION = "us-east-1"
 CONCURRENT_EXECUTIONS = 1000
 """The account's quota of Lambda, as AWS sets it by default."""
 
-_PROBE_SECONDS = 2
+_PROBE_SECONDS = 30
+"""Long: what runs and does not answer is restarted, with all that it knows, and the machine may be busy."""
 
 
 def credentials() -> dict[str, str]:
@@ -71,7 +72,7 @@ def start(state: Path, port: int, *, front: str) -> ManagedProcess:
 
 
 def answers(url: str) -> bool:
-    """Whether a GET of the URL succeeds within two seconds."""
+    """Whether a GET of the URL succeeds within half a minute."""
     # What starts is asked many times a second: a session for each request would take the processor from it.
     place = urlsplit(url)
     with closing(HTTPConnection(str(place.hostname), place.port, timeout=_PROBE_SECONDS)) as connection:

@@ -15,7 +15,7 @@ from yaml import YAMLError
 
 from eep_platform.errors import PlatformError
 
-_TIMEOUT_SECONDS = 5.0
+_TIMEOUT_SECONDS = 30.0
 
 
 def kubeconfig(server: str, *, ca: bytes, user: Mapping[str, str]) -> str:
@@ -40,7 +40,7 @@ class Access:
         self._client = client
 
     def server_ready(self) -> bool:
-        """Whether `/readyz` answers 200 within five seconds."""
+        """Whether `/readyz` answers 200 within half a minute."""
         try:
             request = self._client.param_serialize("GET", "/readyz", auth_settings=["BearerToken"])
             answer = self._client.call_api(*request, _request_timeout=_TIMEOUT_SECONDS)
