@@ -69,6 +69,7 @@ def invoked(aws: Aws) -> float:
         Handler="code.handler",
         Code={"ZipFile": archive.getvalue()},
         MemorySize=512,
+        Timeout=60,
     )
     for seconds in SECONDS:
         answer = functions.invoke(FunctionName=NAME, Payload=json.dumps({"seconds": seconds}))

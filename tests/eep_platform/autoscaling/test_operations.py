@@ -19,6 +19,8 @@ TRACKED = {
     "PredefinedMetricSpecification": {"PredefinedMetricType": "SageMakerVariantInvocationsPerInstance"},
 }
 CUSTOM = {"Namespace": "N", "MetricName": "Backlog", "Statistic": "Average"}
+ONCE = {"ScaleOutCooldown": 24 * 3600}
+"""Keeps the number of instances that the first scaling out makes: the metric stays, and would make more."""
 BOUNDS = {"MinCapacity": 1, "MaxCapacity": 4}
 
 
@@ -270,10 +272,15 @@ def test_scheduled_actions_fire_and_are_described(account: Account) -> None:
     resource = account.endpoint("e")
     account.register(resource)
     named: Any = WHERE | {"ResourceId": resource, "ScheduledActionName": "a"}
-    soon = datetime.now(UTC) + timedelta(seconds=5)
-    account.scaling.put_scheduled_action(
-        **named, Schedule=f"at({soon:%Y-%m-%dT%H:%M:%S})", ScalableTargetAction={"MinCapacity": 4, "MaxCapacity": 6}
-    )
+
+    def put_in_time() -> bool:
+        soon = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=4)
+        account.scaling.put_scheduled_action(
+            **named, Schedule=f"at({soon:%Y-%m-%dT%H:%M:%S})", ScalableTargetAction={"MinCapacity": 4, "MaxCapacity": 6}
+        )
+        return datetime.now(UTC) < soon
+
+    eventually(put_in_time, "the action was there before its time")
     [shown] = account.scaling.describe_scheduled_actions(ServiceNamespace="sagemaker")["ScheduledActions"]
     assert (shown["ScheduledActionName"], shown["ScalableTargetAction"]["MinCapacity"]) == ("a", 4)
     eventually(lambda: account.count("e") == 4, "the action fired")
@@ -344,7 +351,7 @@ def test_a_customized_metric_scales_an_asynchronous_variant_from_nothing(account
     account.register(resource, MinCapacity=0, MaxCapacity=0)
     eventually(lambda: account.count("e") == 0, "none are left")
     account.register(resource, MinCapacity=0, MaxCapacity=3)
-    account.policy(resource, {"TargetValue": 4.0, "CustomizedMetricSpecification": CUSTOM})
+    account.policy(resource, {"TargetValue": 4.0, "CustomizedMetricSpecification": CUSTOM, **ONCE})
     account.cloudwatch.put_metric_data(Namespace="N", MetricData=[{"MetricName": "Backlog", "Value": 7}])
     eventually(lambda: account.count("e") == 2, "two for a backlog of seven, at four each")
 

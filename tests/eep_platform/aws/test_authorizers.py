@@ -45,8 +45,8 @@ def refusal(call: Any, **arguments: Any) -> str:  # noqa: ANN401 - likewise
     return f"{error['Code']}: {error['Message']}"
 
 
-def test_an_issuer_must_say_where_its_keys_are(gateway: Any, api: str, issuer: Issuer, unused_tcp_port: int) -> None:  # noqa: ANN401 - likewise
-    refused = refusal(gateway.create_authorizer, ApiId=api, **checking(f"http://127.0.0.1:{unused_tcp_port}"))
+def test_an_issuer_must_say_where_its_keys_are(gateway: Any, api: str, issuer: Issuer) -> None:  # noqa: ANN401 - likewise
+    refused = refusal(gateway.create_authorizer, ApiId=api, **checking("http://127.0.0.1:9"))  # where nothing listens
     assert refused.startswith("BadRequestException: Caught exception when connecting to http://127.0.0.1:")
     assert "Issuer must have a valid discovery endpoint" in refused
     id_ = gateway.create_authorizer(ApiId=api, **checking(issuer.url))["AuthorizerId"]

@@ -21,4 +21,4 @@ def test_idle_workers_end_at_once_and_busy_ones_when_they_are_done() -> None:
     assert idle.killed.is_set()
     assert not busy.killed.is_set()
     busy.in_use = False
-    assert busy.killed.wait(10)
+    assert busy.killed.wait(120)

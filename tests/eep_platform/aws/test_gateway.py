@@ -23,7 +23,12 @@ def api(fresh_aws: Aws) -> dict[str, Any]:
     client = fresh_aws.client("apigatewayv2")
     made: dict[str, Any] = dict(client.create_api(Name="a", ProtocolType="HTTP"))
     function = fresh_aws.client("lambda").create_function(
-        FunctionName="f", Runtime="python3.11", Role=ROLE, Handler="index.handler", Code={"ZipFile": function_bundle()}
+        FunctionName="f",
+        Runtime="python3.11",
+        Role=ROLE,
+        Handler="index.handler",
+        Code={"ZipFile": function_bundle()},
+        Timeout=60,
     )
     integration = client.create_integration(
         ApiId=made["ApiId"],

@@ -6,7 +6,7 @@ from contextlib import AsyncExitStack
 import aiohttp
 import pytest
 from aiohttp import web
-from aiohttp.test_utils import TestServer, unused_port
+from aiohttp.test_utils import TestServer
 
 from eep_platform.aws.front import Front
 from eep_platform.aws.meter import Meter
@@ -150,7 +150,7 @@ async def test_a_service_that_hangs_up_is_passed_on_as_it_is(front_of: Callable[
 
 async def test_a_service_that_does_not_run_is_reported_in_the_callers_protocol() -> None:
     async with AsyncExitStack() as stack:
-        ask = await _asker(stack, f"http://127.0.0.1:{unused_port()}")
+        ask = await _asker(stack, "http://127.0.0.1:9")  # where nothing listens
         signed = {
             "Authorization": "AWS4-HMAC-SHA256 Credential=x/20260101/us-east-1/sagemaker/aws4_request",
             "X-Amz-Target": "SageMaker.ListModels",
