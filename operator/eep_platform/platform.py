@@ -125,7 +125,7 @@ def down(state: Path, *, report: Report = print) -> None:
 
 
 def status(state: Path) -> Status:
-    """Return the status of the platform of a state folder; changes nothing. Waits half a minute at most for each part."""
+    """The status of the platform of a state folder; changes nothing. Waits half a minute for each part at most."""
     state = state.resolve()
     ports = _recorded(state)
     if ports is None:
