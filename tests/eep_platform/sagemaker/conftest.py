@@ -1,12 +1,12 @@
 import asyncio
 import json
 import os
-import socket
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +21,7 @@ from botocore.config import Config
 
 from eep_platform.containers.image import DOCKER_MANIFEST, ImageConfig, LocalImage
 from eep_platform.emulation.account import Account
+from eep_platform.processes import free_port
 from eep_platform.sagemaker.app import application
 
 if TYPE_CHECKING:
@@ -45,13 +46,7 @@ main()
 """
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def eventually(check: Callable[[], Any], what: str, seconds: float = 60.0) -> Any:  # noqa: ANN401 - as typed as JSON and boto3 are
+def eventually(check: Callable[[], Any], what: str, seconds: float = 120.0) -> Any:  # noqa: ANN401 - as typed as JSON and boto3 are
     """The first true value that `check` gives."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
@@ -207,7 +202,7 @@ class Service:
 @contextmanager
 def served(runtime: object, aws_url: str, state: Path) -> Iterator[str]:
     """Run the service in a thread of its own; gives its URL."""
-    port, loop, stopping = free_port(), asyncio.new_event_loop(), asyncio.Event()
+    loop, stopping, listening = asyncio.new_event_loop(), asyncio.Event(), Future[int]()
 
     async def serve() -> None:
         app = await application(
@@ -218,7 +213,8 @@ def served(runtime: object, aws_url: str, state: Path) -> Iterator[str]:
         )
         runner = web.AppRunner(app, shutdown_timeout=1)
         await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", port).start()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        listening.set_result(runner.addresses[0][1])
         await stopping.wait()
         await runner.cleanup()
 
@@ -226,20 +222,14 @@ def served(runtime: object, aws_url: str, state: Path) -> Iterator[str]:
         thread = threading.Thread(target=loops.run, args=(serve(),))
         thread.start()
         try:
-            eventually(lambda: _accepts(port), "the service listens")
-            yield f"http://127.0.0.1:{port}"
+            yield f"http://127.0.0.1:{listening.result(timeout=120)}"
         finally:
             loop.call_soon_threadsafe(stopping.set)
             thread.join()
 
 
-def _accepts(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
-
-
 def client(service: str, url: str) -> Any:  # noqa: ANN401 - as typed as JSON and boto3 are
-    config = Config(retries={"total_max_attempts": 1}, read_timeout=30, s3={"addressing_style": "path"})
+    config = Config(retries={"total_max_attempts": 1}, read_timeout=120, s3={"addressing_style": "path"})
     factory: Any = boto3.client
     return factory(
         service,
@@ -269,7 +259,7 @@ def ministack() -> Iterator[str]:
 
 def _answers(url: str) -> bool:
     try:
-        return requests.get(f"{url}/_ministack/health", timeout=2).ok
+        return requests.get(f"{url}/_ministack/health", timeout=60).ok
     except requests.RequestException:
         return False
 

@@ -104,7 +104,7 @@ def test_the_program_serves_and_ends_on_a_signal(ministack: str, tmp_path: Path)
 
 def _eventually_settings(port: int) -> dict[str, str]:
     session = requests.Session()
-    retries = requests.adapters.Retry(total=40, connect=40, backoff_factor=0.05, backoff_max=0.5)
+    retries = requests.adapters.Retry(total=240, connect=240, backoff_factor=0.05, backoff_max=0.5)
     session.mount("http://", requests.adapters.HTTPAdapter(max_retries=retries))
     with session:
         settings: dict[str, str] = session.get(f"http://127.0.0.1:{port}/_sagemaker/settings", timeout=60).json()

@@ -7,8 +7,8 @@ DIMENSION = "sagemaker:variant:DesiredInstanceCount"
 
 
 def test_invocations_scale_a_variant_out_and_silence_scales_it_in_again(service: "Service") -> None:
-    """One minute of the policy passes in a twentieth of a second."""
-    service.settings(autoscaling_seconds_per_second=1200, behaviour={"update_seconds": 0})
+    """One minute of the policy passes in half a second while there are invocations, then in a twentieth of one."""
+    service.settings(autoscaling_seconds_per_second=120, behaviour={"update_seconds": 0})
     name = service.endpoint(service.config_of(service.instances()))
     process = service.invoke(name)["pid"]
     scaling: Any = service.client("application-autoscaling")
@@ -31,6 +31,7 @@ def test_invocations_scale_a_variant_out_and_silence_scales_it_in_again(service:
     )
     service.eventually(lambda: service.invoke(name) and count(service, name) == 3, "scaled out to the maximum")
     assert service.invoke(name)["pid"] == process
+    service.settings(autoscaling_seconds_per_second=1200)
     service.eventually(lambda: count(service, name) == 1, "scaled in to the minimum")
     reported = scaling.describe_scaling_activities(ServiceNamespace="sagemaker", ResourceId=where["ResourceId"])
     times = {activity["Description"]: activity["StartTime"] for activity in reported["ScalingActivities"]}

@@ -80,6 +80,7 @@ def test_sampling_keeps_its_percentage_of_any_number_of_requests(percent: int, r
 
 
 def test_captured_requests_lie_in_s3_as_json_lines(service: "Service") -> None:
+    began = datetime.now(UTC)
     s3, bucket = service.aws("s3"), service.name()
     s3.create_bucket(Bucket=bucket)
     capture = config(percent=50) | {"DestinationS3Uri": f"s3://{bucket}/captured"}
@@ -95,7 +96,7 @@ def test_captured_requests_lie_in_s3_as_json_lines(service: "Service") -> None:
         line for key in keys for line in s3.get_object(Bucket=bucket, Key=key)["Body"].read().decode().splitlines()
     ]
     for key in keys:
-        assert key.startswith(f"captured/{name}/AllTraffic/{datetime.now(UTC):%Y/%m/}")
+        assert key.startswith(tuple(f"captured/{name}/AllTraffic/{at:%Y/%m/}" for at in (began, datetime.now(UTC))))
         assert key.endswith(".jsonl")
     reported = [json.loads(each) for each in lines]
     assert [each["captureData"]["endpointInput"]["data"] for each in reported] == ["1", "3"]

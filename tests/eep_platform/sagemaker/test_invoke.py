@@ -152,7 +152,15 @@ def test_a_serverless_server_that_crashed_is_started_by_the_next_invocation(serv
     crashed = refusal(service, name, "exit")
     assert crashed["Error"]["Code"] == "ModelError"
     assert crashed["OriginalStatusCode"] == 500
+    service.eventually(lambda: _ended(before), "the server, which closed its connection first, has ended")
     assert service.invoke(name)["pid"] != before
+
+
+def _ended(pid: int) -> bool:
+    try:
+        return bool(psutil.Process(pid).status() == psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return True
 
 
 def test_a_server_on_instances_that_crashed_is_restarted_by_itself(service: "Service") -> None:
@@ -172,7 +180,7 @@ def test_an_idle_serverless_server_is_stopped_and_the_next_invocation_is_a_cold_
     answer = refusal(service, name)
     assert answer["ResponseMetadata"]["HTTPStatusCode"] == 429
     assert answer["Error"]["Code"] == "ModelNotReadyException"
-    service.settings(behaviour={"cold_start_seconds": 0}, cold_start_limit_seconds=30)
+    service.settings(behaviour={"cold_start_seconds": 0}, cold_start_limit_seconds=120)
     assert service.invoke(name)["bytes"] == 1
 
 
@@ -188,11 +196,14 @@ def test_an_update_switches_servers_without_refusing_a_request(service: "Service
 
     with ThreadPoolExecutor(3) as pool:
         calls = [pool.submit(keep_invoking) for _ in range(3)]
-        service.sagemaker.update_endpoint(
-            EndpointName=name, EndpointConfigName=service.config(service.model(REVISION="new"), concurrency=50)
-        )
-        service.eventually(lambda: seen[-1:] == ["new"], "the new revision serves")
-        stopped.set()
+        try:
+            service.eventually(lambda: seen, "the old revision serves")
+            service.sagemaker.update_endpoint(
+                EndpointName=name, EndpointConfigName=service.config(service.model(REVISION="new"), concurrency=50)
+            )
+            service.eventually(lambda: seen[-1:] == ["new"], "the new revision serves")
+        finally:
+            stopped.set()
         for call in calls:
             call.result()
     assert set(seen) == {"old", "new"}

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
 
 def test_what_a_server_prints_reaches_the_endpoints_log_group(service: "Service") -> None:
+    began = datetime.now(UTC)
     name = service.endpoint()
     service.invoke(name)
     logs, group = service.aws("logs"), f"/aws/sagemaker/Endpoints/{name}"
@@ -23,7 +24,7 @@ def test_what_a_server_prints_reaches_the_endpoints_log_group(service: "Service"
 
     service.eventually(lambda: messages() == ["loading the model", "predicted"], "both lines")
     stream = logs.describe_log_streams(logGroupName=group)["logStreams"][0]["logStreamName"]
-    assert stream.startswith(f"AllTraffic/{datetime.now(UTC):%Y}-")
+    assert stream.startswith(tuple(f"AllTraffic/{at:%Y}-" for at in (began, datetime.now(UTC))))
     assert "retentionInDays" not in logs.describe_log_groups(logGroupNamePrefix=group)["logGroups"][0]
 
 
@@ -53,7 +54,7 @@ def test_invocations_are_measured(service: "Service") -> None:
     assert sums == {"Invocations": 3, "InvocationModelErrors": 2}
     assert _statistic(service, name, "Invocation4XXErrors", "Sum") == 1
     assert _statistic(service, name, "Invocation5XXErrors", "Sum") == 1
-    assert 50_000 <= _statistic(service, name, "ModelLatency", "Maximum") < 5_000_000
+    assert 50_000 <= _statistic(service, name, "ModelLatency", "Maximum") < 60_000_000
     assert _statistic(service, name, "OverheadLatency", "Minimum") > 0
 
 
@@ -89,7 +90,7 @@ def test_every_state_is_announced_on_the_event_bus(service: "Service") -> None:
         service.flush()
         for message in queues.receive_message(QueueUrl=queue, MaxNumberOfMessages=10).get("Messages", ()):
             detail = json.loads(message["Body"])["detail"]
-            details.extend([detail] if detail["EndpointName"] == name else [])
+            details.extend([detail] if detail["EndpointName"] == name and detail not in details else [])
         return len(details) == 3
 
     service.eventually(three_received, "three events")
