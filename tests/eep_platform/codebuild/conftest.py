@@ -163,7 +163,7 @@ def codebuild(aws: Aws) -> Iterator[CodeBuild]:
     aws.control.patch_codebuild_settings(fresh | QUICK)
     service = CodeBuild(aws, client, name)
     yield service
-    ids = client.list_builds_for_project(projectName=name).get("ids", [])
-    for build_id in ids:
+    pages = client.get_paginator("list_builds_for_project").paginate(projectName=name)
+    for build_id in [each for page in pages for each in page["ids"]]:
         client.stop_build(id=build_id)
     aws.control.patch_codebuild_settings(fresh)
