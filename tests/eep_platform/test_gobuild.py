@@ -1,4 +1,5 @@
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -176,9 +177,16 @@ def test_a_killed_builder_leaves_no_half_program_and_its_compiler_keeps_others_w
 
 def test_progress_is_reported_while_a_program_is_built(workshop: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gobuild, "_REPORT_SECONDS", 0.02)
-    workshop.toolchain("sleep 0.1")
-    workshop.build()
-    assert any("[1/2] anvil: 0 s" in line for line in workshop.reports)
+    workshop.toolchain('while [ -e "$HOME/hold" ]; do sleep 0.05; done')
+    (workshop.folder / "hold").touch()
+
+    def report(line: str) -> None:
+        workshop.reports.append(line)
+        if "[1/2] anvil: " in line:
+            (workshop.folder / "hold").unlink(missing_ok=True)
+
+    workshop.module.build(workshop.go, workshop.environ, report)
+    assert any(re.search(r"\[1/2\] anvil: \d+ s", line) for line in workshop.reports)
     assert any(line.startswith("  [2/2]") for line in workshop.reports)
 
 

@@ -4,6 +4,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,13 @@ from kubernetes import client, config
 
 import ephemeral_endpoints
 from eep_platform import platform as local_platform
-from eep_platform.aws import services
+from eep_platform.aws import ministack, services
+from eep_platform.aws.services import Ports
 from eep_platform.bootstrap import DEFAULT_CLASS, EXAMPLE_REPOSITORY
+from eep_platform.controlplane.binaries import PROGRAMS
 from eep_platform.errors import PlatformError
 from eep_platform.platform import Platform, Status
-from eep_platform.processes import MARKER, free_port, wait_until
+from eep_platform.processes import MARKER, ManagedProcess, find, wait_until
 from ephemeral_endpoints.api import DEFAULT_CLASS_ANNOTATION, GROUP, VERSION
 
 UP = "import sys, pathlib; from eep_platform import platform; platform.up(pathlib.Path(sys.argv[1]))"
@@ -52,6 +55,12 @@ def processes_of(state: Path) -> list[int]:
     return found
 
 
+def parts_of(state: Path) -> dict[str, ManagedProcess | None]:
+    """The processes of the parts of a platform; what these start for other tests comes and goes."""
+    services_ = (services.FRONT, services.CODEBUILD, services.SAGEMAKER, services.GIT, services.GITHUB, ministack.NAME)
+    return {name: find(name, state) for name in (*services_, *PROGRAMS)}
+
+
 def kubernetes_of(running: Platform) -> client.ApiClient:
     configuration = client.Configuration()
     config.load_kube_config(str(running.kubeconfig), client_configuration=configuration)  # type: ignore[no-untyped-call]
@@ -84,14 +93,15 @@ def test_platforms_live_side_by_side_and_each_goes_alone(platform: Platform, sta
     assert other.aws_endpoint != platform.aws_endpoint
     assert local_platform.status(state).platform == other
 
-    before = processes_of(platform.state)
+    before = parts_of(platform.state)
+    assert all(before[name] for name in (services.FRONT, ministack.NAME))
     assert local_platform.up(platform.state, report=quiet) == platform
     local_platform.down(state, report=quiet)
 
     assert (state.exists(), processes_of(state)) == (False, [])
     assert local_platform.status(state) == Status(parts={})
     assert local_platform.status(platform.state).platform == platform
-    assert processes_of(platform.state) == before
+    assert parts_of(platform.state) == before
 
 
 @pytest.mark.parametrize("killed_when_there_is", ["platform.json", "run/front.json"])
@@ -131,16 +141,9 @@ def test_a_folder_of_somebody_else_is_not_touched(tmp_path: Path, command: Calla
 
 
 def test_a_recorded_port_that_somebody_else_took_is_given_up(tmp_path: Path) -> None:
-    taken = free_port()
-    ports = {
-        "front": taken,
-        "ministack": free_port(),
-        "sagemaker": free_port(),
-        "codebuild": free_port(),
-        "git": free_port(),
-        "github": free_port(),
-    }
-    (tmp_path / "platform.json").write_text(json.dumps({"ports": ports}))
+    ports = Ports.free()
+    taken = ports.front
+    (tmp_path / "platform.json").write_text(json.dumps({"ports": asdict(ports)}))
     assert local_platform.claim(tmp_path).front == taken
     with socket.create_server(("127.0.0.1", taken)):
         assert local_platform.claim(tmp_path).front != taken
