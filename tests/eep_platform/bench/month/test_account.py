@@ -6,7 +6,6 @@ from typing import Any, Protocol
 
 import pytest
 from tests.aws.cloud import REFERRED, Cloud, with_spec
-from tests.fixtures.aws import QUICK
 
 from eep_platform.aws.faults import Fault as EmbeddedFault
 from eep_platform.aws.faults import FaultError
@@ -22,7 +21,7 @@ from ephemeral_endpoints.features.serving.specs import ENDPOINT, ENDPOINT_CONFIG
 SCOPE = Scope("c1", "000000000000", "us-east-1")
 NEW = ("new", "1")
 SLOW = 1.5
-"""Seconds that an endpoint takes to be created where it must be seen being created."""
+"""Seconds that a change of an endpoint takes in the model; in the embedded AWS it takes until the endpoint may rest."""
 
 
 class Side(Protocol):
@@ -114,11 +113,17 @@ class Embedded:
         await self._component(observed.key).add_tags(self.cloud.calls, observed, (NEW,))
 
     async def rest(self, key: Key) -> None:
+        self.stick(stuck=False)
         if await self.describe(key) is not None:
             try:
                 await self.cloud.rest(key)
             except AssertionError:
                 assert await self.describe(key) is None
+        self.stick(stuck=True)
+
+    def stick(self, *, stuck: bool) -> None:
+        """Let changes of endpoints take until they are let go on."""
+        self.cloud.aws.control.patch_sagemaker_settings({"behaviour": {"stuck": stuck}})
 
     async def fail(self, fault: Fault) -> None:
         how: Any = {
@@ -312,16 +317,14 @@ async def test_the_model_answers_so(kind: ResourceKind, script: list[tuple[str, 
 
 @pytest.mark.parametrize(("kind", "script"), ROWS)
 async def test_and_so_does_the_embedded_aws(kind: ResourceKind, script: list[tuple[str, str]], cloud: Cloud) -> None:
-    quick: Any = QUICK["behaviour"]
-    slow = {**QUICK, "behaviour": {**quick, "create_seconds": SLOW, "delete_seconds": SLOW}}
-    if kind is ENDPOINT:
-        cloud.aws.control.patch_sagemaker_settings(slow)
+    side = Embedded(cloud)
+    side.stick(stuck=True)
 
     async def at_once(_: float) -> None:
         """Calls that are throttled are repeated without a pause."""
 
     cloud.calls = replace(cloud.calls, sleep=at_once)
-    await _play(Embedded(cloud), kind, script)
+    await _play(side, kind, script)
 
 
 async def _play(side: Side, kind: ResourceKind, script: list[tuple[str, str]]) -> None:
