@@ -205,9 +205,9 @@ async def test_an_object_without_checks_is_told(cluster: Cluster, target: Target
 def test_the_time_is_over(run: Callable[..., Result], cluster: Cluster) -> None:
     cluster.create(spec=SPEC)
     cluster.patch_status(working())
-    result = run("check", "pr-42", "--timeout", "1s")
+    result = run("check", "pr-42", "--timeout", "6s")
     assert result.exit_code == 2
-    assert result.stderr.endswith("Error: there are no results after 1s\n")
+    assert result.stderr.endswith("Error: there are no results after 6s\n")
     assert "waiting until the endpoint is ready" in result.stderr
 
 

@@ -125,9 +125,13 @@ def test_each_finding_has_its_remedy_and_the_exit_status_says_whether_one_fails(
         "metadata": {"name": "eep", "labels": {**labels, "app.kubernetes.io/version": "9.9"}},
         "spec": {"selector": {"matchLabels": labels}, "template": template},
     }
-    AppsV1Api(kubernetes_client).create_namespaced_deployment(cluster.namespace, deployment)
-    assert f"✗ the operator {cluster.namespace}/eep is not running" in run("doctor", **NO_AWS).stdout
-    version = run("version")
+    deployments = AppsV1Api(kubernetes_client)
+    deployments.create_namespaced_deployment(cluster.namespace, deployment)
+    try:
+        told, version = run("doctor", **NO_AWS).stdout, run("version")
+    finally:  # it would be that of every test
+        deployments.delete_namespaced_deployment("eep", cluster.namespace)
+    assert f"✗ the operator {cluster.namespace}/eep is not running" in told
     assert version.stdout == f"eep {__version__}\noperator 9.9 ({cluster.namespace}/eep)\n"
 
 

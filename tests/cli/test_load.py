@@ -61,7 +61,7 @@ def test_the_exit_status_says_how_it_ended(
     answers: tuple[int, int], status: int, said: str, run: Run, model: ModelServer
 ) -> None:
     answered, then = answers
-    model.answer = lambda _: Answer(200 if len(model.requests) <= answered else then)
+    model.answer = lambda request: Answer(200 if model.number(request) <= answered else then)
     found = run("load", "pr-42", *QUICK)
     assert found.exit_code == status
     assert found.stderr.splitlines()[-1].startswith(said)

@@ -120,11 +120,11 @@ async def test_a_kind_that_cannot_be_read_is_left_and_named_and_stops_no_other(p
         Fault(service="lambda", operation="ListTags", error=denied),
         Fault(service="cloudwatch", operation="DescribeAlarms", held=True),
     )
-    done = await asyncio.to_thread(sweep, "--unattended", "--kind-timeout", "3", "--timeout", "20")
+    done = await asyncio.to_thread(sweep, "--unattended", "--kind-timeout", "10", "--timeout", "120")
     preview.aws.control.clear_faults()
     assert done.exit_code == FAILED
     assert f"left: Function {preview.key(FUNCTION).name}: its tags cannot be read" in done.output
-    assert "not listed: Alarm: no answer within 3 s" in done.output
+    assert "not listed: Alarm: no answer within 10 s" in done.output
     left = contents(preview.aws.client)
     assert {"Function", "Alarm"} <= left.keys()
     assert not {"Endpoint", "EndpointConfig", "Model"} & left.keys()

@@ -153,6 +153,6 @@ def test_an_object_that_stalls_ends_it_at_once_with_the_message(cluster: Cluster
 def test_when_the_time_is_over_it_says_what_is_missing(cluster: Cluster, control_plane: ControlPlane) -> None:
     cluster.create()
     cluster.patch_status(working(BUILDING))
-    code, out, err = wait(control_plane, cluster, "--timeout", "1s")
+    code, out, err = wait(control_plane, cluster, "--timeout", "6s")
     assert (code, out) == (2, "")
-    assert err.splitlines()[-2:] == ["pr-42 is not Ready after 1s", "Building: step 2 of 5"]
+    assert err.splitlines()[-2:] == ["pr-42 is not Ready after 6s", "Building: step 2 of 5"]
