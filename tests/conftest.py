@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Final
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 LONGEST: Final = (
     "eep_platform/chaos/test_convergence.py",
@@ -26,7 +26,10 @@ LONGEST: Final = (
 COLLECTED: Final = (10_000, 10, 10)
 """Allocations between collections of garbage: each environment of a test makes tens of thousands of objects."""
 
-settings.register_profile("repeatable", deadline=None, derandomize=True)
+# How long something takes says nothing of it on a machine that does much else.
+SLOWNESS: Final = (HealthCheck.too_slow,)
+
+settings.register_profile("repeatable", deadline=None, derandomize=True, suppress_health_check=SLOWNESS)
 settings.load_profile("repeatable")
 
 # Whatever engine a machine has would pull base images from the Internet.

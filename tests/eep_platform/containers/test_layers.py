@@ -45,7 +45,7 @@ def files(root: Path) -> dict[str, str]:
 
 
 @given(entries=st.lists(st.tuples(names, kinds, targets), max_size=8))
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], deadline=None)
 def test_no_layer_touches_anything_outside(tmp_path_factory: pytest.TempPathFactory, entries: list[Entry]) -> None:
     machine = tmp_path_factory.mktemp("machine")
     (machine / "outside").write_text("mine")
