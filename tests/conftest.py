@@ -1,5 +1,6 @@
 import gc
 import os
+import sys
 from collections.abc import Generator
 from pathlib import Path
 from typing import Final
@@ -55,6 +56,18 @@ pytest_plugins = [
     "tests.fixtures.controllers",
     "tests.fixtures.faults",
 ]
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_configure() -> None:
+    """Ignore finalizers that fail for want of stack: garbage may be collected while a test parses what is too deep."""
+    reported = sys.unraisablehook
+
+    def report(unraisable: "sys.UnraisableHookArgs") -> None:
+        if unraisable.exc_type is not RecursionError:
+            reported(unraisable)
+
+    sys.unraisablehook = report
 
 
 @pytest.hookimpl(wrapper=True)

@@ -17,13 +17,16 @@ from tests.controllers.environment import Environment
 from tests.controllers.orphans.deps import sweep_deps
 from tests.fixtures.platform import Aws
 
+from eep_platform import bootstrap
 from eep_platform.aws import ministack
 from eep_platform.aws.faults import Fault, FaultError
 from eep_platform.git import GitHost
 from ephemeral_endpoints.aws.calls import Calls
 from ephemeral_endpoints.controllers.orphans import image_sweep
 from ephemeral_endpoints.controllers.orphans.image_sweep import ImageSweep
+from ephemeral_endpoints.deploy.event_queue import builds_pattern
 from ephemeral_endpoints.engine.names import owner_hash
+from ephemeral_endpoints.features.images.builds import queue
 from ephemeral_endpoints.features.images.references import ImageReference, ScanState, ScanStatus
 from ephemeral_endpoints.features.images.registry import Images
 from ephemeral_endpoints.features.packages.inventory import PackageInventory
@@ -159,6 +162,22 @@ async def test_a_commit_is_built_pushed_and_served(shop: Shop) -> None:
     assert image["digest"] == stored["imageId"]["imageDigest"]
     [build] = shop.builds()
     assert (build["buildStatus"], build["resolvedSourceVersion"]) == ("SUCCEEDED", revision)
+
+
+async def test_the_end_of_a_build_is_heard_of_where_no_poll_would_see_it(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(queue, "look_pause", lambda *_, **__: 3600.0)
+    events = shop.aws.client("events")
+    bootstrap.event_queue(shop.aws.client("sqs"), events)
+    events.put_rule(Name=bootstrap.BUILD_RULE, EventPattern=json.dumps(builds_pattern(PROJECT)))
+    shop.make_class()
+    shop.env.api.change(class_key("builds"), {"spec": {"events": {"queueName": bootstrap.EVENT_QUEUE}}})
+    try:
+        await shop.env.ready(shop.make(shop.commit()))
+        assert shop.outcomes() == ["SUCCEEDED"]
+    finally:
+        await shop.env.operator.services.events.stop()
 
 
 async def test_the_repository_of_a_class_is_its_own_and_goes_with_it(shop: Shop) -> None:
