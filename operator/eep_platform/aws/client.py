@@ -13,7 +13,7 @@ from eep_platform.aws.ledger import Call, Outcome
 from eep_platform.aws.limits import Limit
 from eep_platform.errors import PlatformError
 
-_TIMEOUT_SECONDS = 30
+_TIMEOUT_SECONDS = 120
 
 
 @dataclass(frozen=True, slots=True)
