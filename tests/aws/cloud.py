@@ -67,7 +67,7 @@ from ephemeral_endpoints.features.serving.specs import (
     scalable_target_name,
 )
 
-DEADLINE_SECONDS = 60
+DEADLINE_SECONDS = 120
 VARIANT = "main"
 INSTANCE_TYPE = "ml.m5.large"
 TOPIC = "arn:aws:sns:us-east-1:000000000000:previews"

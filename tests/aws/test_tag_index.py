@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 import pytest
 from tests.aws.cloud import Cloud, with_spec
 from tests.aws.test_account import MUTATIONS, Subject
+from tests.fixtures.logs import of_operator
 from tests.fixtures.waiting import TIMEOUT_SECONDS
 
 from eep_platform.aws.faults import Fault, FaultError
@@ -238,7 +239,7 @@ async def test_an_index_that_cannot_be_read_is_left_alone_for_a_while_and_told_o
                 assert not await reader.knows(observed)
             assert cloud.aws.control.calls() == {"resourcegroupstaggingapi": {INDEX: calls}}
             reader.watch.now += pause
-    assert [record.message.partition(";")[0] for record in caplog.records] == [
+    assert [record.message.partition(";")[0] for record in of_operator(caplog)] == [
         "the operator cannot read the tags of many resources at once"
     ]
     cloud.aws.control.clear_faults()

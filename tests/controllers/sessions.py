@@ -42,6 +42,7 @@ class InheritedSessions:
         left = _LEFT[connections]
         self._way = left.pop() if left else _Way(connections)
         self._way.check, self._way.note_date = check, note_date
+        self._is_left = False
 
     def connect(self, region: str, role: Role | None = None) -> Clients:
         if role:
@@ -58,5 +59,7 @@ class InheritedSessions:
             self._way.sessions.forget(clients)
 
     def leave(self) -> None:
-        """Have the next operator use them; once this one has ended."""
-        _LEFT[self._way.connections].append(self._way)
+        """Have the next operator use them, and no two at once; to be called once this one has ended."""
+        if not self._is_left:
+            self._is_left = True
+            _LEFT[self._way.connections].append(self._way)

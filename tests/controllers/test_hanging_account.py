@@ -11,7 +11,8 @@ from tests.controllers import environment
 from tests.controllers.environment import Environment
 from tests.controllers.sessions import InheritedSessions
 
-from ephemeral_endpoints.aws.clients import Clients, Role
+from ephemeral_endpoints.aws import clients
+from ephemeral_endpoints.aws.clients import Clients, Role, Sessions
 
 OTHER = "111111111111"
 ROLE = f"arn:aws:iam::{OTHER}:role/operator"
@@ -49,6 +50,12 @@ def hole(monkeypatch: pytest.MonkeyPatch) -> Hole:
     hole = Hole()
 
     class Diverted(InheritedSessions):
+        def __init__(self, **arguments: Any) -> None:  # noqa: ANN401 - those of Sessions
+            super().__init__(**arguments)
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(clients, "READ_TIMEOUT_SECONDS", 600)  # nothing is given up during the test
+                self._of_roles = Sessions(**arguments)
+
         def connect(self, region: str, role: Role | None = None) -> Clients:
             clients = super().connect(region, role)
             for each in fields(clients):

@@ -66,41 +66,41 @@ async def test_the_request_after_one_on_a_dropped_connection_is_answered(api: Ap
 
 
 @asynccontextmanager
-async def watched(*lines: Any, stays_open: bool) -> AsyncIterator[Rest]:  # noqa: ANN401 - JSON
-    """A server whose watch brings these events."""
+async def watched(*lines: Any, silence: float | None = None) -> AsyncIterator[Rest]:  # noqa: ANN401 - JSON
+    """A server whose watch brings these events and ends, or is silent then, with the deadline for that in seconds."""
 
     async def handle(request: web.Request) -> web.StreamResponse:
         response = web.StreamResponse()
         await response.prepare(request)
         for line in lines:
             await response.write(json.dumps(line).encode() + b"\n")
-        if stays_open:
+        if silence:
             await asyncio.sleep(FAR_BELOW_THE_CLIENTS)
         return response
 
     app = web.Application()
     app.router.add_get("/{path:.*}", handle)
     async with TestServer(app) as server, ApiClient(Configuration(host=str(server.make_url("")).rstrip("/"))) as api:
-        yield Rest(api, SHORT)
+        yield Rest(api, Deadlines(silence=silence) if silence else DEADLINES)
 
 
 EVENT = {"type": "ADDED", "object": {"metadata": {"name": "one", "resourceVersion": "1"}}}
 
 
 async def test_a_watch_that_has_become_silent_ends_as_if_the_api_server_had_ended_it() -> None:
-    async with watched(EVENT, stays_open=True) as rest:
+    async with watched(EVENT, silence=1.0) as rest:
         assert await events(rest) == [EVENT]
 
 
 async def test_an_expired_version_is_the_last_event_of_a_watch() -> None:
     expired = {"type": "ERROR", "object": {"kind": "Status", "code": 410, "message": "too old resource version"}}
-    async with watched(EVENT, expired, stays_open=False) as rest:
+    async with watched(EVENT, expired) as rest:
         assert await events(rest) == [EVENT, expired]
 
 
 async def test_another_error_in_a_watch_is_one_of_the_api_server() -> None:
     failed = {"type": "ERROR", "object": {"kind": "Status", "code": 500, "message": "etcd is full"}}
-    async with watched(EVENT, failed, stays_open=False) as rest:
+    async with watched(EVENT, failed) as rest:
         with pytest.raises(Unavailable, match="etcd is full"):
             await events(rest)
 

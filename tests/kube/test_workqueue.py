@@ -3,6 +3,7 @@ import logging
 from collections.abc import Awaitable, Callable
 
 import pytest
+from tests.fixtures.logs import of_operator
 
 from ephemeral_endpoints.kube.workqueue import Queue
 
@@ -210,7 +211,7 @@ async def test_a_failure_is_logged_with_its_object(caplog: pytest.LogCaptureFixt
     await worker.until_begun("nlp/pr-42")
     worker.end("nlp/pr-42", RuntimeError("broken"))
     await idle(queue)
-    (record,) = caplog.records
+    (record,) = of_operator(caplog)
     assert record.__dict__["object"] == "nlp/pr-42"
     assert "broken" in caplog.text
     await queue.stop(0)

@@ -61,8 +61,9 @@ def users(crds: None, kubernetes_client: client.ApiClient) -> Users:  # noqa: AR
     for user, kind, role in (
         (WRITER, "Role", "write"),
         (APPROVER, "Role", "write"),
-        (APPROVER, "ClusterRole", STAGE_APPROVER_ROLE),
         (APPROVER, "ClusterRole", BYPASSER_ROLE),
+        # The last one, which is waited for: the API server takes note of them in their order.
+        (APPROVER, "ClusterRole", STAGE_APPROVER_ROLE),
     ):
         rbac.create_namespaced_role_binding(
             namespace,

@@ -114,6 +114,7 @@ async def test_at_rest_a_stream_costs_a_list_and_a_description(env: Environment,
     await env.ready(key)
     await settle(env, fresh_aws, 1)
     await env.until(lambda: reason(env, key, "Captured") == "Capturing", "captured")
+    await env.rest()
     writes = env.api.writes
     fresh_aws.control.reset_meter()
     await env.snapshot()

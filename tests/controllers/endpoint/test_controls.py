@@ -299,6 +299,7 @@ async def test_an_object_whose_life_is_prolonged_while_it_goes_loses_nothing_mor
 ) -> None:
     key = env.make(lifecycle={"onExpiry": "Retire"})
     made = await env.ready(key)
+    fresh_aws.control.reset_meter()
     fresh_aws.control.add_faults(Fault(service="apigatewayv2", operation="DeleteRoute", times=1, held=True))
     fresh_aws.control.add_faults(Fault(service="sagemaker", operation="DeleteEndpoint", times=1, error=DENIED))
     env.api.change(key, {"spec": {"lifecycle": {"ttl": f"{int(age(made)) + 1}s"}}})

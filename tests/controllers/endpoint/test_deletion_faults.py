@@ -52,6 +52,10 @@ def failures(chance: Random) -> Iterator[Fault]:
             yield fault(chance.choice(FAILING), service, times=chance.randint(1, MOST_IN_TURN))
 
 
+def has_failed(home: Home) -> bool:
+    return any(each.fired for each in home.aws.control.faults() if not each.fault.delay_seconds)
+
+
 def tear_off(home: Home) -> None:
     """Somebody removes the finalizers: all is left to the sweep."""
     for key in home.keys:
@@ -79,6 +83,7 @@ async def test_nothing_stays_whatever_fails_and_whenever_the_operator_is_killed(
         await home.pass_by(chance.randint(1, MOST_PASSES))
         await kill(home.env)
         await home.env.start()
-    assert any(each.fired for each in home.aws.control.faults() if not each.fault.delay_seconds)
+    async with home.passing():
+        await home.env.until(lambda: has_failed(home), "a failure")
     home.release()
     await home.end()

@@ -58,6 +58,7 @@ async def on_domain(env: Environment, aws: Aws) -> ObjectKey:
     key = env.make("one")
     await env.ready(key)
     await env.until(lambda: is_on_domain(env, key), "on the domain")
+    await env.rest()
     return key
 
 
@@ -122,7 +123,6 @@ async def test_a_url_that_was_proven_stays_whatever_becomes_of_its_dns(env: Envi
 
 async def test_a_restart_requests_no_url_and_writes_nothing(env: Environment, fresh_aws: Aws) -> None:
     key = await on_domain(env, fresh_aws)
-    await env.rest()
     shown, requests, writes = url(env, key), env.urls.requests, env.api.writes
     env.urls.answer = NO_DNS
     await env.restart()

@@ -103,12 +103,13 @@ async def test_a_lifetime_that_was_extended_while_the_watch_stalled_counts(
 ) -> None:
     key = await served(env, fresh_aws, is_managed=is_managed)
     before = known(env)
-    known_to_operator = env.api.kept[key]
-    notify, env.api.watch = env.api.watch, lambda _: None
-    extended = env.api.change(key, {"spec": {"lifecycle": {"ttl": "9h"}}})
+    created_at = env.api.kept[key]["metadata"]["creationTimestamp"]
+    env.api.change(key, {"metadata": LONG_AGO})
     await asyncio.sleep(0)  # a notification is one turn of the event loop late
-    metadata = {**known_to_operator["metadata"], **LONG_AGO}
-    notify({"type": "MODIFIED", "object": {**known_to_operator, "metadata": metadata}})
+    notify, env.api.watch = env.api.watch, lambda _: None
+    change = {"metadata": {"creationTimestamp": created_at}, "spec": {"lifecycle": {"ttl": "9h"}}}
+    extended = env.api.change(key, change)
+    await asyncio.sleep(0)
     for _ in range(3):
         await env.refresh(key)
     assert env.condition(key, "Reconciling").get("reason") != "ExpiryHeld", "nothing else keeps it"

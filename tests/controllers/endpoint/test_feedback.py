@@ -61,6 +61,7 @@ async def test_votes_are_counted_once_an_hour_and_written_when_they_change(env: 
     assert not counted(env, key)
     await an_hour_later(env, key)
     await env.until(lambda: counted(env, key) == [{"variant": ONLY_VARIANT, "up": 2, "down": 0}], "counted")
+    await env.rest()
     writes = env.api.writes
     fresh_aws.control.reset_meter()
     await an_hour_later(env, key)

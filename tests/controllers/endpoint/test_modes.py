@@ -21,10 +21,12 @@ from ephemeral_endpoints.kube.cache import ObjectKey, class_key
 
 CLASS = class_key("default")
 NARROW = {"rateLimit": 50, "burstLimit": 60}
+OFTEN = {"rateLimit": 10_000, "burstLimit": 5000}
+"""More than tests call, however fast the machine is."""
 
 
 def allow(env: Environment, *, allowed: bool = True) -> None:
-    env.api.change(CLASS, {"spec": {"routing": {"allowDedicated": allowed}}})
+    env.api.change(CLASS, {"spec": {"routing": {"allowDedicated": allowed, "throttle": OFTEN}}})
 
 
 def become(env: Environment, key: ObjectKey, mode: str) -> None:
@@ -185,8 +187,7 @@ def let_in(env: Environment, issuer: Issuer | None = None) -> None:
     """Have the class take JWTs of an issuer, or name none any more, and allow APIs of objects' own."""
     jwt = {"issuer": issuer.url, "audiences": [AUDIENCE]} if issuer else None
     auth = {"allowed": ["Token", "JWT", "IAM"], "jwt": jwt}
-    often = {"rateLimit": 10_000, "burstLimit": 5000}
-    env.api.change(CLASS, {"spec": {"routing": {"allowDedicated": True, "auth": auth, "throttle": often}}})
+    env.api.change(CLASS, {"spec": {"routing": {"allowDedicated": True, "auth": auth, "throttle": OFTEN}}})
 
 
 def authorizers(aws: Aws) -> list[str]:

@@ -78,6 +78,7 @@ async def test_a_change_that_matters_is_tried_at_once(
         env.clock.advance(3601)
         await env.refresh(key)
     before = env.urls.requests
+    env.urls.answer = GOOD  # after which it is not requested again, as it would be soon without a permission
     env.api.change(key, change)
     await env.rest()
     await env.until(lambda: env.operator.is_idle and env.urls.requests == before + requests, "requested")

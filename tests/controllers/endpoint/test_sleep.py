@@ -168,19 +168,20 @@ async def test_use_keeps_an_object_awake_and_a_request_wakes_it(env: Environment
 
 
 async def test_an_object_that_is_asleep_wakes_when_its_hours_begin(env: Environment, fresh_aws: Aws) -> None:
+    now = datetime.now(UTC)
+    env.ahead = now.replace(hour=20, minute=0) + timedelta(days=1) - now  # no hours begin or end during the test
     key = env.make(serving=ON_INSTANCES["serving"])
     await env.ready(key)
     annotate(env, key, SLEEP_ANNOTATION)
     await asleep(env, key, fresh_aws)
-    env.ahead = timedelta(seconds=3)
+    env.ahead += timedelta(seconds=3)
     hours = {"wakeOn": "Command", "schedule": {"awake": ["Mon-Sun 08:00-19:00"]}}
     env.api.change(key, {"spec": {"sleep": hours}})
     await awake(env, key)  # a change of the spec has woken it
     annotate(env, key, SLEEP_ANNOTATION)
     await asleep(env, key, fresh_aws)
     assert "at the latest at " in env.condition(key, "Active")["message"]
-    now = datetime.now(UTC)
-    env.ahead = now.replace(hour=12) + timedelta(days=1) - now
+    env.ahead += timedelta(hours=16)
     env.operator.enqueue(key)
     await env.reason(key, "Awake", "Active")
 
@@ -278,6 +279,7 @@ async def test_provisioned_concurrency_is_given_up_while_the_endpoint_answers_on
     fresh_aws.control.patch_sagemaker_settings({"behaviour": {"update_seconds": 0}})
     await env.reason(key, "Awake", "Active")
     await env.until(lambda: len(fresh_aws.client("sagemaker").list_endpoint_configs()["EndpointConfigs"]) == 1, "one")
+    await env.rest()
     assert serverless(fresh_aws) == {"MemorySizeInMB": 1024, "MaxConcurrency": 2, "ProvisionedConcurrency": 1}
     after = env.api.kept[key]["status"]
     assert {each: env.condition(key, each) for each in conditions} == conditions

@@ -10,6 +10,7 @@ import pytest
 from botocore.exceptions import CredentialRetrievalError
 from tests.engine.objects import make_class
 from tests.fixtures import aws as aws_fixtures
+from tests.fixtures.logs import of_operator
 
 from eep_platform.aws import ministack
 from ephemeral_endpoints.aws.account import Account
@@ -134,7 +135,7 @@ async def test_a_removal_is_logged_and_counted(
     )
     is_done = await remove(deps_of({"EEP_SWEEP": mode}, accounts, metrics), removal)
     assert is_done == ("deleted" in counted)
-    assert [(each.message, each.__dict__["thing"]) for each in caplog.records] == [(message, "x")] * bool(message)
+    assert [(each.message, each.__dict__["thing"]) for each in of_operator(caplog)] == [(message, "x")] * bool(message)
     for outcome in ("deleted", "failed"):
         seen = metrics.registry.get_sample_value("eep_orphan_deletions_total", {"kind": "Thing", "outcome": outcome})
         assert seen == counted.get(outcome)

@@ -12,6 +12,7 @@ from tests.aws import cloud as everything
 from tests.aws.cloud import DEADLINE_SECONDS, Cloud, eventually, with_spec
 from tests.aws.connectors import HOME, Same
 from tests.fixtures import aws as aws_fixtures
+from tests.fixtures.logs import of_operator
 from tests.fixtures.platform import Aws
 
 from eep_platform.aws import ministack
@@ -127,7 +128,7 @@ class Clock:
 class Sweeping:
     """A sweep over an embedded account, whose time and whose API server's answer are the test's."""
 
-    def __init__(self, cloud: SweptCloud, *, kind_seconds: float = KIND_SECONDS, **settings: str) -> None:
+    def __init__(self, cloud: SweptCloud, **settings: str) -> None:
         self.cloud = cloud
         self.uids: list[str] = []
         self.enqueued: list[str] = []
@@ -159,7 +160,7 @@ class Sweeping:
             clock=self.clock,
             now=lambda: self.now,
         )
-        self.sweep = Sweep(deps, self.enqueued.append, kind_seconds=kind_seconds)
+        self.sweep = Sweep(deps, self.enqueued.append)
 
     async def account(self) -> Account:
         return await self.accounts.by(HOME)
@@ -351,7 +352,7 @@ async def test_too_many_orphans_at_once_are_reported_and_kept(
     await sweeping.sweep.run()
     assert sweeping.changes() == []
     assert sweeping.metric("eep_orphan_sweep_blocked") == 2, "an object of a namespace, and a class"
-    reported = next(record.__dict__ for record in caplog.records if record.levelno == logging.ERROR)
+    reported = next(record.__dict__ for record in of_operator(caplog) if record.levelno == logging.ERROR)
     assert reported["namespaces"] == {"": 1, "nlp": 1}
 
     sweeping.uids = [CLASS_UID]
@@ -361,17 +362,21 @@ async def test_too_many_orphans_at_once_are_reported_and_kept(
 
 
 async def test_a_kind_whose_tags_are_not_read_in_time_stops_no_other(
-    cloud: SweptCloud, caplog: pytest.LogCaptureFixture
+    cloud: SweptCloud, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await cloud.make(cloud.resources[ALARM])
     await cloud.make(cloud.resources[LOG_GROUP])
-    sweeping = Sweeping(cloud, kind_seconds=0.3)
+    sweeping = Sweeping(cloud)
     await sweeping.until_old()
     cloud.aws.control.add_faults(Fault(service="logs", operation="ListTagsForResource", held=True))
-    await sweeping.sweep.run()
+    sweep, loop = asyncio.create_task(sweeping.sweep.run()), asyncio.get_running_loop()
+    await cloud.fault_has_struck()
+    later, elapsed = KIND_SECONDS, loop.time
+    monkeypatch.setattr(loop, "time", lambda: elapsed() + later)
+    await sweep
     cloud.aws.control.clear_faults()
     assert await cloud.all_observed() == {cloud.key(LOG_GROUP)}
-    assert any("no answer within 0.3 s" in str(each.__dict__.get("error")) for each in caplog.records)
+    assert any(f"no answer within {KIND_SECONDS:g} s" in str(each.__dict__.get("error")) for each in caplog.records)
     await sweeping.snapshot(1)
     await sweeping.sweep.run()
     assert await cloud.all_observed() == set(), "the next round takes it"

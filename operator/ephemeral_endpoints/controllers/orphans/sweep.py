@@ -50,6 +50,8 @@ RETAINED_SECONDS: Final = 3600.0
 KIND_SECONDS: Final = 60.0
 """What one kind may take to be listed, and to have its tags read, in a round: a service that hangs stops no other."""
 
+_NO_ANSWER: Final = f"no answer within {KIND_SECONDS:g} s"
+
 
 @dataclass(frozen=True, slots=True)
 class Orphan:
@@ -65,14 +67,10 @@ class Orphan:
 class Sweep:
     """Finds orphans in all accounts in use and deletes them."""
 
-    def __init__(self, deps: SweepDeps, enqueue: Callable[[str], None], *, kind_seconds: float = KIND_SECONDS) -> None:
-        """``enqueue`` is called with the owner of resources that a swept one used: a class may wait to delete its API.
-
-        ``kind_seconds`` is what one kind may take in a round, to be listed and to have its tags read.
-        """
+    def __init__(self, deps: SweepDeps, enqueue: Callable[[str], None]) -> None:
+        """``enqueue`` is called with the owner of what a swept resource used: a class may wait to delete its API."""
         self._deps = deps
         self._enqueue = enqueue
-        self._kind_seconds = kind_seconds
         self._seen: dict[Scope, Sightings] = {}
         self._holders: dict[str, Holder] = {}
         self._our_wholes: set[str] = set()
@@ -237,7 +235,7 @@ class Sweep:
         for whole in {each.observed.key.kind.lineage[0] for each in candidates if not each.observed.key.kind.taggable}:
             kinds = [kind for kind in account.kinds if kind.lineage[0] is whole]
             try:
-                async with asyncio.timeout(self._kind_seconds):
+                async with asyncio.timeout(KIND_SECONDS):
                     await account.refresh(kinds, since=self._deps.clock())
             except (AwsError, TimeoutError) as error:
                 self._unlisted(account, error)
@@ -245,7 +243,7 @@ class Sweep:
         return frozenset(failed)
 
     def _unlisted(self, account: Account, error: Exception) -> None:
-        extra = {"region": account.scope.region, "error": str(error) or _no_answer(self._kind_seconds)}
+        extra = {"region": account.scope.region, "error": str(error) or _NO_ANSWER}
         logger.warning("no sweep of what the operator could not list in AWS again; it tries again", extra=extra)
 
     def _stays(self, account: Account, observed: ObservedResource) -> bool:
@@ -269,10 +267,10 @@ class Sweep:
         """The same as ``_is_proven``, as far as the time for the kind lasts."""
         kind, began = observed.key.kind, self._deps.clock()
         try:
-            async with asyncio.timeout(max(0.0, self._kind_seconds - spent[kind])):
+            async with asyncio.timeout(max(0.0, KIND_SECONDS - spent[kind])):
                 return await self._is_proven(account, observed)
         except TimeoutError:
-            self._failed(observed, Transient(_no_answer(self._kind_seconds), operation=str(observed.key)))
+            self._failed(observed, Transient(_NO_ANSWER, operation=str(observed.key)))
             self._unread.add((account.scope, observed.owner))
             return False
         finally:
@@ -344,10 +342,6 @@ class Sweep:
         logger.warning(
             "the sweep could not delete a resource; the operator tries again", extra={**extra, "error": str(problem)}
         )
-
-
-def _no_answer(seconds: float) -> str:
-    return f"no answer within {seconds:g} s"
 
 
 def _uids(metadata: Mapping[str, Any]) -> tuple[str, str]:
