@@ -30,6 +30,8 @@ _CREATED_TOLERANCE_SECONDS = 1.0  # the kernel derives the boot time from the wa
 _LASTING_PORTS = range(15000, 32000)
 """Below the kernel's range for connections, which by default begins at 32768 (Linux) or 49152 (macOS)."""
 
+_PORT_SHARES = 64
+
 _POLL_SECONDS = 0.02
 _LONGEST_POLL_SECONDS = 0.25
 _POLL_SHARE = 0.1  # of what has been waited: so much longer it may last, for a fraction of the checks
@@ -161,11 +163,13 @@ def free_ports(count: int) -> list[int]:
     """Return `count` different TCP ports of 127.0.0.1 that are free at this moment.
 
     They are outside the range from which the kernel takes ports for connections, so that no connection can occupy the
-    port of a restarting service. Raises PlatformError if there are too few.
+    port of a restarting service. Programs that look at the same time hardly ever find the same ones: each begins with a
+    share of its own. Raises PlatformError if there are too few.
     """
     with ExitStack() as stack:
         found: list[int] = []
-        for port in random.sample(_LASTING_PORTS, len(_LASTING_PORTS)):
+        own = _LASTING_PORTS[os.getpid() % _PORT_SHARES :: _PORT_SHARES]
+        for port in (*random.sample(own, len(own)), *random.sample(_LASTING_PORTS, len(_LASTING_PORTS))):
             if len(found) == count:
                 return found
             probe = stack.enter_context(socket.socket())

@@ -135,7 +135,7 @@ def test_operators_of_two_divisions_are_never_at_work_at_once(
         assert kubectl("scale", *where, "--replicas=0").returncode == 0
         wait_until(
             lambda: kubectl("get", *where, "--output=jsonpath={.status.replicas}").stdout in {"", "0"},
-            seconds=30,
+            seconds=120,
             what="the Deployment to be scaled down",
         )
         assert len(chart.of("minimal", *looking, "--set=shards=2")) == 2

@@ -1,6 +1,7 @@
 """What holders of the cluster's own roles may do, asked of a real API server, whose controller aggregates them."""
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -93,8 +94,11 @@ def test_what_holders_of_the_clusters_roles_may_do(  # noqa: PLR0917 - the colum
     expected: bool,  # noqa: FBT001 - a column of the table
     reason: str,
 ) -> None:
-    eventually(lambda: may(review, "admin", "delete", OBJECTS), "the roles to be aggregated")
-    eventually(lambda: may(review, "view", "get", OBJECTS), "likewise")
+    for role in ROLES:  # each is aggregated by itself
+        eventually(partial(may, review, role, "get", OBJECTS), f"the role {role} to be aggregated")
+        eventually(partial(may, review, f"{role}-everywhere", "get", CLASSES), f"the binding of {role}")
+    for role in ("edit", "admin"):
+        eventually(partial(may, review, role, "delete", OBJECTS), f"the role {role} to be aggregated")
     assert {verb: may(review, user, verb, resource) for verb in verbs} == dict.fromkeys(verbs, expected), reason
 
 

@@ -5,10 +5,12 @@ import os
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
 
+from kubernetes.client.exceptions import ApiException
 from tests.fixtures.waiting import eventually
 
 from eep_platform.kubelet.api import Api
@@ -97,10 +99,20 @@ class Release:
         return [pod for pod in found["items"] if "deletionTimestamp" not in pod["metadata"]]
 
     def evict(self, pod: Any) -> None:  # noqa: ANN401 - a Pod as the API server gives it
-        """Drain a Pod, as its disruption budget allows. Raises ApiException if it does not."""
+        """Drain a Pod as `kubectl drain` does: as soon as its disruption budget allows it, which hears of Pods late."""
         name = pod["metadata"]["name"]
         body = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": name}}
-        self.cluster.api("POST", f"/api/v1/namespaces/{self.namespace}/pods/{name}/eviction", body)
+
+        def is_evicted() -> bool:
+            try:
+                self.cluster.api("POST", f"/api/v1/namespaces/{self.namespace}/pods/{name}/eviction", body)
+            except ApiException as error:
+                if error.status != HTTPStatus.TOO_MANY_REQUESTS:
+                    raise
+                return False
+            return True
+
+        eventually(is_evicted, f"the eviction of {name}")
 
     def wait_settled(self) -> None:
         """Wait until every Deployment has its Pods, of its newest template, and no other."""

@@ -73,7 +73,8 @@ def deeds(state: Path, account: Account, *, until: str = "") -> list[tuple[Right
     Up to the last request of Pods whose names contain ``until``: a release takes its rights away while its Pods end.
     """
     log = server.folder(state) / flags.AUDIT_LOG
-    events = [json.loads(line) for line in log.read_text().splitlines()]
+    whole = log.read_text().split("\n")[:-1]  # while it is being written
+    events = [json.loads(line) for line in whole]
     own = [event for event in events if event["user"]["username"] == account.user]
     ends = [number for number, event in enumerate(own, 1) if until and until in _pod(event)]
     return [

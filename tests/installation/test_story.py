@@ -121,16 +121,18 @@ class Story:
 
     def _note(self, what: str) -> None:
         self.release.wait_settled()
-        self.release.wait_leader()
+        leaders = eventually(self.release.leaders, "a leader")
         self.outcome.fields[what] = has_field(self.site)
-        self.outcome.leaders[what] = [pod["metadata"]["name"] for pod in self.release.leaders()]
+        self.outcome.leaders[what] = [pod["metadata"]["name"] for pod in leaders]
         self._lap(what)
 
     def _install(self) -> None:
         self.release.install(self.site.values(), self.previous)
         self._lap("installed")
+        self.bench.control.reset_meter()
         self.bench.apply("pr", self.bench.spec())
         self.bench.wait_ready("pr")
+        self.bench.wait_throttle()
         self._note("installation")
 
     @contextmanager
@@ -355,7 +357,7 @@ def test_two_shards_divide_the_namespaces(site: Site, echo: str, outcome: Outcom
             bench.apply("pr", bench.spec())
         for bench in benches:
             bench.wait_ready("pr")
-        assert len(release.leaders()) == 2
+        eventually(lambda: len(release.leaders()) == 2, "a leader of each shard")
         release.uninstall_all()
     assert site.api("GET", ENDPOINTS)["items"] == []
 

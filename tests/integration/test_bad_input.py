@@ -7,12 +7,14 @@ import pytest
 import requests
 from kubernetes import client
 from tests.fixtures.containers import build_image
-from tests.fixtures.operator import REVISION, Bench
+from tests.fixtures.operator import REVISION, Bench, OperatorProcess, reconciled
+from tests.fixtures.waiting import eventually
 
 from eep_platform.bootstrap import EXAMPLE_REPOSITORY
 from eep_platform.containers import registry
 from eep_platform.containers.image import BuiltImage
 from eep_platform.workbench import Object, condition, is_ready
+from ephemeral_endpoints.api.kinds import ENDPOINT_CLASS
 from ephemeral_endpoints.kube.client import secret_name
 
 ROOT = Path(__file__).parents[2]
@@ -24,9 +26,12 @@ def echo() -> BuiltImage:
 
 
 @pytest.fixture
-def no_default(bench: Bench) -> Iterator[None]:
-    """Nobody is the default class meanwhile."""
+def no_default(bench: Bench, operator_process: OperatorProcess) -> Iterator[None]:
+    """Nobody is the default class meanwhile, which the operator knows: it hears of objects by another watch."""
+    url = operator_process.resume()
+    before = reconciled(url, ENDPOINT_CLASS)
     bench.mark_default(None)
+    eventually(lambda: reconciled(url, ENDPOINT_CLASS) > before, "the class without its mark reconciled")
     yield
     bench.mark_default("true")
 
@@ -141,7 +146,6 @@ def test_the_crash_of_a_model_server_is_reported_and_a_corrected_spec_recovers(
     reported = bench.wait(
         "pr",
         lambda obj: "last lines of the log" in condition(obj, "Ready")["message"],
-        seconds=20,
         what="telling the last lines of the log",
     )
     assert "MAX_BODY_BYTES is 'many'" in condition(reported, "Ready")["message"]

@@ -19,6 +19,7 @@ from botocore.credentials import Credentials
 from tests.fixtures.issuer import AUDIENCE, Issuer, new_key
 from tests.fixtures.operator import DEFAULT_SETTINGS, Bench, OperatorProcess
 from tests.fixtures.waiting import eventually
+from tests.integration.test_serving import FOR_TWO
 
 import ephemeral_endpoints
 from eep_platform.aws import ministack
@@ -93,7 +94,7 @@ def test_a_url_that_takes_jwts_admits_those_of_its_repository_only(
         "none": None,
         "expired": issuer.token(exp=int(time.time()) - 5),
         "without an end": issuer.token(exp=None),
-        "not yet valid": issuer.token(nbf=int(time.time()) + 60),
+        "not yet valid": issuer.token(nbf=int(time.time()) + 3600, exp=int(time.time()) + 7200),
         "of another audience": issuer.token(aud="https://github.com/acme"),
         "of another issuer": issuer.token(iss="https://token.actions.githubusercontent.com"),
         "signed by another key": issuer.token(key=new_key()),
@@ -175,7 +176,8 @@ def test_a_url_that_takes_signatures_admits_those_who_may_invoke_it(bench: Bench
 
 
 def test_a_url_is_open_at_no_moment_while_its_callers_change(bench: Bench, class_name: str, issuer: Issuer) -> None:
-    spec = bench.spec(className=class_name, model=bench.saying("hello"))
+    # The test and the caller may be answered at once, which a serverless endpoint for one would refuse.
+    spec = bench.spec(className=class_name, model=bench.saying("hello"), serving=FOR_TWO)
     bench.apply("pr", spec | {"api": TOKEN})
     url, token = bench.wait_ready("pr")["status"]["url"], bench.token("pr")
     seen: list[tuple[int, bool]] = []

@@ -91,7 +91,7 @@ def test_the_example_gives_a_text_and_its_class_and_the_text_alone_without_the_c
     bench.delete(CLASSIFIER)
     bench.wait_gone(CLASSIFIER)
     bench.wait_condition(GENERATOR, "Postprocessed", reason="PostprocessNotFound")
-    assert condition(bench.get(GENERATOR) or {}, "Ready")["status"] == "True"
+    bench.wait_ready(GENERATOR)
     left = chained(bench, generator, {"prompt": "This Riesling", "seed": 7}, eep_variant="fluent")
     assert (left.status_code, left.headers["eep-postprocess"]) == (200, "failed")
     assert left.json()["answer"]["text"] == texts["fluent"]

@@ -6,16 +6,15 @@ from typing import Any
 
 import pytest
 from kubernetes import client
-from tests.fixtures.operator import WATCHFUL, Bench, OperatorProcess
+from tests.fixtures.operator import WATCHFUL, Bench, OperatorProcess, wait_reconciled
 from tests.fixtures.waiting import eventually
 from tests.integration.test_lifecycle import created_at, expiring_in
-from tests.integration.test_sweep import MERGE_PATCH, OWN_THINGS, SWEEPING, metric, swept, tear_off, wait_contents
+from tests.integration.test_sweep import MERGE_PATCH, SWEEPING, metric, swept, tear_off, wait_contents, wait_swept
 
 from eep_platform.aws.faults import Fault, FaultError
 from eep_platform.workbench import condition
 from ephemeral_endpoints.api import ABANDON_ANNOTATION, GROUP, RECONCILE_AT_ANNOTATION, VERSION
 from ephemeral_endpoints.api.kinds import ENDPOINT
-from ephemeral_endpoints.engine.names import owner_hash
 from ephemeral_endpoints.engine.tags import EXPIRES_AT, RETAIN
 
 DENIED = FaultError(code="AccessDeniedException", message="not you")
@@ -47,6 +46,7 @@ def test_a_suspended_object_is_left_as_it_is_until_it_is_resumed_and_can_be_dele
     url = operator_process.resume()
     bench.apply("pr", bench.spec())
     ready = bench.wait_ready("pr")
+    bench.wait_throttle()
     bench.apply("pr", bench.spec(suspend=True))
     bench.wait_condition("pr", "Reconciling", reason="Suspended")
     bench.aws("cloudwatch").delete_alarms(AlarmNames=alarms(bench))
@@ -102,7 +102,7 @@ def test_an_abandoned_object_goes_and_the_sweep_takes_what_it_left(bench: Bench)
     assert f"Function {function}" in reported.message
     bench.control.clear_faults()
     wait_contents(bench, {})
-    assert function in {line["resource"] for line in swept(bench)}
+    eventually(lambda: function in {line["resource"] for line in swept(bench)}, "the function in the log")
 
 
 def refusal_for_a_writer(bench: Bench, name: str) -> str:
@@ -156,8 +156,10 @@ def test_many_abandoned_objects_stop_nobodys_sweep_and_only_who_has_the_right_ab
     tear_off(other, "dead")
     bench.control.clear_faults()
     wait_contents(bench, {})
-    owners = {(line["namespace"], line["object_name"]) for line in swept(bench)}
-    assert owners >= {*((bench.namespace, name) for name in names)}
+    wanted = {(bench.namespace, name) for name in names}
+    eventually(
+        lambda: wanted <= {(line["namespace"], line["object_name"]) for line in swept(bench)}, "all owners in the log"
+    )
 
 
 def test_what_is_retained_serves_on_and_no_sweep_takes_it_until_it_is_given_up(
@@ -186,8 +188,7 @@ def test_what_is_retained_serves_on_and_no_sweep_takes_it_until_it_is_given_up(
     operator_process.stop()  # that they stay is known for an hour
     operator_process.run(SWEEPING)
     wait_contents(bench, {})
-    of_object = [line for line in swept(bench) if line["owner"] == owner_hash(made["metadata"]["uid"])]
-    assert len({(line["kind"], line["resource"]) for line in of_object}) == OWN_THINGS
+    wait_swept(bench, made)
 
 
 def give_up(bench: Bench) -> None:
@@ -238,13 +239,14 @@ def test_a_retained_tombstone_is_revived_with_tags_of_its_new_end(
     labels = {"argocd.argoproj.io/instance": "previews"}
     made = bench.apply("pr", bench.spec(lifecycle=RETAINING), labels=labels)
     bench.wait_ready("pr")
+    bench.wait_throttle()
     everything = bench.left()
     bench.apply("pr", bench.spec(lifecycle=RETAINING | expiring_in(1, created_at(made))), labels=labels)
     reported = bench.wait_condition("pr", "Ready", reason="Retained")
     assert condition(reported, "Reconciling")["status"] == "False"
     assert bench.left() == everything
     bench.control.reset_meter()
-    operator_process.restart()
+    wait_reconciled(operator_process.restart(), objects=1)
     assert bench.mutations() == []
 
     bench.apply("pr", bench.spec(lifecycle={"ttl": "50h"}), labels=labels)

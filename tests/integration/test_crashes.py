@@ -1,3 +1,4 @@
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -11,7 +12,6 @@ from tests.fixtures.operator import (
     OperatorProcess,
     wait_reconciled,
 )
-from tests.fixtures.waiting import eventually
 
 from eep_platform.aws.faults import Fault
 
@@ -48,17 +48,18 @@ def test_killed_with_a_call_in_flight_the_next_operator_ends_the_same_and_makes_
         bench.apply("pr", bench.spec())
     url = bench.wait_ready("pr")["status"]["url"]
     assert bench.call(url, b"", token=bench.token("pr")).status_code == 200
-    # The class gives its API a stage in a reconciliation of its own.
-    eventually(lambda: bench.effects() == {**NEEDED_CREATIONS, **NEEDED_SHARED}, "just what was needed")
+    bench.wait_effects({**NEEDED_CREATIONS, **NEEDED_SHARED})
 
     with killed_in(bench, operator_process, *deletion):
         bench.delete("pr")
     bench.wait_gone("pr")
     bench.wait_empty()
-    needed = {**NEEDED_CREATIONS, **NEEDED_SHARED, **NEEDED_DELETIONS, **NEEDED_SHARED_DELETIONS}
+    needed = Counter({**NEEDED_CREATIONS, **NEEDED_SHARED, **NEEDED_DELETIONS, **NEEDED_SHARED_DELETIONS})
     effects = bench.effects()
-    assert effects.pop("DeleteAlarms") <= 2, "both alarms in one call, unless the proof of their owner parts them"
-    assert effects == {operation: count for operation, count in needed.items() if operation != "DeleteAlarms"}
+    assert needed - effects == {}
+    # Both alarms go in one call, unless the proof of their owner parts them. A model server that ends may write one
+    # more line, which makes its log group anew, as on AWS.
+    assert effects - needed <= Counter(DeleteAlarms=1, DeleteLogGroup=1)
 
 
 def test_an_object_deleted_at_once_leaves_nothing(bench: Bench) -> None:
@@ -91,6 +92,7 @@ def test_an_operator_restarted_over_ready_objects_changes_nothing(
         bench.apply(name, bench.spec())
     for name in names:
         bench.wait_ready(name)
+    bench.wait_throttle()
     operator_process.stop()
     before = [bench.get(name) for name in names]
     events = [len(bench.events(obj)) for obj in before if obj]

@@ -1,6 +1,7 @@
 """Votes as callers give them: through the public URL, into a table that goes with the object."""
 
 import json
+from functools import partial
 
 import pytest
 import requests
@@ -17,20 +18,31 @@ def vote(bench: Bench, obj: Object, ballot: dict[str, str]) -> requests.Response
     return bench.call(url, json.dumps(ballot).encode(), token=token)
 
 
+def listed(obj: Object, token: str) -> requests.Response:
+    headers = {"Authorization": f"Bearer {token}"}
+    return requests.get(f"{obj['status']['url']}/feedback", headers=headers, timeout=60)
+
+
+def has_table(bench: Bench, obj: Object) -> bool:
+    return listed(obj, bench.token(obj["metadata"]["name"])).ok
+
+
 def test_votes_on_what_the_model_answered_are_counted_and_listed_and_go_with_the_object(bench: Bench) -> None:
     bench.apply("voted", bench.spec(feedback={}))
     bench.apply("other", bench.spec(feedback={}))
     voted, other = bench.wait_ready("voted"), bench.wait_ready("other")
     answer = ask(bench, voted)
     id_ = answer.headers["eep-feedback-id"]
+    # No object waits for its table to be ready.
+    for obj in (voted, other):
+        eventually(partial(has_table, bench, obj), "the table")
     assert vote(bench, voted, {"id": id_, "vote": "up"}).json() == {"counts": {"main": {"up": 1, "down": 0}}}
     assert vote(bench, voted, {"id": id_, "vote": "down", "reason": "wrong"}).json()["counts"]["main"]["down"] == 1
     strange = vote(bench, other, {"id": id_, "vote": "up"})
     assert (strange.status_code, strange.json()["type"].rpartition(":")[2]) == (404, "unknown-answer")
     url = f"{voted['status']['url']}/feedback"
     assert requests.get(url, timeout=60).status_code == 401
-    listed = requests.get(url, headers={"Authorization": f"Bearer {bench.token('voted')}"}, timeout=60).json()
-    [ballot] = listed["votes"]
+    [ballot] = listed(voted, bench.token("voted")).json()["votes"]
     assert (ballot["vote"], ballot["reason"], ballot["variant"]) == ("down", "wrong", "main")
     assert ballot["id"] == answer.headers["eep-request-id"]
     for name in ("voted", "other"):
@@ -48,9 +60,9 @@ def test_a_table_that_is_to_stay_outlives_its_object_alone_and_is_the_next_ones(
     voted = bench.wait_ready("voted")
     eventually(lambda: vote(bench, voted, ballot).status_code == 200, "a vote")
     tables = {"FeedbackTable": bench.contents()["FeedbackTable"]}
+    bench.control.reset_meter()  # before the object is gone: the next sweep may look at once, and looks once
     bench.delete("voted")
     bench.wait_gone("voted")
-    bench.control.reset_meter()
     wait_contents(bench, tables)
     # The sweep has looked whose it is, and passes over it from then on.
     eventually(lambda: bench.control.calls().get("dynamodb", {}).get("ListTagsOfResource") == 1, "a sweep")
@@ -59,9 +71,8 @@ def test_a_table_that_is_to_stay_outlives_its_object_alone_and_is_the_next_ones(
     bench.apply("voted", spec)
     again = bench.wait_ready("voted")
     assert again["metadata"]["uid"] != voted["metadata"]["uid"]
-    token = {"Authorization": f"Bearer {bench.token('voted')}"}
-    listed = requests.get(f"{again['status']['url']}/feedback", headers=token, timeout=60).json()
-    assert [each["vote"] for each in listed["votes"]] == ["up"]
+    votes = listed(again, bench.token("voted")).json()["votes"]
+    assert [each["vote"] for each in votes] == ["up"]
     assert {"CreateTable", "DeleteTable", "TagResource"}.isdisjoint(bench.control.calls().get("dynamodb", {}))
     bench.delete("voted")
     bench.wait_gone("voted")

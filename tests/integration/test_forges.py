@@ -16,10 +16,14 @@ NAME = "reviewed"
 SECRET = "forge-github"  # noqa: S105 - the name of a Secret
 
 
+def settings(bench: Bench) -> dict[str, str]:
+    return {**DEFAULT_SETTINGS, "EEP_OWN_NAMESPACE": bench.namespace}
+
+
 @pytest.fixture
 def reviewed(bench: Bench, operator_process: OperatorProcess, github: GitHubClient) -> Iterator[Bench]:
     """The class, with a token in the operator's own namespace."""
-    operator_process.run({**DEFAULT_SETTINGS, "EEP_OWN_NAMESPACE": bench.namespace})
+    operator_process.run(settings(bench))
     body = V1Secret(metadata=V1ObjectMeta(name=SECRET), string_data={"token": github.add_token("ada")})
     bench.core.create_namespaced_secret(bench.namespace, body)
     grants = [{"repository": REPOSITORY, "namespaces": [bench.namespace]}]
@@ -44,9 +48,10 @@ def test_a_class_says_whether_its_forge_can_be_used_and_waits_for_none(
     assert "takes the operator for ada" in said(reviewed, "ForgeConnected", "ForgeConnected")["message"]
     github.trouble({"held": True})
     written = reviewed.get_class(NAME)
-    operator_process.restart()
-    said(reviewed, "Ready", "Connected")
+    operator_process.stop()
     github.forget_calls()
+    operator_process.run(settings(reviewed))
+    said(reviewed, "Ready", "Connected")
     eventually(lambda: bool(github.calls()), "the new process asks the forge")
     assert reviewed.get_class(NAME) == written, "what the last process found holds until the new one knows"
     github.trouble({"operation": "users/get-authenticated", "effect": "html"})

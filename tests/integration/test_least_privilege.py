@@ -261,11 +261,15 @@ def vote(bench: Bench, obj: Object) -> None:
     """A vote, another one on the same answer, and the list of both."""
     url, token = f"{obj['status']['url']}/feedback", bench.token(obj["metadata"]["name"])
     id_ = ask(bench, obj).headers["eep-feedback-id"]
+
+    def listed() -> requests.Response:
+        return requests.get(url, headers={"Authorization": f"Bearer {token}"}, timeout=60)
+
+    eventually(lambda: listed().status_code == 200, "the table, for which no object waits")
     for each in ("up", "down"):
         counted = bench.call(url, json.dumps({"id": id_, "vote": each}).encode(), token=token)
         assert counted.status_code == 200, counted.text
-    listed = requests.get(url, headers={"Authorization": f"Bearer {token}"}, timeout=60)
-    assert listed.json()["counts"] == {"main": {"up": 0, "down": 1}}
+    assert listed().json()["counts"] == {"main": {"up": 0, "down": 1}}
 
 
 def describe(bench: Bench, obj: Object) -> None:

@@ -18,7 +18,8 @@ def created_at(obj: dict[str, dict[str, str]]) -> datetime:
 def test_an_object_costs_exactly_the_calls_that_it_needs_in_its_whole_life(bench: Bench) -> None:
     bench.apply("pr", bench.spec())
     bench.wait_ready("pr")
-    assert bench.effects() == {**NEEDED_CREATIONS, **NEEDED_SHARED}
+    bench.wait_effects({**NEEDED_CREATIONS, **NEEDED_SHARED})
+    bench.wait_done()
     assert not [each for each in bench.mutations() if each.status is None or each.status >= 400]
 
     bench.delete("pr")

@@ -1,6 +1,6 @@
 """The limit of a class on the objects of a namespace, on a real API server."""
 
-from tests.fixtures.operator import Bench, OperatorProcess
+from tests.fixtures.operator import Bench, OperatorProcess, wait_reconciled
 from tests.fixtures.waiting import eventually
 from tests.integration.test_explain import explain
 
@@ -22,7 +22,7 @@ def test_objects_over_the_limit_wait_for_their_turn_also_across_a_restart(
     made = bench.effects()["CreateEndpoint"]
     assert "note: class " + name + " allows 1 objects in a namespace" in explain(bench, "b")
     assert f"namespace {bench.namespace}, $100.00 a month: $0.00 is spent (0 %)" in explain(bench, "a")
-    operator_process.restart()
+    wait_reconciled(operator_process.restart(), objects=2)
     bench.wait_condition("b", "Ready", reason="LimitReached")
     assert bench.effects()["CreateEndpoint"] == made == 1
     bench.delete("a")

@@ -89,6 +89,7 @@ def test_a_version_that_nobody_approved_yet_is_previewed(bench: Bench, group: Gr
     bench.apply("pr", bench.spec(className=group.name, model=model))
     made = group.serves("pr", arn, "PendingManualApproval")
     assert ask(bench, made).text == "soon"
+    bench.wait_throttle()
     bench.control.reset_meter()
     group.set(arn, "Approved")
     bench.wait_condition("pr", "Approved", reason="Approved")

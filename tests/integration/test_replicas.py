@@ -183,8 +183,8 @@ def twins(*replicas: Replica) -> str:
 def test_one_of_two_acts_and_the_other_one_takes_over_when_it_is_ended(
     bench: Bench, replicas: tuple[Replica, Replica]
 ) -> None:
-    leader, standby = replicas
     bench.apply("pr", bench.spec())
+    leader, standby = caller(replicas, "CreateModel")
     bench.wait_ready("pr")
     assert created(bench) == CREATIONS
     assert standby.calls() == []
@@ -226,10 +226,11 @@ def test_a_crash_is_taken_over_from_in_time() -> None:
 
 
 def test_the_other_one_finishes_what_a_killed_leader_began(bench: Bench, replicas: tuple[Replica, Replica]) -> None:
-    bench.control.patch_sagemaker_settings({"behaviour": {"create_seconds": 2.0}})
+    bench.control.patch_sagemaker_settings({"behaviour": {"create_seconds": 3600}})
     bench.apply("pr", bench.spec())
     leader, standby = caller(replicas, "CreateEndpoint")
     leader.send(signal.SIGKILL)
+    bench.control.patch_sagemaker_settings({"behaviour": None})
     wait_ready(bench, standby)
     assert standby.calls()
     assert created(bench) == CREATIONS, twins(leader, standby)
@@ -246,7 +247,7 @@ def test_a_leader_that_was_stopped_for_long_ends_without_another_call_when_it_go
     bench.apply("pr", bench.spec())
     leader, standby = caller(replicas, "CreateModel")
     standby.meter.clear_faults()
-    for operation in ("CreateRoute", "PutMetricAlarm", "PutRetentionPolicy"):
+    for operation in ("CreateRoute", "PutMetricAlarm", "PutRetentionPolicy", "UpdateStage"):
         leader.wait_called(operation)
     bench.wait_condition("pr", "RouteReady", reason="Routed")
     leader.send(signal.SIGSTOP)

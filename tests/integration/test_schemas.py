@@ -32,7 +32,7 @@ def put(bench: Bench, schema: object) -> None:
 
 
 def post(obj: Object, body: str) -> requests.Response:
-    return requests.post(obj["status"]["url"], data=body, headers={"content-type": "application/json"}, timeout=30)
+    return requests.post(obj["status"]["url"], data=body, headers={"content-type": "application/json"}, timeout=60)
 
 
 def model(bench: Bench, answer: object) -> dict[str, Any]:

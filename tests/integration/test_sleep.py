@@ -39,6 +39,7 @@ def test_an_endpoint_that_is_asleep_wakes_by_a_request_and_serves_as_before(benc
     bench.apply("pr", bench.spec(**spec))
     before = bench.wait_ready("pr")
     assert ask(bench, before).text == "good morning"
+    bench.wait_throttle()
     bench.control.reset_meter()
 
     send_to_sleep(bench, "pr")

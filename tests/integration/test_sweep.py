@@ -52,8 +52,25 @@ def metric(url: str, name: str, **labels: str) -> float:
 def swept(bench: Bench) -> list[dict[str, Any]]:
     """What the operators of the platform say that they swept."""
     text = operator.log(bench.platform).read_text(errors="replace")
-    lines = [json.loads(line) for line in text.splitlines() if line.startswith("{")]
+    whole = text.split("\n")[:-1]
+    lines = [json.loads(line) for line in whole if line.startswith("{")]
     return [line for line in lines if line["message"] == "swept"]
+
+
+def wait_swept(bench: Bench, obj: dict[str, Any]) -> list[dict[str, Any]]:
+    """What the operators say that they swept of an object; the last line comes after what it tells of is gone."""
+    owner = owner_hash(obj["metadata"]["uid"])
+
+    def found() -> list[dict[str, Any]]:
+        return [line for line in swept(bench) if line["owner"] == owner]
+
+    eventually(lambda: len(things(found())) >= OWN_THINGS, "all that the object had in the log")
+    assert len(things(found())) == OWN_THINGS
+    return found()
+
+
+def things(lines: list[dict[str, Any]]) -> set[tuple[str, str]]:
+    return {(line["kind"], line["resource"]) for line in lines}
 
 
 def wait_contents(bench: Bench, expected: Contents) -> None:
@@ -109,9 +126,8 @@ def test_an_object_whose_finalizer_is_torn_off_leaves_nothing_behind_and_others_
         operator_process.run(SWEEPING)
         wait_contents(bench, theirs)
 
-    of_object = [line for line in swept(bench) if line["owner"] == owner_hash(dead["metadata"]["uid"])]
+    of_object = wait_swept(bench, dead)
     assert {(each["namespace"], each["object_name"]) for each in of_object} == {(bench.namespace, "dead")}
-    assert len({(each["kind"], each["resource"]) for each in of_object}) == OWN_THINGS
     assert {each["resource"] for each in of_object} >= {each["name"] for each in dead["status"]["resources"]}
 
 
@@ -166,8 +182,11 @@ def test_an_object_that_is_torn_off_while_a_new_operator_begins_to_watch_is_not_
     bench.apply("stays", bench.spec())
     bench.wait_ready("torn")
     bench.wait_ready("stays")
+    # The operator must not have deleted all before the finalizer is torn off.
+    bench.control.patch_sagemaker_settings({"behaviour": {"delete_seconds": 3600}})
     operator_process.restart()
     tear_off(bench, "torn")
+    bench.control.patch_sagemaker_settings({"behaviour": None})
     bench.delete("stays")
     bench.wait_gone("stays")
     wait_contents(bench, {})
