@@ -177,7 +177,7 @@ async def test_a_missing_permission_and_a_quota_are_told_apart(site: Site) -> No
         try:
             site.batch.create_namespaced_job(site.cluster.namespace, wanted, dry_run="All")
         except ApiException as error:
-            return "exceeded quota" in error.body
+            return "exceeded quota" in (error.body or "")
         return False
 
     await asyncio.to_thread(eventually, is_in_force, "the quota")

@@ -207,7 +207,7 @@ class Reaper:
             operation = event_name.rpartition(".")[2]
             before(operation, request)
             if operation == self.impatient_with:
-                return URLLib3Session(timeout=(60, 0.2)).send(request)
+                return URLLib3Session(timeout=1).send(request)
             return None
 
         client.meta.events.register("before-send", call)
