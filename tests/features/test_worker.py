@@ -10,21 +10,21 @@ from ephemeral_endpoints.features.worker import Worker, WorkerError
 SLOW = """
 import time
 from ephemeral_endpoints.features.worker_process import serve
-time.sleep(1)
+time.sleep(3)
 serve(lambda request: {"asked": request})
 """
 
 
 @pytest.fixture
 def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    """A module that takes a second to start."""
+    """A module that takes three seconds to start."""
     (tmp_path / "slow.py").write_text(SLOW)
     monkeypatch.syspath_prepend(tmp_path)
     return "slow"
 
 
 async def test_the_start_of_the_process_takes_no_time_of_the_first_answer(module: str) -> None:
-    async with Worker(module, max_seconds=0.9) as one:
+    async with Worker(module, max_seconds=2.9) as one:
         assert await one.ask({"a": 1}) == {"asked": {"a": 1}}
 
 

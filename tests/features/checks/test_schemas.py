@@ -26,7 +26,7 @@ def endless() -> str:
 
 @pytest.fixture
 async def schemas() -> AsyncIterator[Schemas]:
-    async with Schemas() as found:
+    async with Schemas(max_seconds=60) as found:
         yield found
 
 
@@ -78,7 +78,7 @@ async def test_a_schema_that_takes_for_ever_is_ended_and_the_next_one_is_applied
     async with Schemas(max_seconds=0.3) as schemas:
         with pytest.raises(WorkerError, match=r"takes longer than 0\.3 s to apply"):
             await schemas.failures(endless(), b'"x"')
-    async with Schemas() as schemas:
+    async with Schemas(max_seconds=60) as schemas:
         assert await schemas.failures('{"type": "string"}', b'"x"') == ()
 
 

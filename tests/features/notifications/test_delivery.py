@@ -26,8 +26,10 @@ async def test_a_topic_is_told_that_an_object_is_ready_and_that_it_is_gone(env: 
     told: list[dict[str, Any]] = []
 
     def has(count: int) -> bool:
-        found = fresh_aws.client("sqs").receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", [])
-        told.extend(json.loads(each["Body"]) for each in found)
+        sqs = fresh_aws.client("sqs")
+        for each in sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", []):
+            told.append(json.loads(each["Body"]))
+            sqs.delete_message(QueueUrl=url, ReceiptHandle=each["ReceiptHandle"])
         return len(told) >= count
 
     name = env.make_class("told", notifications={"targets": [{"name": "ml-team", "topic": {"arn": topic}}]})
@@ -39,7 +41,8 @@ async def test_a_topic_is_told_that_an_object_is_ready_and_that_it_is_gone(env: 
     await env.until(lambda: has(2), "the last one")
     assert [each["Subject"] for each in told] == ["nlp/pr is ready", "nlp/pr is gone"]
     assert "acme/sentiment#42, revision 1f0c2a9" in told[0]["Message"]
-    assert env.condition(name, "NotificationsDelivered")["status"] == "True"
+    is_said = "NotificationsDelivered of the class"
+    await env.until(lambda: env.condition(name, "NotificationsDelivered").get("status") == "True", is_said)
 
 
 async def test_a_topic_that_does_not_exist_is_said_by_the_class_and_holds_up_nothing(env: Environment) -> None:

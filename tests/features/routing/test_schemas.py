@@ -61,7 +61,7 @@ def test_what_cannot_be_a_schema_says_why(
 
 
 async def test_schemas_and_samples_are_judged_and_the_verdict_names_the_place() -> None:
-    judge = Judge(lambda: 0.0)
+    judge = Judge(lambda: 0.0, max_seconds=60)
     given = api(samples=[{"name": "good", "request": '"x"'}, {"name": "bad", "request": "1"}])
     assert await judge.verdict("nlp", ApiSchemas("{}", "{}"), given) is None
     refusal = await judge.verdict("nlp", ApiSchemas("{}", '{"items":{"type":"text"}}'), given)
@@ -83,7 +83,7 @@ async def test_what_is_judged_to_be_a_schema_is_one_further_down_the_stack_too()
     def compiled_below(frames: int) -> object:
         return compiled_below(frames - 1) if frames else compile_schema(json.loads(chain(140)))
 
-    judge = Judge(lambda: 0.0)
+    judge = Judge(lambda: 0.0, max_seconds=60)
     good, deep = await gather(*(judge.verdict("nlp", ApiSchemas(chain(length)), api()) for length in (140, 190)))
     assert good is None
     assert "is nested too deeply" in str(deep)
@@ -100,7 +100,7 @@ async def test_a_schema_that_takes_for_ever_is_no_end_of_the_operator() -> None:
     judge, given = Judge(lambda: 0.0, max_seconds=0.5), api(samples=[{"name": "a", "request": '"x"'}])
     with pytest.raises(WorkerError, match="takes longer than"):
         await judge.verdict("nlp", ApiSchemas(text), given)
-    assert await Judge(lambda: 0.0).verdict("nlp", ApiSchemas("{}"), given) is None
+    assert await Judge(lambda: 0.0, max_seconds=60).verdict("nlp", ApiSchemas("{}"), given) is None
 
 
 async def test_what_has_no_verdict_is_judged_once_for_all_objects_and_again_after_growing_pauses(

@@ -34,6 +34,7 @@ from ephemeral_endpoints.features.serving.specs import ENDPOINT
 
 QUEUE = bootstrap.EVENT_QUEUE
 ROLE = "arn:aws:iam::000000000000:role/any"
+WAIT_SECONDS = events.WAIT_SECONDS
 DENIED = FaultError(code="AccessDenied", message="no", status=403)
 
 
@@ -124,6 +125,7 @@ async def listener(
     cloud: Cloud, calls: Calls, reported: list[tuple[str, str, str]], monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[Listener]:
     monkeypatch.setattr(events, "WAIT_SECONDS", 1)
+    monkeypatch.setattr(events, "VISIBILITY_SECONDS", 60)
     listener = Listener(cloud, calls, reported)
     yield listener
     await listener.events.stop()
@@ -198,7 +200,7 @@ async def test_the_end_of_a_build_is_handed_on_and_causes_no_list(listener: List
 async def test_an_event_of_sagemaker_enqueues_the_owner_by_one_list_and_no_poll(
     listener: Listener, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.undo()
+    monkeypatch.setattr(events, "WAIT_SECONDS", WAIT_SECONDS)
     cloud, settings = listener.cloud, listener.cloud.aws.control.patch_sagemaker_settings
     await listener.prepare()
     settings({"behaviour": {"stuck": True}, "side_channel_seconds": 0.05})
@@ -221,7 +223,7 @@ async def test_an_event_of_sagemaker_enqueues_the_owner_by_one_list_and_no_poll(
     await listener.eventually("the event is deleted", lambda: listener.count("DeleteMessageBatch"))
     assert {name for service, name, _ in listener.reported if service == "sagemaker"} == {"ListEndpoints"}
     assert listener.count("ListEndpoints") == 1
-    assert listener.left() == 0
+    await listener.eventually("nothing is left", lambda: listener.left() == 0)
 
 
 async def test_all_pending_events_cause_one_list_which_alone_is_trusted(listener: Listener) -> None:
@@ -376,15 +378,20 @@ async def test_credentials_that_stopped_working_are_asked_for_anew(listener: Lis
 async def test_at_rest_one_call_waits_at_the_queue_and_the_end_does_not_wait_for_it(
     listener: Listener, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.undo()
+    monkeypatch.setattr(events, "WAIT_SECONDS", WAIT_SECONDS)
     await listener.prepare()
     await listener.listen()
+
+    def waits() -> bool:
+        waiting = listener.cloud.aws.control.log()[-1]
+        return (waiting.operation, waiting.status) == ("ReceiveMessage", None)
+
+    await listener.eventually("a call waits at the queue", waits)
     listener.reported.clear()
     await asyncio.sleep(1)
     assert listener.reported == []
     await listener.events.stop()
-    waiting = listener.cloud.aws.control.log()[-1]
-    assert (waiting.operation, waiting.status) == ("ReceiveMessage", None), "it waits on, and nobody for it"
+    assert waits(), "it waits on, and nobody for it"
     listener.begin()
     assert not listener.events.is_heard(listener.accounts.connected[0])
 
@@ -394,6 +401,7 @@ async def test_classes_share_a_queue_and_one_that_no_class_names_is_not_read(lis
     listener.events.follow([class_named("a"), class_named("b"), class_named("c", None)])
     await listener.eventually("it is heard", lambda: listener.events.is_heard(listener.accounts.connected[0]))
     assert listener.count("GetQueueUrl") == 1
+    listener.changed.clear()
     listener.events.follow([class_named("c", None)])
     assert not listener.events.is_heard(listener.accounts.connected[0])
     listener.events.follow([class_named("a", "none"), class_named("b", "none")])

@@ -57,7 +57,14 @@ async def test_a_restart_neither_forgets_the_price_nor_writes_anything(env: Envi
     spec = {"model": {"environment": {"A": "b"}}}
     env.api.change(key, {"spec": spec})
     await env.reason(key, "RolledBack", "EndpointReady")
-    await env.rest()
+
+    def is_at_rest() -> bool:
+        [endpoint] = fresh_aws.client("sagemaker").list_endpoints()["Endpoints"]
+        return bool(endpoint["EndpointStatus"] == "InService")
+
+    await env.until(is_at_rest, "the end of the rollback")
+    await env.snapshot()
+    await env.refresh(key)
     writes = env.api.writes
     await env.restart()
     await env.refresh(key)

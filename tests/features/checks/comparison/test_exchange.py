@@ -24,13 +24,29 @@ from ephemeral_endpoints.features.checks.comparison.exchange import (
     exchange,
 )
 from ephemeral_endpoints.features.checks.comparison.report import KeptAnswer
-from ephemeral_endpoints.features.checks.requests import ModelClient, ModelRequest
+from ephemeral_endpoints.features.checks.requests import MAX_ANSWER_BYTES, ModelAnswer, ModelClient, ModelRequest
 
 HEAD, BASE = "/nlp/pr", "/nlp/main"
 
 
 def requests(count: int) -> list[NamedRequest]:
     return [NamedRequest(f"r{number}", ModelRequest(json.dumps(number).encode())) for number in range(count)]
+
+
+class Impatient(ModelClient):
+    """Waits for no answer as long as it may."""
+
+    async def send(
+        self,
+        url: str,
+        token: str | None,
+        request: ModelRequest,
+        *,
+        timeout_seconds: float,
+        most_bytes: int = MAX_ANSWER_BYTES,
+    ) -> ModelAnswer:
+        short = min(timeout_seconds, 0.05)
+        return await super().send(url, token, request, timeout_seconds=short, most_bytes=most_bytes)
 
 
 @pytest.fixture
@@ -67,12 +83,14 @@ async def test_a_head_that_always_fails_is_given_up(models: Models) -> None:
 
 
 async def test_a_base_that_is_slower_than_the_timeout_fails_and_the_head_does_not(
-    models: Models, monkeypatch: pytest.MonkeyPatch
+    models: Models,
 ) -> None:
     models.behaviours = {HEAD: echo(), BASE: echo()}
     models.held.add(BASE)
-    monkeypatch.setattr(module, "TIMEOUT_SECONDS", 0.05)
-    [found] = (await exchanged(models, 1)).pairs
+    async with aiohttp.ClientSession() as session:
+        base = LiveSide(Impatient(session, time.monotonic), models.url(BASE), None)
+        head = LiveSide(ModelClient(session, time.monotonic), models.url(HEAD), None)
+        [found] = (await exchange(base, head, requests(1), Rules(), clock=time.monotonic)).pairs
     models.held.clear()
     assert (found.base.error, found.head.status) == ("no answer within 0.05 s", 200)
 

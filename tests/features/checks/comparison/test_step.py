@@ -127,8 +127,9 @@ async def test_the_forwarder_changes_with_the_base_and_not_with_what_that_serves
     alone = code(env, fresh_aws, key)
     main = env.make("main")
     await env.ready(main)
+    await env.until(lambda: code(env, fresh_aws, key) != alone, "a forwarder that tells of the base")
+    await env.rest()
     compared = code(env, fresh_aws, key)
-    assert compared != alone
     env.api.change(main, {"spec": {"lifecycle": {"ttl": "2h"}}})
     await env.ready(main)
     assert code(env, fresh_aws, key) == compared, "nothing of it is in the configuration"
@@ -137,7 +138,7 @@ async def test_the_forwarder_changes_with_the_base_and_not_with_what_that_serves
     assert code(env, fresh_aws, key) == compared, "a push to the base changes no other function"
     env.api.remove(main)
     await env.gone(main)
-    assert code(env, fresh_aws, key) == alone
+    await env.until(lambda: code(env, fresh_aws, key) == alone, "the forwarder without the base")
 
 
 async def test_both_get_their_own_tokens_and_readiness_does_not_depend_on_the_answers(

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from kubernetes.aio.client import ApiClient as AsyncApiClient
-from kubernetes.client import ApiClient, BatchV1Api
+from kubernetes.client import ApiClient, ApiException, BatchV1Api
 from tests.features.checks.load.figures import plan
 from tests.fixtures.accounts import account
 from tests.fixtures.kubernetes import Cluster
@@ -117,7 +117,11 @@ async def test_a_pod_that_the_cluster_ends_is_no_failure_of_the_job(site: Site) 
     await site.jobs.begin(order)
     evicted = {"type": "DisruptionTarget", "status": "True", "reason": "EvictionByEvictionAPI", "message": "drained"}
     await site.set_status("Failed", conditions=[evicted], containerStatuses=container(137, ""))
-    await asyncio.to_thread(eventually, lambda: not site.pods()[0].metadata.finalizers, "the Job controller's notice")
+
+    def is_noticed() -> bool:
+        return any(not each.metadata.finalizers for each in site.pods())
+
+    await asyncio.to_thread(eventually, is_noticed, "the Job controller's notice")
     assert isinstance(await site.jobs.look(order), Running)
 
 
@@ -168,10 +172,14 @@ async def test_a_missing_permission_and_a_quota_are_told_apart(site: Site) -> No
     body: Any = {"metadata": {"name": "none"}, "spec": {"hard": {"count/jobs.batch": "0"}}}
     site.cluster.core.create_namespaced_resource_quota(site.cluster.namespace, body)
 
-    def counted() -> bool:
-        found: Any = site.cluster.core.read_namespaced_resource_quota_status("none", site.cluster.namespace)
-        return bool(found.status.hard)
+    def is_in_force() -> bool:
+        wanted: Any = job(site.order(), IMAGE)
+        try:
+            site.batch.create_namespaced_job(site.cluster.namespace, wanted, dry_run="All")
+        except ApiException as error:
+            return "exceeded quota" in (error.body or "")
+        return False
 
-    await asyncio.to_thread(eventually, counted, "the quota")
+    await asyncio.to_thread(eventually, is_in_force, "the quota")
     with pytest.raises(QuotaExceeded, match="exceeded quota"):
         await site.jobs.begin(site.order())

@@ -11,6 +11,7 @@ import pytest
 from botocore.awsrequest import AWSPreparedRequest
 from botocore.exceptions import ClientError
 from tests.features.expiry.reaper.conftest import CLASS, DAY, ENDS_AT, KEY, TOPIC, Killed, Preview, Reaper
+from tests.fixtures.waiting import eventually
 
 from eep_platform.aws.contents import contents
 from eep_platform.aws.faults import Fault, FaultError
@@ -59,7 +60,7 @@ async def test_all_that_an_expired_object_left_goes_in_order_by_no_more_than_the
 
     logs, late = preview.aws.client("logs"), endpoint_logs(preview.names.base)
     logs.create_log_group(logGroupName=late)
-    preview.aws.control.set_ahead(ahead_to_midnight(days=40))
+    reaper.move_to((ENDS_AT + 40 * DAY).replace(hour=0, minute=5, second=0))
     await asyncio.to_thread(reaper.run_until_done)
     assert contents(preview.aws.client) == {}
 
@@ -71,16 +72,10 @@ async def test_all_that_an_expired_object_left_goes_in_order_by_no_more_than_the
     assert sids - {use.sid for use in permissions.used} == {"WriteLogs", "DeleteAlarmsOfScaling"}
 
 
-def ahead_to_midnight(*, days: int) -> float:
-    """Seconds to shortly after midnight in UTC, so many days after the end of all objects."""
-    midnight = (ENDS_AT + days * DAY).replace(hour=0, minute=5, second=0)
-    return (midnight - datetime.now(UTC)).total_seconds()
-
-
 async def test_an_object_within_the_grace_stays(preview: Preview, reaper: Reaper) -> None:
     await preview.make_all()
     before = contents(preview.aws.client)
-    preview.aws.control.set_ahead((DAY - timedelta(minutes=5)).total_seconds())
+    reaper.move_to(ENDS_AT + DAY - timedelta(minutes=5))
     report = await asyncio.to_thread(reaper.run)
     assert (report["deleted"], report["complete"]) == ([], True)
     assert contents(preview.aws.client) == before
@@ -288,7 +283,7 @@ async def test_a_resource_without_the_owner_tags_is_left_and_named(preview: Prev
     sagemaker = preview.aws.client("sagemaker")
     await preview.make_all()
     sagemaker.delete_tags(ResourceArn=preview.observed(ENDPOINT).arn, TagKeys=[CLUSTER, UID])
-    preview.aws.control.set_ahead((3 * DAY).total_seconds())
+    reaper.move_to(ENDS_AT + 3 * DAY)
     report = await asyncio.to_thread(reaper.run)
     [stranger] = [each for each in report["left"] if each["kind"] == "Endpoint"]
     assert stranger["name"] == preview.key(ENDPOINT).name
@@ -318,6 +313,8 @@ async def test_an_index_that_cannot_be_read_is_not_an_empty_one(preview: Preview
         assert runs_of(preview) == 0, "the alarm on silence counts complete runs only"
         preview.aws.control.clear_faults()
     assert contents(preview.aws.client) == before
+    await asyncio.to_thread(reaper.run)
+    assert runs_of(preview) == 1
 
 
 def runs_of(preview: Preview) -> float:
@@ -329,7 +326,7 @@ def runs_of(preview: Preview) -> float:
         MetricName="Runs",
         Dimensions=dimensions,
         StartTime=ENDS_AT - DAY,
-        EndTime=ENDS_AT + DAY,
+        EndTime=ENDS_AT + 9 * DAY,
         Period=3600,
         Statistics=["Sum"],
     )
@@ -342,10 +339,10 @@ def denial(service: str, operation: str) -> Fault:
 
 async def test_a_kind_that_is_denied_or_hangs_stops_nothing_else(preview: Preview, reaper: Reaper) -> None:
     await preview.make_all()
-    reaper.impatient_with = "cloudwatch"
+    reaper.impatient_with = "ListTagsForResource"
     preview.aws.control.add_faults(
         denial("sagemaker", "DeleteEndpoint"),
-        Fault(service="cloudwatch", operation="ListTagsForResource", delay_seconds=2),
+        Fault(service="cloudwatch", operation="ListTagsForResource", delay_seconds=5),
     )
     report = await asyncio.to_thread(reaper.run)
     assert report["failures"].keys() == {"Endpoint", "Alarm"}
@@ -407,6 +404,7 @@ async def test_what_is_left_behind_an_endpoint_takes_no_turn(preview: Preview, r
     for _ in range(4):
         report = await asyncio.to_thread(reaper.run, MOST_OBJECTS="1")
         turns.append((report["deleted_by_kind"].get("Endpoint", 0), report["waiting"]))
+        await asyncio.to_thread(eventually, lambda: not reaper.is_ending(), "the end of what is being deleted")
     assert turns == [(1, 2), (1, 1), (1, 0), (0, 0)]
     assert contents(preview.aws.client) == {}
 
@@ -415,10 +413,10 @@ async def test_so_many_at_once_are_held_for_another_grace(preview: Preview, reap
     previews = [replace(preview, uid=f"uid-{number}", known={}) for number in range(6)]
     for each in previews:
         await each.make(each.resources[ALARM])
-    preview.aws.control.set_ahead((2 * DAY - timedelta(minutes=30)).total_seconds())
+    reaper.move_to(ENDS_AT + 2 * DAY - timedelta(minutes=30))
     report = await asyncio.to_thread(reaper.run)
     assert (report["held"], report["deleted"]) == (6, [])
-    preview.aws.control.set_ahead((3 * DAY).total_seconds())
+    reaper.move_to(ENDS_AT + 3 * DAY)
     report = await asyncio.to_thread(reaper.run, MOST_OBJECTS="4")
     assert (report["held"], report["waiting"], len(report["deleted"])) == (0, 2, 4)
 
@@ -434,7 +432,7 @@ async def ended_alike(preview: Preview, count: int) -> list[Preview]:
 
 async def test_what_is_gone_and_still_in_the_index_takes_no_turn(preview: Preview, reaper: Reaper) -> None:
     await ended_alike(preview, 6)
-    preview.aws.control.set_ahead((5 * DAY).total_seconds())
+    reaper.move_to(ENDS_AT + 5 * DAY)
     await asyncio.to_thread(reaper.run, GRACE_HOURS="9999")
     preview.aws.control.hold_tag_index()
     report = await asyncio.to_thread(reaper.run, MOST_OBJECTS="4")
@@ -448,7 +446,7 @@ async def test_the_objects_of_a_run_are_found_by_few_calls_and_their_alarms_go_b
 ) -> None:
     """An alarm more would go by the same call, and an object more be found by the same calls."""
     await ended_alike(preview, 6)
-    preview.aws.control.set_ahead((5 * DAY).total_seconds())
+    reaper.move_to(ENDS_AT + 5 * DAY)
     preview.aws.control.reset_meter()
     report = await asyncio.to_thread(reaper.run)
     assert (report["deleted_by_kind"], report["failures"]) == ({"Alarm": 6, "LogGroup": 6}, {})

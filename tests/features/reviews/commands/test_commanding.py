@@ -137,10 +137,9 @@ class Desk:
 
 @pytest.fixture
 async def desk(github: Service) -> AsyncIterator[Desk]:
-    for number in (1, 2):
-        github.open(REPOSITORY, sha_of(str(number)), number=number)
+    first, _ = (github.open(REPOSITORY, sha_of(str(number)), number=number) for number in (1, 2))
     github.add_collaborator(REPOSITORY, "previews", "write")
-    time = Time()
+    time = Time(began=datetime.fromisoformat(first["created_at"]))  # GitHub's time stands still too
     async with connected(github.url, token_secret(github.add_token("previews")), time) as client:
         yield Desk(github, GitHub(client), time)
 

@@ -7,7 +7,7 @@ import pytest
 from tests.features.routing.forwarder.deployed import Reply, Runtime, Time, deployed, serving
 from tests.fixtures.platform import Aws
 
-from ephemeral_endpoints.features.routing.forwarder import exchange, outlet
+from ephemeral_endpoints.features.routing.forwarder import connection, exchange, notices, outlet
 from ephemeral_endpoints.features.routing.forwarder.config import ForwarderConfig
 from ephemeral_endpoints.features.routing.forwarder.feedback import PARTITION_KEY, SORT_KEY
 from ephemeral_endpoints.features.routing.forwarder.outlet import WAIT_SECONDS
@@ -24,8 +24,11 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Time:
 @pytest.fixture(autouse=True)
 def patience(monkeypatch: pytest.MonkeyPatch) -> float:
     """The seconds that an answer waits for its messages to be sent: a busy machine takes longer than 50 ms for that."""
-    seconds = 10.0
+    seconds = 60.0
     monkeypatch.setattr(outlet, "WAIT_SECONDS", seconds)
+    monkeypatch.setattr(connection, "SOCKET_SECONDS", seconds)
+    monkeypatch.setattr(connection, "IDLE_SECONDS", seconds)
+    monkeypatch.setattr(notices, "SETTLE_SECONDS", seconds)
     return seconds
 
 

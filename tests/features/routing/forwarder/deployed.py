@@ -7,7 +7,7 @@ import json
 import threading
 import time
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -16,6 +16,7 @@ from types import ModuleType
 from typing import Any, NamedTuple
 
 import pytest
+from tests.fixtures.waiting import TIMEOUT_SECONDS
 
 from ephemeral_endpoints.features.routing.forwarder.bundle import build
 from ephemeral_endpoints.features.routing.forwarder.config import About, ForwarderConfig
@@ -104,7 +105,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.server.requests.append(Asked(self.path, dict(self.headers), body))
         reply = self.server.reply_to(self.path)
         if reply.hold:
-            reply.hold.wait(10)
+            reply.hold.wait(TIMEOUT_SECONDS)
         if reply.hang_up or reply.hold:
             self.close_connection = True
             return
@@ -163,9 +164,15 @@ class Time:
 
     def __init__(self) -> None:
         self.pauses: list[float] = []
+        self._now: Callable[[], float] = time.monotonic
+
+    def stand_still(self) -> None:
+        """From now on only what is slept counts, and not what the machine takes."""
+        now = time.monotonic()
+        self._now = lambda: now
 
     def monotonic(self) -> float:
-        return time.monotonic() + sum(self.pauses)
+        return self._now() + sum(self.pauses)
 
     def sleep(self, seconds: float) -> None:
         self.pauses.append(seconds)

@@ -3,7 +3,6 @@ import io
 import json
 import os
 import re
-import socket
 import subprocess
 import sys
 import time
@@ -22,7 +21,9 @@ import boto3
 import pytest
 import requests
 from tests.features.routing.forwarder.deployed import ABOUT, PATH, TOKEN, TOKEN_SHA256, serving
+from tests.fixtures.waiting import TIMEOUT_SECONDS, eventually
 
+from eep_platform.processes import free_port
 from ephemeral_endpoints.features.routing.forwarder import bundle
 from ephemeral_endpoints.features.routing.forwarder.config import (
     AnswerPointers,
@@ -208,8 +209,7 @@ def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
 
 @contextmanager
 def ministack(runtime: str, folder: Path) -> Iterator[str]:
-    with closing(socket.create_server(("127.0.0.1", 0))) as probe:
-        port = probe.getsockname()[1]
+    port = free_port()
     environment = {
         **os.environ,
         "GATEWAY_PORT": str(port),
@@ -229,11 +229,11 @@ def ministack(runtime: str, folder: Path) -> Iterator[str]:
         yield f"http://127.0.0.1:{port}"
     finally:
         process.terminate()
-        process.wait(20)
+        process.wait(TIMEOUT_SECONDS)
 
 
 def wait_for(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + TIMEOUT_SECONDS
     while process.poll() is None and time.monotonic() < deadline:
         try:
             requests.get(url, timeout=60)
@@ -342,9 +342,15 @@ def test_over_http_a_failure_is_returned_and_a_missing_result_is_pending(deploye
 def test_the_access_log_reaches_the_functions_log_group(deployed: Deployed) -> None:
     requests.post(deployed.url, data=b"private-text", headers={"X-Api-Key": TOKEN}, timeout=60)
     logs = session().client("logs", endpoint_url=deployed.aws)
+
+    def records() -> list[dict[str, object]]:
+        return [json.loads(line) for line in lines() if re.match(r"\{", line)]
+
+    def lines() -> list[str]:
+        return [each["message"] for each in logs.filter_log_events(logGroupName="/aws/lambda/sentiment")["events"]]
+
     with closing(logs):
-        events = logs.filter_log_events(logGroupName="/aws/lambda/sentiment")["events"]
-    lines = [event["message"] for event in events]
-    records = [json.loads(line) for line in lines if re.match(r"\{", line)]
-    assert {"method", "status", "milliseconds"} <= records[-1].keys()
-    assert not [line for line in lines if "private-text" in line or TOKEN in line]
+        eventually(records, "a line of the access log")
+        assert {"method", "status", "milliseconds"} <= records()[-1].keys()
+        logged = lines()
+    assert not [line for line in logged if "private-text" in line or TOKEN in line]

@@ -3,7 +3,6 @@
 import base64
 import json
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -26,6 +25,7 @@ from tests.features.routing.forwarder.deployed import (
     refusal,
     serving,
 )
+from tests.fixtures.waiting import TIMEOUT_SECONDS, eventually
 
 from ephemeral_endpoints.features.routing.forwarder.capture import ID_HEADER
 from ephemeral_endpoints.features.routing.forwarder.config import (
@@ -54,7 +54,6 @@ CONFIG = ForwarderConfig(
 )
 AUTHORIZED = {"authorization": f"Bearer {TOKEN}", "content-type": "application/json"}
 REQUEST_ID = "JKJaXmPLvHcESHA="
-ENOUGH_SECONDS = 10
 
 
 class Streams(ThreadingHTTPServer):
@@ -90,7 +89,7 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         content = self.rfile.read(int(self.headers["Content-Length"]))
         if self.server.hold:
-            self.server.hold.wait(ENOUGH_SECONDS)
+            self.server.hold.wait(TIMEOUT_SECONDS)
         self.server.asked.append((dict(self.headers), json.loads(content)))
         if self.server.hang_up:
             self.close_connection = True
@@ -244,9 +243,7 @@ def test_an_answer_waits_for_a_slow_stream_no_longer_than_promised(
     line = line_of(capsys)
     assert (line["capture"], line["captureCause"], line["CaptureLost"]) == ("Lost", "Busy", 1)
     streams.hold.set()
-    deadline = time.monotonic() + ENOUGH_SECONDS
-    while not streams.asked and time.monotonic() < deadline:
-        time.sleep(0.01)
+    eventually(lambda: streams.asked, "what was late")
     assert len(streams.asked) == 1, "what was late arrives yet"
 
 

@@ -419,7 +419,7 @@ def test_a_model_that_is_too_slow_is_a_504_of_our_own(
     response = forwarder.handle(event(), Context())
     answered.set()
     impatient.close()
-    assert (response["statusCode"], len(runtime.requests)) == (504, 1)
+    assert (response["statusCode"], response["headers"]["eep-attempts"]) == (504, "1")
 
 
 def test_the_access_log_has_one_line_of_figures_and_no_content(
@@ -641,6 +641,7 @@ def test_a_model_that_has_not_seen_the_request_is_asked_again(
 ) -> None:
     monkeypatch.setattr(forwarder, "GENERATOR", random.Random(1))  # noqa: S311 - reproducible pauses
     runtime.answer_with(*case.replies)
+    clock.stand_still()
     response = forwarder.handle(event(headers={"x-api-key": TOKEN, **case.sent}), Context())
     assert (response["statusCode"], response["headers"]["eep-attempts"]) == (case.status, str(case.attempts))
     assert len(runtime.requests) == case.attempts

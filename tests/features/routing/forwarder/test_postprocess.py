@@ -186,6 +186,7 @@ def test_the_time_that_callers_are_ready_to_wait_counts_for_both(
     forwarder: ModuleType, runtime: Runtime, clock: Time, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     invoke = forwarder.invoke
+    clock.stand_still()
 
     def slowly(*arguments: object, **options: object) -> Any:  # noqa: ANN401 - as typed as what it wraps
         clock.pauses.append(4.8)

@@ -113,7 +113,7 @@ def stream() -> Iterator[tuple[Streams, str]]:
 
 
 def messages(aws: Aws, queue: str) -> list[dict[str, Any]]:
-    found = aws.client("sqs").receive_message(QueueUrl=queue, MaxNumberOfMessages=10, WaitTimeSeconds=5)["Messages"]
+    found = aws.client("sqs").receive_message(QueueUrl=queue, MaxNumberOfMessages=10, WaitTimeSeconds=20)["Messages"]
     return [json.loads(each["Body"]) for each in found]
 
 
