@@ -21,7 +21,8 @@ from typing import TypeVar
 import psutil
 
 from eep_platform.errors import PlatformError
-from eep_platform.paths import log_file, private_dir, record_file, write_atomically
+from eep_platform.lock import exclusive
+from eep_platform.paths import cache_dir, log_file, private_dir, record_file, write_atomically
 
 MARKER = "EEP_LOCAL_PROCESS"
 
@@ -30,7 +31,8 @@ _CREATED_TOLERANCE_SECONDS = 1.0  # the kernel derives the boot time from the wa
 _LASTING_PORTS = range(15000, 32000)
 """Below the kernel's range for connections, which by default begins at 32768 (Linux) or 49152 (macOS)."""
 
-_PORT_SHARES = 64
+_GIVEN_SECONDS = 300.0
+"""For so long nobody is given a port that another one was given."""
 
 _POLL_SECONDS = 0.02
 _LONGEST_POLL_SECONDS = 0.25
@@ -160,27 +162,41 @@ def stop_all(state: Path, names: Iterable[str] | None = None, *, grace_seconds: 
 
 
 def free_ports(count: int) -> list[int]:
-    """Return `count` different TCP ports of 127.0.0.1 that are free at this moment.
+    """Return `count` different TCP ports of 127.0.0.1 that are free, and that nobody was given in the last minutes.
 
-    They are outside the range from which the kernel takes ports for connections, so that no connection can occupy the
-    port of a restarting service. Programs that look at the same time hardly ever find the same ones: each begins with a
-    share of its own. Raises PlatformError if there are too few.
+    What asks for a port listens on it later, and others ask meanwhile. The ports are outside the range from which the
+    kernel takes ports for connections, so that no connection can occupy the port of a restarting service. Blocks while
+    another process does the same. Raises PlatformError if there are too few.
     """
-    with ExitStack() as stack:
+    record = cache_dir() / "ports.json"
+    with exclusive(cache_dir() / "lock" / "ports", on_wait=lambda: None), ExitStack() as stack:
+        given = _given_lately(record)
         found: list[int] = []
-        own = _LASTING_PORTS[os.getpid() % _PORT_SHARES :: _PORT_SHARES]
-        for port in (*random.sample(own, len(own)), *random.sample(_LASTING_PORTS, len(_LASTING_PORTS))):
+        first = random.randrange(len(_LASTING_PORTS))  # noqa: S311 - any will do
+        for port in (*_LASTING_PORTS[first:], *_LASTING_PORTS[:first]):
             if len(found) == count:
+                now = time.time()
+                write_atomically(record, json.dumps(given | dict.fromkeys(map(str, found), now)))
                 return found
-            probe = stack.enter_context(socket.socket())
-            with suppress(OSError):
-                probe.bind(("127.0.0.1", port))
-                found.append(port)
+            if str(port) not in given:
+                probe = stack.enter_context(socket.socket())
+                with suppress(OSError):
+                    probe.bind(("127.0.0.1", port))
+                    found.append(port)
     raise PlatformError(f"fewer than {count} ports are free in {_LASTING_PORTS}")
 
 
+def _given_lately(record: Path) -> dict[str, float]:
+    """When each port was given, by its number."""
+    try:
+        given = json.loads(record.read_bytes())
+        return {port: time_ for port, time_ in given.items() if abs(time.time() - time_) < _GIVEN_SECONDS}
+    except (OSError, ValueError, TypeError, AttributeError):
+        return {}
+
+
 def free_port() -> int:
-    """Return a TCP port of 127.0.0.1 that is free at this moment."""
+    """Return one such port."""
     return free_ports(1)[0]
 
 

@@ -218,13 +218,13 @@ def test_no_call_that_changes_aws_is_made_twice_or_for_nothing(outcome: Outcome)
     calls = outcome.mutations
     assert [call for call in calls if call.status is None or call.status >= 400] == []
     # The meter knows the project, the repository and the API, not the build, the image and the route in them: there are
-    # three commits and two objects. A log group that SageMaker has recreated for late lines is deleted again.
+    # three commits and two objects. A log group that comes back for late lines is deleted again.
     # Each worker of a function keeps what the model answered to a sample.
     several = {"BatchDeleteImage", "CreateIntegration", "CreateRoute", "DeleteLogGroup", "PutItem", "StartBuild"}
     once = Counter((call.operation, call.resource) for call in calls if call.operation not in several)
     assert max(once.values()) == 1
     counts = Counter(call.operation for call in calls)
-    assert counts.pop("DeleteLogGroup") in {4, 5, 6}
+    assert 4 <= counts.pop("DeleteLogGroup") <= 8
     assert 1 <= counts.pop("PutItem") <= 20
     assert counts == {
         "CreateTable": 1,

@@ -3,6 +3,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -14,7 +15,7 @@ import pytest
 
 from eep_platform import processes
 from eep_platform.errors import PlatformError
-from eep_platform.paths import log_file, record_file
+from eep_platform.paths import cache_dir, log_file, record_file
 from eep_platform.processes import ManagedProcess, find, is_alive, spawn, stop, stop_all, wait_until
 
 SLEEP = ("sleep", "120")
@@ -253,6 +254,30 @@ def test_free_ports_differ_and_can_be_bound() -> None:
     for port in ports:
         with socket.socket() as server:
             server.bind(("127.0.0.1", port))
+
+
+def test_a_port_is_given_once_in_some_minutes_whoever_asks(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(processes, "_LASTING_PORTS", processes._LASTING_PORTS[:40])  # noqa: SLF001 - else none is scarce
+    free_two = "from eep_platform.processes import free_ports; print(*free_ports(2))"
+    theirs = subprocess.check_output([sys.executable, "-c", free_two], text=True)  # noqa: S603 - our own
+    given = {*processes.free_ports(5), *processes.free_ports(5), *map(int, theirs.split())}
+    assert len(given) == 12
+    with pytest.raises(PlatformError, match="fewer than 40 ports"):
+        processes.free_ports(40)
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now + 301)
+    assert given & {*processes.free_ports(20), *processes.free_ports(10)}
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{", '{"15000": "soon"}'], ids=["empty", "a list", "cut off", "no time"])
+def test_a_record_of_ports_that_cannot_be_read_is_made_anew(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, content: str
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    (cache_dir() / "ports.json").parent.mkdir()
+    (cache_dir() / "ports.json").write_text(content)
+    assert {*processes.free_ports(2)}.isdisjoint(processes.free_ports(2))
 
 
 def test_waiting_returns_the_first_true_answer() -> None:
