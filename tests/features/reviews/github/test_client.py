@@ -10,6 +10,7 @@ import pytest
 from aiohttp import web
 from tests.features.reviews.github.clients import Time, app_secret, connected, token_secret
 from tests.fixtures.github import REPOSITORY
+from tests.fixtures.waiting import eventually
 
 from eep_platform.github.client import GitHubClient as Service
 from eep_platform.github.client import sha_of
@@ -248,9 +249,10 @@ async def test_what_is_no_answer_is_unavailability(
     async with connected(pull.url, token_secret(pull.add_token("ada")), timeout_seconds=seconds) as client:
         with pytest.raises(ForgeUnavailable, match="the operator tries again"):
             await REQUESTS[request_](client)
+    await asyncio.to_thread(eventually, pull.calls, "the request, which nobody waits for any more")
     # aiohttp itself repeats a read whose connection ends: RFC 9110, section 9.2.2.
     most = 2 if request_ in {"get", "pages"} else 1
-    assert 1 <= sum(pull.calls().values()) <= most, "its caller decides about another try"
+    assert sum(pull.calls().values()) <= most, "its caller decides about another try"
 
 
 async def test_a_write_whose_answer_is_lost_is_not_sent_again(pull: Service) -> None:
