@@ -28,9 +28,7 @@ COLLECTED: Final = (10_000, 10, 10)
 """Allocations between collections of garbage: each environment of a test makes tens of thousands of objects."""
 
 # How long something takes says nothing of it on a machine that does much else.
-SLOWNESS: Final = (HealthCheck.too_slow,)
-
-settings.register_profile("repeatable", deadline=None, derandomize=True, suppress_health_check=SLOWNESS)
+settings.register_profile("repeatable", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("repeatable")
 
 # Whatever engine a machine has would pull base images from the Internet.

@@ -3,6 +3,7 @@ import json
 import threading
 import time
 from collections.abc import AsyncIterator, Callable
+from typing import Any
 
 import aiohttp
 import pytest
@@ -24,7 +25,7 @@ from ephemeral_endpoints.features.checks.comparison.exchange import (
     exchange,
 )
 from ephemeral_endpoints.features.checks.comparison.report import KeptAnswer
-from ephemeral_endpoints.features.checks.requests import MAX_ANSWER_BYTES, ModelAnswer, ModelClient, ModelRequest
+from ephemeral_endpoints.features.checks.requests import ModelAnswer, ModelClient, ModelRequest
 
 HEAD, BASE = "/nlp/pr", "/nlp/main"
 
@@ -36,17 +37,8 @@ def requests(count: int) -> list[NamedRequest]:
 class Impatient(ModelClient):
     """Waits for no answer as long as it may."""
 
-    async def send(
-        self,
-        url: str,
-        token: str | None,
-        request: ModelRequest,
-        *,
-        timeout_seconds: float,
-        most_bytes: int = MAX_ANSWER_BYTES,
-    ) -> ModelAnswer:
-        short = min(timeout_seconds, 0.05)
-        return await super().send(url, token, request, timeout_seconds=short, most_bytes=most_bytes)
+    async def send(self, *asked: Any, timeout_seconds: float, **options: Any) -> ModelAnswer:
+        return await super().send(*asked, timeout_seconds=min(timeout_seconds, 0.05), **options)
 
 
 @pytest.fixture
