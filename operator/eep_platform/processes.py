@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import TypeVar
 
@@ -171,19 +172,22 @@ def free_ports(count: int) -> list[int]:
     record = cache_dir() / "ports.json"
     with exclusive(cache_dir() / "lock" / "ports", on_wait=lambda: None), ExitStack() as stack:
         given = _given_lately(record)
-        found: list[int] = []
         first = random.randrange(len(_LASTING_PORTS))  # noqa: S311 - any will do
-        for port in (*_LASTING_PORTS[first:], *_LASTING_PORTS[:first]):
-            if len(found) == count:
-                now = time.time()
-                write_atomically(record, json.dumps(given | dict.fromkeys(map(str, found), now)))
-                return found
-            if str(port) not in given:
-                probe = stack.enter_context(socket.socket())
-                with suppress(OSError):
-                    probe.bind(("127.0.0.1", port))
-                    found.append(port)
+        ports = (*_LASTING_PORTS[first:], *_LASTING_PORTS[:first])
+        free = (port for port in ports if str(port) not in given and _binds(stack.enter_context(socket.socket()), port))
+        found = list(islice(free, count))
+        if len(found) == count:
+            write_atomically(record, json.dumps(given | dict.fromkeys(map(str, found), time.time())))
+            return found
     raise PlatformError(f"fewer than {count} ports are free in {_LASTING_PORTS}")
+
+
+def _binds(probe: socket.socket, port: int) -> bool:
+    try:
+        probe.bind(("127.0.0.1", port))
+    except OSError:
+        return False
+    return True
 
 
 def _given_lately(record: Path) -> dict[str, float]:

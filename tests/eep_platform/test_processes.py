@@ -258,16 +258,16 @@ def test_free_ports_differ_and_can_be_bound() -> None:
 
 def test_a_port_is_given_once_in_some_minutes_whoever_asks(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.setattr(processes, "_LASTING_PORTS", processes._LASTING_PORTS[:40])  # noqa: SLF001 - else none is scarce
-    free_two = "from eep_platform.processes import free_ports; print(*free_ports(2))"
-    theirs = subprocess.check_output([sys.executable, "-c", free_two], text=True)  # noqa: S603 - our own
-    given = {*processes.free_ports(5), *processes.free_ports(5), *map(int, theirs.split())}
-    assert len(given) == 12
-    with pytest.raises(PlatformError, match="fewer than 40 ports"):
-        processes.free_ports(40)
+    monkeypatch.setattr(processes, "_LASTING_PORTS", processes._LASTING_PORTS[:80])  # noqa: SLF001 - else none is scarce
+    few = "from eep_platform import processes as p; p._LASTING_PORTS = p._LASTING_PORTS[:80]; print(*p.free_ports(2))"
+    theirs = subprocess.check_output([sys.executable, "-c", few], text=True)  # noqa: S603 - our own
+    given = {*map(int, theirs.split()), *(processes.free_port() for _ in range(58))}
+    assert len(given) == 60
+    with pytest.raises(PlatformError, match="fewer than 21 ports"):
+        processes.free_ports(21)
     now = time.time()
     monkeypatch.setattr(time, "time", lambda: now + 301)
-    assert given & {*processes.free_ports(20), *processes.free_ports(10)}
+    assert given & {*processes.free_ports(30)}
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{", '{"15000": "soon"}'], ids=["empty", "a list", "cut off", "no time"])

@@ -37,7 +37,7 @@ def requests(count: int) -> list[NamedRequest]:
 class Impatient(ModelClient):
     """Waits for no answer as long as it may."""
 
-    async def send(self, *asked: Any, timeout_seconds: float, **options: Any) -> ModelAnswer:
+    async def send(self, *asked: Any, timeout_seconds: float, **options: Any) -> ModelAnswer:  # noqa: ANN401 - those of any
         return await super().send(*asked, timeout_seconds=min(timeout_seconds, 0.05), **options)
 
 
